@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork(): what a child may still do with objects of its parent.
+ *
+ * Objects remember the generation they were made in. In a child the number is
+ * another, so they can be told apart without a system call. Locks that guard
+ * process-wide state are held across a fork by their modules (each registers
+ * here), so that a child never inherits one locked by a thread it does not have.
+ */
+#ifndef HOCKET_BASE_FORK_H
+#define HOCKET_BASE_FORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Number of this process among its forebears that use the library; from 1. */
+uint32_t hki_fork_generation(void);
+
+/* Whether an object made in that generation belongs to a parent process. */
+static inline bool hki_fork_foreign(uint32_t generation)
+{
+    return generation != hki_fork_generation();
+}
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The library's one door to memory.
+ *
+ * Plain malloc by default: an application that links jemalloc then gets it for
+ * everything, and one that brings malloc of its own keeps it. A strong reference
+ * to jemalloc's own names would pull its malloc into every program that links
+ * the static library, so the only reference is weak and only for statistics.
+ *
+ * Invariant: `allocator` changes only while no block is live, so whatever is
+ * released goes back where it came from.
+ */
+#include "base/memory.h"
+
+#include <hocket/memory.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/os.h"
+
+/* jemalloc's control call; absent unless the process has jemalloc. */
+extern int mallctl(const char *name, void *old, size_t *old_size, void *new_value, size_t new_size)
+    __attribute__((weak));
+
+static void *from_malloc(size_t size, void *context)
+{
+    (void)context;
+    return malloc(size);
+}
+
+static void to_free(void *memory, size_t size, void *context)
+{
+    (void)size;
+    (void)context;
+    free(memory);
+}
+
+static hk_allocator allocator = {from_malloc, to_free, NULL};
+
+static atomic_uint_fast64_t live_blocks;
+static atomic_uint_fast64_t live_bytes;
+static atomic_uint_fast64_t allocations;
+static atomic_long fail_countdown;
+
+/* A header as large as the strictest alignment, so that what follows keeps it. */
+union block {
+    size_t size;
+    max_align_t align;
+};
+
+static bool should_fail(void)
+{
+    /* relaxed: a counter that tests set before they start; 0 is the normal case. */
+    if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) <= 0) {
+        return false;
+    }
+    return atomic_fetch_sub(&fail_countdown, 1) == 1;
+}
+
+long hki_memory_fail_at(long nth)
+{
+    long left = atomic_exchange(&fail_countdown, nth);
+
+    return left > 0 ? left : 0;
+}
+
+void *hki_alloc(size_t size)
+{
+    void *memory;
+
+    HKI_ASSERT(size != 0);
+    if (should_fail() || (memory = allocator.allocate(size, allocator.context)) == NULL) {
+        return NULL;
+    }
+    /* relaxed: statistics; nothing is published through them. */
+    atomic_fetch_add_explicit(&live_blocks, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&live_bytes, size, memory_order_relaxed);
+    atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
+    return memory;
+}
+
+void *hki_zalloc(size_t size)
+{
+    void *memory = hki_alloc(size);
+
+    if (memory != NULL) {
+        memset(memory, 0, size);
+    }
+    return memory;
+}
+
+void hki_free(void *memory, size_t size)
+{
+    if (memory == NULL) {
+        return;
+    }
+    allocator.release(memory, size, allocator.context);
+    /* relaxed: statistics; nothing is published through them. */
+    atomic_fetch_sub_explicit(&live_bytes, size, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&live_blocks, 1, memory_order_relaxed);
+}
+
+void *hki_block_alloc(size_t size)
+{
+    union block *block;
+    size_t whole;
+
+    if (__builtin_add_overflow(size, sizeof(*block), &whole) ||
+        (block = hki_alloc(whole)) == NULL) {
+        return NULL;
+    }
+    block->size = whole;
+    return block + 1;
+}
+
+char *hki_block_text(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = hki_block_alloc(size);
+
+    if (copy != NULL) {
+        memcpy(copy, text, size);
+    }
+    return copy;
+}
+
+void hk_free(void *memory)
+{
+    union block *block = memory;
+
+    if (block != NULL) {
+        block--;
+        hki_free(block, block->size);
+    }
+}
+
+hk_status hk_allocator_set(const hk_allocator *wanted)
+{
+    static const hk_allocator standard = {from_malloc, to_free, NULL};
+
+    if (wanted != NULL && (wanted->allocate == NULL || wanted->release == NULL)) {
+        return HK_EINVAL;
+    }
+    if (atomic_load(&live_blocks) != 0) {
+        return HK_ESTATE;
+    }
+    allocator = wanted != NULL ? *wanted : standard;
+    return HK_OK;
+}
+
+static bool control_u64(const char *name, uint64_t *value)
+{
+    size_t number = 0;
+    size_t size = sizeof(number);
+
+    if (mallctl(name, &number, &size, NULL, 0) != 0) {
+        return false;
+    }
+    *value = number;
+    return true;
+}
+
+/* mallctl being there does not prove that malloc is jemalloc's: a second copy
+ * may be loaded beside another malloc. So see whether its counter moves. */
+static bool malloc_is_jemalloc(void)
+{
+    uint64_t before = 0;
+    uint64_t after = 0;
+    void *volatile probe;
+
+    if (mallctl == NULL || !control_u64("thread.allocated", &before) ||
+        (probe = malloc(64)) == NULL) {
+        return false;
+    }
+    if (!control_u64("thread.allocated", &after)) {
+        after = before;
+    }
+    free(probe);
+    return after != before;
+}
+
+static void ask_jemalloc(hk_memory_statistics *statistics)
+{
+    uint64_t epoch = 1;
+    size_t size = sizeof(epoch);
+
+    /* Its totals are cached until the epoch is advanced. */
+    (void)mallctl("epoch", &epoch, &size, &epoch, sizeof(epoch));
+    control_u64("stats.allocated", &statistics->process_allocated);
+    control_u64("stats.resident", &statistics->process_resident);
+    statistics->process_allocator = "jemalloc";
+}
+
+hk_status hk_memory_stats(hk_memory_statistics *statistics)
+{
+    if (statistics == NULL) {
+        return HK_EINVAL;
+    }
+    memset(statistics, 0, sizeof(*statistics));
+    statistics->live_blocks = atomic_load(&live_blocks);
+    statistics->live_bytes = atomic_load(&live_bytes);
+    statistics->allocations = atomic_load(&allocations);
+    if (malloc_is_jemalloc()) {
+        ask_jemalloc(statistics);
+    } else {
+        hki_os_heap(&statistics->process_allocated, &statistics->process_resident);
+        statistics->process_allocator = "malloc";
+    }
+    return HK_OK;
+}

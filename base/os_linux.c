@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* The contract of base/os.h, kept by Linux and glibc. */
+#include "base/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <malloc.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { CPU_MASK_BITS = 8192 }; /* The kernel's own limit is CONFIG_NR_CPUS <= 8192. */
+
+static unsigned affinity_count(void)
+{
+    cpu_set_t *mask = CPU_ALLOC(CPU_MASK_BITS);
+    size_t size = CPU_ALLOC_SIZE(CPU_MASK_BITS);
+    long online;
+    int count = 0;
+
+    if (mask != NULL) {
+        CPU_ZERO_S(size, mask);
+        if (sched_getaffinity(0, size, mask) == 0) {
+            count = CPU_COUNT_S(size, mask);
+        }
+        CPU_FREE(mask);
+    }
+    if (count > 0) {
+        return (unsigned)count;
+    }
+    online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
+}
+
+static bool read_file(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got;
+
+    if (fd < 0) {
+        return false;
+    }
+    got = read(fd, text, size - 1);
+    close(fd);
+    if (got <= 0) {
+        return false;
+    }
+    text[got] = '\0';
+    return true;
+}
+
+/* CPUs worth of time in one cpu.max file ("max 100000" or "150000 100000"). */
+static unsigned quota_in(const char *folder)
+{
+    char path[PATH_MAX];
+    char text[64];
+    char *rest = NULL;
+    unsigned long long quota;
+    unsigned long long period;
+
+    if (snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max", folder) >= (int)sizeof(path) ||
+        !read_file(path, text, sizeof(text)) || strncmp(text, "max", 3) == 0) {
+        return UINT_MAX;
+    }
+    quota = strtoull(text, &rest, 10);
+    period = strtoull(rest, NULL, 10);
+    if (quota == 0 || period == 0) {
+        return UINT_MAX;
+    }
+    return (unsigned)((quota + period - 1) / period);
+}
+
+/* The tightest quota from this process's cgroup (version 2) up to the root:
+ * each level limits what is below it. */
+static unsigned quota_count(void)
+{
+    char text[PATH_MAX];
+    char *folder;
+    char *end;
+    unsigned least = UINT_MAX;
+
+    if (!read_file("/proc/self/cgroup", text, sizeof(text)) ||
+        (folder = strstr(text, "0::/")) == NULL) {
+        return UINT_MAX;
+    }
+    folder += 3;
+    if ((end = strchr(folder, '\n')) != NULL) {
+        *end = '\0';
+    }
+    for (;;) {
+        unsigned quota = quota_in(folder);
+
+        least = quota < least ? quota : least;
+        end = strrchr(folder, '/');
+        if (end == NULL) {
+            return least;
+        }
+        *end = '\0';
+        if (folder[0] == '\0') {
+            unsigned top = quota_in("");
+
+            return top < least ? top : least;
+        }
+    }
+}
+
+unsigned hki_os_cpu_count(void)
+{
+    unsigned count = affinity_count();
+    unsigned quota = quota_count();
+
+    return quota < count ? quota : count;
+}
+
+void hki_os_thread_name(const char *name)
+{
+    char cut[16];
+
+    snprintf(cut, sizeof(cut), "%s", name);
+    pthread_setname_np(pthread_self(), cut);
+}
+
+bool hki_os_thread_affinity(const int *cpus, size_t count)
+{
+    cpu_set_t *mask = CPU_ALLOC(CPU_MASK_BITS);
+    size_t size = CPU_ALLOC_SIZE(CPU_MASK_BITS);
+    bool set;
+
+    if (mask == NULL) {
+        return false;
+    }
+    CPU_ZERO_S(size, mask);
+    for (size_t i = 0; i < count; i++) {
+        CPU_SET_S((size_t)cpus[i], size, mask);
+    }
+    set = pthread_setaffinity_np(pthread_self(), size, mask) == 0;
+    CPU_FREE(mask);
+    return set;
+}
+
+bool hki_os_cpu_usable(int cpu)
+{
+    cpu_set_t *mask;
+    size_t size = CPU_ALLOC_SIZE(CPU_MASK_BITS);
+    bool usable;
+
+    if (cpu < 0 || cpu >= CPU_MASK_BITS || (mask = CPU_ALLOC(CPU_MASK_BITS)) == NULL) {
+        return false;
+    }
+    CPU_ZERO_S(size, mask);
+    usable = sched_getaffinity(0, size, mask) == 0 && CPU_ISSET_S((size_t)cpu, size, mask);
+    CPU_FREE(mask);
+    return usable;
+}
+
+char *hki_os_stack_low(void)
+{
+    pthread_attr_t attributes;
+    void *low = NULL;
+    size_t size = 0;
+
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0) {
+        return NULL;
+    }
+    if (pthread_attr_getstack(&attributes, &low, &size) != 0) {
+        low = NULL;
+    }
+    pthread_attr_destroy(&attributes);
+    return low;
+}
+
+int hki_os_thread_id(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+int hki_os_event_create(void)
+{
+    return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+void hki_os_event_signal(int fd)
+{
+    uint64_t one = 1;
+    ssize_t wrote;
+
+    do {
+        wrote = write(fd, &one, sizeof(one));
+    } while (wrote < 0 && errno == EINTR);
+    /* EAGAIN: the counter is at its end, so it is readable all the same. */
+}
+
+void hki_os_event_drain(int fd)
+{
+    uint64_t count;
+    ssize_t got;
+
+    do {
+        got = read(fd, &count, sizeof(count));
+    } while (got < 0 && errno == EINTR);
+}
+
+void hki_os_close(int fd)
+{
+    close(fd);
+}
+
+void hki_os_heap(uint64_t *allocated, uint64_t *resident)
+{
+    struct mallinfo2 info = mallinfo2();
+
+    *allocated = (uint64_t)info.uordblks + (uint64_t)info.hblkhd;
+    *resident = (uint64_t)info.arena + (uint64_t)info.hblkhd;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/time.h"
+
+int64_t hk_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}

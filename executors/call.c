@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* What a running task may ask and say. */
+#include "executors/call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/os.h"
+#include "base/time.h"
+
+static _Thread_local hk_call *innermost;
+
+void hki_call_enter(hk_call *call)
+{
+    call->outer = innermost;
+    call->stop_fd = -1;
+    innermost = call;
+}
+
+void hki_call_leave(hk_call *call)
+{
+    innermost = call->outer;
+    if (call->stop_fd_watched) {
+        (void)hki_cancel_unwatch(&call->stop_watch);
+    }
+    if (call->stop_fd >= 0) {
+        hki_os_close(call->stop_fd);
+    }
+}
+
+bool hki_call_inside(const hk_executor *executor)
+{
+    for (const hk_call *call = innermost; call != NULL; call = call->outer) {
+        if (call->executor == executor) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- saying --- */
+
+static hk_status refuse(hk_call *call, hk_status why)
+{
+    hki_value_drop(&call->value);
+    call->refused = why;
+    return why;
+}
+
+hk_status hk_output(hk_call *call, size_t size, void **out)
+{
+    hk_status status;
+
+    if (out == NULL) {
+        return HK_EINVAL;
+    }
+    if (size > call->executor->max_payload) {
+        return refuse(call, HK_ETOOBIG);
+    }
+    if ((status = hki_value_reserve(call->small, &call->value, size)) != HK_OK) {
+        return refuse(call, status);
+    }
+    call->refused = HK_OK;
+    *out = call->value.data;
+    return HK_OK;
+}
+
+hk_status hk_return(hk_call *call, const void *value, size_t size)
+{
+    void *room = NULL;
+    hk_status status;
+
+    if (value == NULL && size != 0) {
+        return refuse(call, HK_EINVAL);
+    }
+    if ((status = hk_output(call, size, &room)) == HK_OK && size != 0) {
+        memcpy(room, value, size);
+    }
+    return status;
+}
+
+static void drop_buffer(void *buffer)
+{
+    hk_buffer_destroy(buffer);
+}
+
+hk_status hk_return_buffer(hk_call *call, hk_buffer *buffer)
+{
+    if (buffer == NULL) {
+        return refuse(call, HK_EINVAL);
+    }
+    hki_value_drop(&call->value);
+    call->value =
+        (struct hki_value){hk_buffer_data(buffer), hk_buffer_size(buffer), drop_buffer, buffer};
+    call->refused = HK_OK;
+    return HK_OK;
+}
+
+hk_status hk_return_ref(hk_call *call, void *value, hk_drop_fn *drop)
+{
+    if (call->executor->roundtrip ||
+        (call->executor->ops->flags & HK_EXECUTOR_SHARES_MEMORY) == 0) {
+        if (drop != NULL) {
+            drop(value);
+        }
+        return refuse(call, HK_EPORTABLE);
+    }
+    hki_value_drop(&call->value);
+    call->value = (struct hki_value){value, HK_BY_REF, drop, value};
+    call->refused = HK_OK;
+    return HK_OK;
+}
+
+hk_status hk_fail_at(hk_call *call, const hk_site *site, int app_code, const char *format, ...)
+{
+    char message[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    hki_error_unref(call->error);
+    call->error = hki_error_make(&(struct hki_error_facts){
+        .status = HK_EFAILED,
+        .app_code = app_code,
+        .message = message,
+        .site = site,
+        .task = call->task->name,
+        .label = call->job == NULL ? "" : hki_job_label(call->job),
+        .submit_site = call->job == NULL ? NULL : call->job->site,
+        .where = call->where,
+    });
+    return HK_EFAILED;
+}
+
+static struct hki_error *failure(const hk_call *call, const char *message, struct hki_error *cause)
+{
+    const hk_site site = {call->task->file == NULL ? "" : call->task->file, call->task->line, ""};
+
+    return hki_error_make(&(struct hki_error_facts){
+        .status = HK_EFAILED,
+        .message = message,
+        .site = &site,
+        .task = call->task->name,
+        .label = call->job == NULL ? "" : hki_job_label(call->job),
+        .submit_site = call->job == NULL ? NULL : call->job->site,
+        .where = call->where,
+        .cause = cause,
+    });
+}
+
+static struct hki_error *plain(hk_status status)
+{
+    return hki_error_make(
+        &(struct hki_error_facts){.status = status, .message = hk_strerror(status)});
+}
+
+void hki_call_outcome(hk_call *call, hk_status returned, struct hki_outcome *outcome)
+{
+    *outcome = (struct hki_outcome){HKI_FAILED, {NULL, 0, NULL, NULL}, NULL};
+    if (returned == HK_OK && call->refused != HK_OK) {
+        outcome->error = failure(call, "its value could not be taken", plain(call->refused));
+    } else if (returned == HK_OK) {
+        outcome->phase = HKI_DONE;
+        outcome->value = call->value;
+        call->value = (struct hki_value){NULL, 0, NULL, NULL};
+    } else if (returned == HK_ECANCELED) {
+        outcome->phase = HKI_CANCELLED;
+    } else if (returned == HK_EFAILED && call->error != NULL) {
+        outcome->error = call->error;
+        call->error = NULL;
+    } else if (returned == HK_EFAILED) {
+        outcome->error = failure(call, "the task returned HK_EFAILED and did not say why", NULL);
+    } else {
+        outcome->error = failure(call, "the task returned a failure", plain(returned));
+    }
+    hki_value_drop(&call->value);
+    hki_error_unref(call->error);
+    call->error = NULL;
+}
+
+void hki_outcome_drop(struct hki_outcome *outcome)
+{
+    hki_value_drop(&outcome->value);
+    hki_error_unref(outcome->error);
+    outcome->error = NULL;
+}
+
+/* --- asking --- */
+
+bool hk_should_stop(hk_call *call)
+{
+    if (call->job == NULL) {
+        /* relaxed: a hint; the shutdown that sets it waits for the worker anyway. */
+        return atomic_load_explicit(&call->executor->how, memory_order_relaxed) >= HK_CANCEL_ALL;
+    }
+    return (hki_future_state(&call->job->future) & HKI_STOP) != 0;
+}
+
+hk_status hk_call_token(hk_call *call, hk_cancel **out)
+{
+    if (out == NULL || call->job == NULL) {
+        return HK_EINVAL;
+    }
+    *out = hki_future_stop_token(&call->job->future);
+    return *out == NULL ? HK_ENOMEM : HK_OK;
+}
+
+static void signal_stop_fd(struct hki_cancel_watch *watch)
+{
+    hki_os_event_signal(HKI_CONTAINER(watch, struct hk_call, stop_watch)->stop_fd);
+}
+
+hk_status hk_stop_fd(hk_call *call, int *fd)
+{
+    hk_cancel *token;
+    hk_status status;
+
+    if (fd == NULL) {
+        return HK_EINVAL;
+    }
+    if (call->stop_fd < 0) {
+        if ((status = hk_call_token(call, &token)) != HK_OK) {
+            return status;
+        }
+        if ((call->stop_fd = hki_os_event_create()) < 0) {
+            return HK_ESYS;
+        }
+        call->stop_watch = (struct hki_cancel_watch){.signal = signal_stop_fd};
+        call->stop_fd_watched = hki_cancel_watch(token, &call->stop_watch);
+        if (!call->stop_fd_watched) {
+            hki_os_event_signal(call->stop_fd);
+        }
+    }
+    *fd = call->stop_fd;
+    return HK_OK;
+}
+
+struct sleeper {
+    struct hki_cancel_watch watch;
+    struct hki_parker *parker;
+};
+
+static void wake_sleeper(struct hki_cancel_watch *watch)
+{
+    hki_parker_wake(HKI_CONTAINER(watch, struct sleeper, watch)->parker);
+}
+
+/* In an initialiser, which no token can reach: in slices, for a shutdown to cut. */
+static hk_status sleep_sliced(hk_call *call, int64_t deadline_ns)
+{
+    while (!hk_should_stop(call)) {
+        if (deadline_ns <= hk_now_ns()) {
+            return HK_OK;
+        }
+        (void)hki_parker_park(hki_parker_self(), hki_earlier(deadline_ns, hki_deadline(HK_MS(20))));
+    }
+    return HK_ECANCELED;
+}
+
+hk_status hk_sleep(hk_call *call, hk_duration duration)
+{
+    struct sleeper sleeper = {.watch = {.signal = wake_sleeper}, .parker = hki_parker_self()};
+    int64_t deadline_ns = hki_deadline(duration);
+    hk_cancel *token;
+    hk_status status;
+
+    if (!hki_duration_valid(duration)) {
+        return HK_EINVAL;
+    }
+    if (call->job == NULL) {
+        return sleep_sliced(call, deadline_ns);
+    }
+    if ((status = hk_call_token(call, &token)) != HK_OK) {
+        return status;
+    }
+    if (!hki_cancel_watch(token, &sleeper.watch)) {
+        return HK_ECANCELED;
+    }
+    while (!hk_cancel_fired(token)) {
+        if (!hki_parker_park(sleeper.parker, deadline_ns)) {
+            break;
+        }
+    }
+    (void)hki_cancel_unwatch(&sleeper.watch);
+    return hk_cancel_fired(token) ? HK_ECANCELED : HK_OK;
+}
+
+hk_duration hk_time_left(hk_call *call)
+{
+    int64_t end_ns = call->job == NULL ? HKI_NEVER : hki_limits_end_ns(call->job);
+    int64_t now_ns;
+
+    if (end_ns == HKI_NEVER) {
+        return HK_FOREVER;
+    }
+    now_ns = hk_now_ns();
+    return end_ns > now_ns ? end_ns - now_ns : 0;
+}
+
+void *hk_worker_local(hk_call *call)
+{
+    return call->local;
+}
+
+hk_executor *hk_call_executor(hk_call *call)
+{
+    return call->executor;
+}
+
+void hk_progress(hk_call *call, uint64_t done, uint64_t total)
+{
+    if (call->job != NULL) {
+        /* relaxed: a figure to look at; nothing is published through it. */
+        atomic_store_explicit(&call->job->future.progress_done, done, memory_order_relaxed);
+        /* relaxed: likewise. */
+        atomic_store_explicit(&call->job->future.progress_total, total, memory_order_relaxed);
+    }
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* One run of a task, on the stack of the thread that runs it. */
+#ifndef HOCKET_EXECUTORS_CALL_H
+#define HOCKET_EXECUTORS_CALL_H
+
+#include "executors/job.h"
+#include "sync/parker.h"
+
+struct hk_call {
+    hk_executor *executor;
+    hk_job *job;         /* NULL in a worker's initialiser. */
+    const hk_task *task; /* For error texts. */
+    const char *where;
+    void *local;
+    struct hk_call *outer; /* The call below this one on the stack of the thread. */
+    /* What the task said so far. */
+    struct hki_value value;
+    unsigned char *small;    /* Home of a small value. */
+    struct hki_error *error; /* From hk_fail(). */
+    hk_status refused;       /* Why a value was not taken, or HK_OK. */
+    int stop_fd;             /* -1 until asked for. */
+    bool stop_fd_watched;
+    struct hki_cancel_watch stop_watch;
+};
+
+/* How a task ended, as its future will tell. */
+struct hki_outcome {
+    unsigned phase;
+    struct hki_value value;
+    struct hki_error *error;
+};
+
+/* Brackets a call: the thread's calls form a chain, innermost first. */
+void hki_call_enter(hk_call *call);
+void hki_call_leave(hk_call *call);
+
+/* Whether the calling thread is inside a call of this executor. */
+bool hki_call_inside(const hk_executor *executor);
+
+/* From what the task returned and said; empties the call. */
+void hki_call_outcome(hk_call *call, hk_status returned, struct hki_outcome *outcome);
+
+void hki_outcome_drop(struct hki_outcome *outcome);
+
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/* What every executor has in common: life, name, shutdown, statistics. */
+#include "executors/executor_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fork.h"
+#include "base/live.h"
+#include "base/memory.h"
+#include "base/os.h"
+#include "base/time.h"
+#include "executors/call.h"
+#include "executors/post.h"
+#include "executors/timer.h"
+
+static const struct hki_executor_traits plain_traits = {.claims = false};
+
+static bool duration_valid(hk_duration duration)
+{
+    return duration >= 0 || duration == HK_FOREVER;
+}
+
+hk_status hki_executor_check_options(const hk_executor_options *options)
+{
+    if (options == NULL) {
+        return HK_OK;
+    }
+    if ((options->size != 0 && options->size < sizeof(*options)) ||
+        options->workers > HKI_WORKERS_MAX || options->when_full < HK_FULL_BLOCKS ||
+        options->when_full > HK_FULL_DROPS_OLDEST || !duration_valid(options->idle_exit) ||
+        !duration_valid(options->task_timeout) ||
+        (options->spare_workers > HKI_WORKERS_MAX && options->spare_workers != HK_NO_SPARES) ||
+        (options->stack_size != 0 && options->stack_size < 65536) ||
+        (options->cpu_count != 0 && options->cpus == NULL) || options->max_payload == HK_BY_REF ||
+        options->queue_capacity == SIZE_MAX) {
+        return HK_EINVAL;
+    }
+    for (size_t i = 0; i < options->cpu_count; i++) {
+        if (!hki_os_cpu_usable(options->cpus[i])) {
+            return HK_EINVAL;
+        }
+    }
+    return HK_OK;
+}
+
+unsigned hki_executor_workers(const hk_executor_options *options)
+{
+    unsigned workers =
+        options == NULL || options->workers == 0 ? hki_os_cpu_count() : options->workers;
+
+    return workers > HKI_WORKERS_MAX ? HKI_WORKERS_MAX : workers;
+}
+
+void hki_executor_name(const hk_executor_options *options, const char *kind,
+                       char name[HKI_NAME_MAX])
+{
+    static atomic_uint count;
+
+    if (options != NULL && options->name != NULL && options->name[0] != '\0') {
+        snprintf(name, HKI_NAME_MAX, "%s", options->name);
+    } else {
+        snprintf(name, HKI_NAME_MAX, "%s-%u", kind, atomic_fetch_add(&count, 1) + 1);
+    }
+}
+
+static bool ops_complete(const hk_executor_ops *ops)
+{
+    return ops != NULL && ops->size >= sizeof(*ops) && ops->kind != NULL && ops->submit != NULL &&
+           ops->shutdown != NULL && ops->join != NULL && ops->destroy != NULL;
+}
+
+hk_status hk_executor_create(const hk_executor_ops *ops, void *self,
+                             const hk_executor_options *options, hk_executor **out)
+{
+    hk_executor *executor;
+    hk_status status;
+
+    if (!ops_complete(ops) || out == NULL) {
+        return HK_EINVAL;
+    }
+    if ((status = hki_executor_check_options(options)) != HK_OK) {
+        return status;
+    }
+    if ((executor = hki_zalloc(sizeof(*executor))) == NULL) {
+        return HK_ENOMEM;
+    }
+    executor->place.post = hki_post_to_executor;
+    executor->ops = ops;
+    executor->self = self;
+    executor->traits = &plain_traits;
+    atomic_init(&executor->references, 1);
+    executor->generation = hki_fork_generation();
+    hki_executor_name(options, ops->kind, executor->name);
+    executor->width = hki_executor_workers(options);
+    executor->max_payload = HKI_PAYLOAD_DEFAULT;
+    if (options != NULL) {
+        executor->task_timeout = options->task_timeout;
+        executor->roundtrip = options->roundtrip;
+        executor->drain_at_exit = options->drain_at_exit;
+        if (options->max_payload != 0) {
+            executor->max_payload = options->max_payload;
+        }
+    }
+    atomic_init(&executor->how, HKI_OPEN);
+    if ((status = hki_live_executors_add(executor)) != HK_OK) {
+        hki_free(executor, sizeof(*executor));
+        return status;
+    }
+    hki_live_add(HKI_LIVE_EXECUTORS, 1);
+    *out = executor;
+    return HK_OK;
+}
+
+hk_executor *hki_executor_ref(hk_executor *executor)
+{
+    atomic_fetch_add(&executor->references, 1);
+    return executor;
+}
+
+void hki_executor_unref(hk_executor *executor)
+{
+    if (atomic_fetch_sub(&executor->references, 1) != 1) {
+        return;
+    }
+    hki_error_unref(atomic_load(&executor->broken));
+    hki_free(executor, sizeof(*executor));
+    hki_live_add(HKI_LIVE_EXECUTORS, -1);
+}
+
+hk_status hki_executor_usable(const hk_executor *executor)
+{
+    if (executor == NULL) {
+        return HK_EINVAL;
+    }
+    return hki_fork_foreign(executor->generation) ? HK_EFORKED : HK_OK;
+}
+
+void hki_executor_break(hk_executor *executor, struct hki_error *error)
+{
+    struct hki_error *none = NULL;
+
+    if (!atomic_compare_exchange_strong(&executor->broken, &none, error)) {
+        hki_error_unref(error);
+    }
+}
+
+void hki_executor_close(hk_executor *executor, hk_shutdown_how how)
+{
+    int before = atomic_load(&executor->how);
+
+    /* Only ever harder. */
+    while (before < (int)how) {
+        if (atomic_compare_exchange_weak(&executor->how, &before, (int)how)) {
+            executor->ops->shutdown(executor->self, how);
+            return;
+        }
+    }
+}
+
+/* Its own worker, or a callback that one of its tasks is ending in. */
+static bool inside(const hk_executor *executor)
+{
+    return hki_call_inside(executor) || hki_agent_self()->host_owner == executor;
+}
+
+hk_status hk_executor_shutdown(hk_executor *executor, hk_shutdown_how how, hk_duration wait)
+{
+    hk_status status = hki_executor_usable(executor);
+
+    if (status != HK_OK) {
+        return status;
+    }
+    if (how < HK_DRAIN || how > HK_KILL || !hki_duration_valid(wait)) {
+        return HK_EINVAL;
+    }
+    hki_executor_close(executor, how);
+    if (wait == 0) {
+        return HK_OK;
+    }
+    return inside(executor) ? HK_EDEADLK : executor->ops->join(executor->self, wait);
+}
+
+hk_status hk_executor_destroy(hk_executor *executor)
+{
+    hk_status status;
+
+    if (executor == NULL) {
+        return HK_OK;
+    }
+    if (hki_fork_foreign(executor->generation)) {
+        /* Its threads are not here, nor are its locks known to be free: the memory
+         * goes with the process. */
+        hki_live_executors_remove(executor);
+        return HK_EFORKED;
+    }
+    if ((status = hk_executor_shutdown(executor, HK_DRAIN, HK_FOREVER)) != HK_OK) {
+        return status;
+    }
+    hki_live_executors_remove(executor);
+    /* A look at the wait-for graph may still read the back end. */
+    hki_wait_graph_settle();
+    executor->ops->destroy(executor->self);
+    if (atomic_load(&executor->holds_timers)) {
+        hki_timers_release();
+    }
+    hki_executor_unref(executor);
+    return HK_OK;
+}
+
+hk_status hk_executor_stats(hk_executor *executor, hk_executor_statistics *statistics)
+{
+    hk_status status = hki_executor_usable(executor);
+    long running;
+    long straggling;
+
+    if (status != HK_OK || statistics == NULL) {
+        return status != HK_OK ? status : HK_EINVAL;
+    }
+    memset(statistics, 0, sizeof(*statistics));
+    /* What ended first, what was submitted last: the sum never runs ahead. */
+    statistics->done = atomic_load(&executor->done);
+    statistics->failed = atomic_load(&executor->failed);
+    statistics->cancelled = atomic_load(&executor->cancelled);
+    running = atomic_load(&executor->running);
+    straggling = atomic_load(&executor->straggling);
+    statistics->submitted = atomic_load(&executor->submitted);
+    statistics->refused = atomic_load(&executor->refused);
+    statistics->running = running > 0 ? (size_t)running : 0;
+    statistics->straggling = straggling > 0 ? (size_t)straggling : 0;
+    if (executor->ops->statistics != NULL) {
+        executor->ops->statistics(executor->self, statistics);
+    }
+    return HK_OK;
+}
+
+hk_status hk_executor_resize(hk_executor *executor, unsigned workers)
+{
+    hk_status status = hki_executor_usable(executor);
+
+    if (status != HK_OK) {
+        return status;
+    }
+    if (workers > HKI_WORKERS_MAX || executor->ops->resize == NULL) {
+        return HK_EINVAL;
+    }
+    if (atomic_load(&executor->how) != HKI_OPEN) {
+        return HK_ECLOSED;
+    }
+    workers = workers == 0 ? hki_os_cpu_count() : workers;
+    if ((status = executor->ops->resize(executor->self, workers)) == HK_OK) {
+        executor->width = workers;
+    }
+    return status;
+}
+
+hk_status hk_executor_prestart(hk_executor *executor, hk_duration wait)
+{
+    hk_status status = hki_executor_usable(executor);
+    struct hki_error *broken;
+
+    if (status != HK_OK) {
+        return status;
+    }
+    if (!hki_duration_valid(wait)) {
+        return HK_EINVAL;
+    }
+    if (atomic_load(&executor->how) != HKI_OPEN) {
+        return HK_ECLOSED;
+    }
+    status =
+        executor->ops->prestart == NULL ? HK_OK : executor->ops->prestart(executor->self, wait);
+    broken = atomic_load(&executor->broken);
+    return broken != NULL ? broken->shown.status : status;
+}
+
+const char *hk_executor_name(const hk_executor *executor)
+{
+    return executor == NULL ? "" : executor->name;
+}

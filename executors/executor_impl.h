@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An executor from the inside: the part that is the same for all back ends.
+ *
+ * Submission, limits in time, cancelling, statistics, shutdown order and error
+ * texts are written once, against the public table of operations. What Hocket's
+ * own back ends can do beyond that table is in struct hki_executor_traits.
+ */
+#ifndef HOCKET_EXECUTORS_EXECUTOR_IMPL_H
+#define HOCKET_EXECUTORS_EXECUTOR_IMPL_H
+
+#include <hocket/executor_ops.h>
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "futures/error_impl.h"
+#include "futures/place.h"
+#include "sync/wait_graph.h"
+
+enum {
+    HKI_NAME_MAX = 32,
+    HKI_WORKERS_MAX = 4096,
+    HKI_QUEUE_DEFAULT = 1 << 20,
+    HKI_OPEN = -1, /* No shutdown yet: below every hk_shutdown_how. */
+};
+
+#define HKI_PAYLOAD_DEFAULT ((size_t)1 << 30)
+
+struct hki_executor_traits {
+    /* A wait on one of its workers may take over a queued task. */
+    bool claims;
+    /* Runs a job that was taken out of the queue, on the worker's stack. */
+    void (*run_here)(void *self, hk_job *job, struct hki_agent *agent);
+    /* How a task that has not started can move (see sync/wait_graph.h). */
+    enum hki_wait_kind (*look)(void *self, size_t *count);
+    struct hki_wait_node (*next)(void *self, size_t i);
+    /* Limits in time are judged when the task returns. */
+    bool judged_on_return;
+};
+
+struct hk_executor {
+    struct hki_place place; /* First: see futures/place.h. */
+    const hk_executor_ops *ops;
+    void *self;
+    const struct hki_executor_traits *traits; /* Never NULL. */
+    atomic_uint references;                   /* The owner's, and of those built on it. */
+    uint32_t generation;                      /* See base/fork.h. */
+    char name[HKI_NAME_MAX];
+    unsigned width; /* Tasks that can run at once: the map's measure. */
+    hk_duration task_timeout;
+    size_t max_payload;
+    bool roundtrip;
+    bool drain_at_exit;
+    struct hki_list live;               /* In the list of live executors (live_executors.c). */
+    atomic_int how;                     /* HKI_OPEN, or the hardest shutdown so far. */
+    _Atomic(struct hki_error *) broken; /* Why it can serve no more; set once. */
+    atomic_bool holds_timers;
+    atomic_uint_fast64_t submitted;
+    atomic_uint_fast64_t done;
+    atomic_uint_fast64_t failed;
+    atomic_uint_fast64_t cancelled;
+    atomic_uint_fast64_t refused;
+    atomic_long running;
+    atomic_long straggling;
+};
+
+/* --- executor.c --- */
+
+hk_executor *hki_executor_ref(hk_executor *executor);
+void hki_executor_unref(hk_executor *executor);
+
+/* HK_OK, or why a call on it is refused: EINVAL, EFORKED. */
+hk_status hki_executor_usable(const hk_executor *executor);
+
+/* Marks it broken (error taken over); later ones do nothing. Every submit then
+ * gives the error's status. */
+void hki_executor_break(hk_executor *executor, struct hki_error *error);
+
+/* Whether options are within their domains; back ends call it first. */
+hk_status hki_executor_check_options(const hk_executor_options *options);
+
+/* Workers asked for, or the default. */
+unsigned hki_executor_workers(const hk_executor_options *options);
+
+/* "threads-3" and so on, unless a name was asked for. */
+void hki_executor_name(const hk_executor_options *options, const char *kind,
+                       char name[HKI_NAME_MAX]);
+
+/* Begins a shutdown without the checks of the public call. */
+void hki_executor_close(hk_executor *executor, hk_shutdown_how how);
+
+/* --- live_executors.c --- */
+
+/* HK_ECLOSED once the process is past the library's destructor. */
+hk_status hki_live_executors_add(hk_executor *executor);
+void hki_live_executors_remove(hk_executor *executor);
+
+/* Whether the library's destructor has run: nothing is accepted any more. */
+bool hki_exiting(void);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inline: each task runs within its submit.
+ *
+ * Nothing is queued, so the only state is the initialiser (once, by the first
+ * submit; others wait for it) and the number of tasks under way, which a join
+ * waits for.
+ */
+#include <hocket/inline_executor.h>
+
+#include <pthread.h>
+
+#include "base/memory.h"
+#include "base/time.h"
+#include "executors/running.h"
+#include "executors/worker_init.h"
+#include "sync/condition.h"
+
+enum life { NEW, INITIALISING, READY, BROKEN, FINISHED };
+
+struct inline_executor {
+    hk_executor *executor;
+    struct hki_worker_hooks hooks;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    enum life life;          /* Under lock. */
+    size_t under_way;        /* Under lock: submits between their door and their end. */
+    bool closed;             /* Under lock. */
+    pthread_t initialiser;   /* Under lock, while INITIALISING. */
+    struct hki_list running; /* Under lock. */
+    void *local;
+};
+
+/* Under the lock, which is released meanwhile: the initialiser runs once. */
+static hk_status initialise(struct inline_executor *self)
+{
+    hk_status status;
+
+    while (self->life == INITIALISING) {
+        if (pthread_equal(self->initialiser, pthread_self())) {
+            return HK_EDEADLK; /* The initialiser submits to what it initialises. */
+        }
+        pthread_cond_wait(&self->changed, &self->lock);
+    }
+    if (self->life == NEW) {
+        self->life = INITIALISING;
+        self->initialiser = pthread_self();
+        pthread_mutex_unlock(&self->lock);
+        status = hki_worker_initialise(self->executor, &self->hooks, "the submitting thread",
+                                       &self->local);
+        pthread_mutex_lock(&self->lock);
+        self->life = status == HK_OK ? READY : BROKEN;
+        pthread_cond_broadcast(&self->changed);
+    }
+    return self->life == BROKEN ? HK_EINIT : HK_OK;
+}
+
+/* Under the lock: the last one out after a shutdown runs the finalizer. */
+static void finish_if_last(struct inline_executor *self)
+{
+    if (!self->closed || self->under_way != 0) {
+        return;
+    }
+    if (self->life == READY) {
+        self->life = FINISHED;
+        pthread_mutex_unlock(&self->lock);
+        hki_worker_finish(&self->hooks, self->local);
+        pthread_mutex_lock(&self->lock);
+    }
+    pthread_cond_broadcast(&self->changed);
+}
+
+static hk_status submit(void *object, hk_job *job, hk_duration queue_wait)
+{
+    struct inline_executor *self = object;
+    hk_status status;
+
+    (void)queue_wait;
+    pthread_mutex_lock(&self->lock);
+    if (self->closed) {
+        pthread_mutex_unlock(&self->lock);
+        return HK_ECLOSED;
+    }
+    self->under_way++;
+    if ((status = initialise(self)) == HK_OK) {
+        hki_running_add(&self->running, job);
+        pthread_mutex_unlock(&self->lock);
+        (void)hk_job_run(job, self->local, "the submitting thread");
+        pthread_mutex_lock(&self->lock);
+        hki_running_remove(job, &self->lock);
+    }
+    self->under_way--;
+    finish_if_last(self);
+    pthread_mutex_unlock(&self->lock);
+    return status;
+}
+
+static void begin_shutdown(void *object, hk_shutdown_how how)
+{
+    struct inline_executor *self = object;
+
+    pthread_mutex_lock(&self->lock);
+    if (!self->closed) {
+        self->closed = true;
+        finish_if_last(self);
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (how >= HK_CANCEL_ALL) {
+        hki_running_stop_all(&self->running, &self->lock);
+    }
+}
+
+static hk_status join(void *object, hk_duration timeout)
+{
+    struct inline_executor *self = object;
+    int64_t deadline_ns = hki_deadline(timeout);
+    hk_status status = HK_OK;
+
+    pthread_mutex_lock(&self->lock);
+    while (self->under_way != 0 || self->life == READY) {
+        if (!hki_condition_wait(&self->changed, &self->lock, deadline_ns)) {
+            status = self->under_way != 0 ? HK_ETIMEDOUT : HK_OK;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    return status;
+}
+
+static hk_status prestart(void *object, hk_duration wait)
+{
+    struct inline_executor *self = object;
+    (void)wait;
+    hk_status status;
+
+    pthread_mutex_lock(&self->lock);
+    status = initialise(self);
+    pthread_mutex_unlock(&self->lock);
+    return status;
+}
+
+static void destroy(void *object)
+{
+    struct inline_executor *self = object;
+
+    pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->lock);
+    hki_free(self, sizeof(*self));
+}
+
+static const hk_executor_ops ops = {
+    .size = sizeof(ops),
+    .kind = "inline",
+    .flags = HK_EXECUTOR_SHARES_MEMORY,
+    .submit = submit,
+    .shutdown = begin_shutdown,
+    .join = join,
+    .destroy = destroy,
+    .prestart = prestart,
+};
+
+static const struct hki_executor_traits traits = {.judged_on_return = true};
+
+hk_status hk_inline_create(const hk_executor_options *options, hk_executor **out)
+{
+    struct inline_executor *self;
+    hk_status status;
+
+    if (out == NULL) {
+        return HK_EINVAL;
+    }
+    if ((self = hki_zalloc(sizeof(*self))) == NULL) {
+        return HK_ENOMEM;
+    }
+    hki_worker_hooks_set(&self->hooks, options);
+    hki_list_init(&self->running);
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->changed, NULL);
+    if ((status = hk_executor_create(&ops, self, options, &self->executor)) != HK_OK) {
+        destroy(self);
+        return status;
+    }
+    self->executor->traits = &traits;
+    self->executor->width = 1;
+    *out = self->executor;
+    return HK_OK;
+}

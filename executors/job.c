@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Jobs: birth, end, and how they answer for their future. */
+#include "executors/job.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "executors/call.h"
+#include "futures/wait_impl.h"
+
+enum {
+    CLAIM_DEPTH_MAX = 256,
+    CLAIM_STACK_BYTES = 128 * 1024, /* Room a claimed task must find. */
+};
+
+static void destroy(hk_future *future)
+{
+    hk_job *job = hki_job_of(future);
+
+    hki_limits_destroy(job);
+    hki_free(job, sizeof(*job));
+}
+
+/* Takes a job that will not run out of its back end's queue; the reference comes
+ * back. If it has just been taken for running, that thread finds it ended. */
+static void withdraw(hk_job *job)
+{
+    hk_executor *executor = job->executor;
+
+    if (executor->ops->remove != NULL && executor->ops->remove(executor->self, job)) {
+        hk_future_unref(&job->future);
+    }
+}
+
+static void cancelled(hk_future *future)
+{
+    hk_job *job = hki_job_of(future);
+
+    withdraw(job);
+    hki_job_drop_input(job);
+    hki_job_ended(job, HKI_CANCELLED);
+}
+
+static bool stack_has_room(struct hki_agent *agent)
+{
+    char *here = __builtin_frame_address(0);
+
+    return agent->stack_low == NULL || here - agent->stack_low > CLAIM_STACK_BYTES;
+}
+
+static bool claimable(hk_future *future, const struct hki_agent *agent)
+{
+    hk_job *job = hki_job_of(future);
+
+    return hki_phase(hki_future_state(future)) == HKI_PENDING &&
+           agent->host_owner == job->executor && job->executor->traits->claims &&
+           agent->claim_depth < CLAIM_DEPTH_MAX && !hki_limits_timed(job);
+}
+
+static bool claim(hk_future *future, struct hki_agent *agent)
+{
+    hk_job *job = hki_job_of(future);
+    hk_executor *executor = job->executor;
+
+    if (!stack_has_room(agent) || !executor->ops->remove(executor->self, job)) {
+        return false;
+    }
+    agent->claim_depth++;
+    executor->traits->run_here(executor->self, job, agent);
+    agent->claim_depth--;
+    return true;
+}
+
+/* A running job depends on the thread that runs it; one that has not started on
+ * its pool. One with a limit in time is ended by the clock. */
+static enum hki_wait_kind look(hk_future *future, size_t *count)
+{
+    hk_job *job = hki_job_of(future);
+    unsigned phase = hki_phase(atomic_load(&future->state));
+
+    if (hki_limits_timed(job)) {
+        return HKI_WAIT_MOVES;
+    }
+    if (phase == HKI_RUNNING) {
+        *count = 1;
+        return atomic_load(&future->runner) == NULL ? HKI_WAIT_MOVES : HKI_WAIT_ALL;
+    }
+    if (phase != HKI_PENDING || job->executor->traits->look == NULL) {
+        return HKI_WAIT_MOVES;
+    }
+    return job->executor->traits->look(job->executor->self, count);
+}
+
+static struct hki_wait_node next(hk_future *future, size_t i)
+{
+    hk_job *job = hki_job_of(future);
+    struct hki_agent *runner = atomic_load(&future->runner);
+    unsigned phase = hki_phase(atomic_load(&future->state));
+
+    if (phase == HKI_PENDING && job->executor->traits->next != NULL) {
+        return job->executor->traits->next(job->executor->self, i);
+    }
+    /* Still RUNNING after the runner was read, so that thread is inside the task
+     * and waits for this look before it leaves. */
+    if (phase == HKI_RUNNING && runner != NULL) {
+        return hki_agent_node(runner);
+    }
+    return (struct hki_wait_node){NULL, NULL};
+}
+
+static const char *name(const hk_future *future)
+{
+    return hki_job_of((hk_future *)future)->task->name;
+}
+
+static const struct hki_origin job_origin = {
+    .destroy = destroy,
+    .cancelled = cancelled,
+    .claimable = claimable,
+    .claim = claim,
+    .look = look,
+    .next = next,
+    .name = name,
+};
+
+static hk_status set_input(hk_job *job, const struct hki_request *request)
+{
+    void *block;
+
+    if (request->moves) {
+        job->input = request->given;
+        return HK_OK;
+    }
+    if (request->size <= HKI_INLINE_INPUT) {
+        job->input =
+            (struct hki_value){request->size == 0 ? NULL : job->bytes, request->size, NULL, NULL};
+    } else {
+        if ((block = hki_block_alloc(request->size)) == NULL) {
+            return HK_ENOMEM;
+        }
+        job->input = (struct hki_value){block, request->size, hk_free, block};
+    }
+    if (request->size != 0) {
+        memcpy(job->input.data, request->bytes, request->size);
+    }
+    return HK_OK;
+}
+
+hk_job *hki_job_create(const struct hki_request *request)
+{
+    hk_job *job = hki_alloc(sizeof(*job));
+
+    if (job == NULL) {
+        return NULL;
+    }
+    if (set_input(job, request) != HK_OK) {
+        hki_free(job, sizeof(*job));
+        return NULL;
+    }
+    hki_future_init(&job->future, &job_origin, 2);
+    job->executor = request->executor;
+    job->task = request->task;
+    job->site = request->site;
+    hki_list_init(&job->link);
+    job->queued = false;
+    job->slot = NULL;
+    job->limits = NULL;
+    job->priority = request->options == NULL ? HK_PRIORITY_NORMAL : request->options->priority;
+    job->forced = request->forced;
+    job->copied = !request->moves;
+    return job;
+}
+
+void hki_job_drop_input(hk_job *job)
+{
+    hki_value_drop(&job->input);
+}
+
+void hki_job_ended(hk_job *job, unsigned phase)
+{
+    hk_executor *executor = job->executor;
+    atomic_uint_fast64_t *counter = phase == HKI_DONE     ? &executor->done
+                                    : phase == HKI_FAILED ? &executor->failed
+                                                          : &executor->cancelled;
+
+    hki_limits_disarm(job);
+    if (!job->forced) {
+        /* relaxed: a statistic; the publishing that follows orders it. */
+        atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    }
+}
+
+struct hki_error *hki_job_error(const hk_job *job, hk_status status, const char *where,
+                                const char *message, struct hki_error *cause)
+{
+    return hki_error_make(&(struct hki_error_facts){
+        .status = status,
+        .message = message,
+        .task = job->task->name,
+        .label = hki_job_label(job),
+        .submit_site = job->site,
+        .where = where,
+        .cause = cause,
+    });
+}
+
+hk_priority hk_job_priority(const hk_job *job)
+{
+    return job->priority;
+}
+
+void **hk_job_slot(hk_job *job)
+{
+    return &job->slot;
+}
+
+void hk_job_discard(hk_job *job, hk_status status, const char *message)
+{
+    hk_future *future = &job->future;
+
+    if (hki_future_claim_end(future, true, NULL)) {
+        unsigned phase = status == HK_ECANCELED ? HKI_CANCELLED : HKI_FAILED;
+        struct hki_error *broken = atomic_load(&job->executor->broken);
+
+        if (phase == HKI_FAILED) {
+            future->error = hki_job_error(job, status, "", message,
+                                          broken == NULL ? NULL : hki_error_ref(broken));
+        }
+        hki_job_drop_input(job);
+        hki_job_ended(job, phase);
+        hki_future_publish(future, phase);
+    }
+    hk_future_unref(future);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A job: a task on its way, together with its future, in one allocation.
+ *
+ * References to the future inside: one belongs to whoever will run it (the back
+ * end, from its submit on), one to the caller, if he wants the future; further
+ * ones to an armed timer or a firing token, while they are about to act on it.
+ *
+ * The input is dropped by whoever ends the job, if it never ran; by the thread
+ * that ran it, right after the task returned, otherwise.
+ */
+#ifndef HOCKET_EXECUTORS_JOB_H
+#define HOCKET_EXECUTORS_JOB_H
+
+#include "executors/executor_impl.h"
+#include "executors/timer.h"
+#include "futures/cancel_impl.h"
+#include "futures/future_impl.h"
+
+enum { HKI_INLINE_INPUT = 48, HKI_LABEL_MAX = 64 };
+
+/* Limits and labels: few tasks have them. */
+struct hki_limits {
+    hk_job *job;
+    char label[HKI_LABEL_MAX];
+    hk_duration timeout;        /* Run limit; 0: none. */
+    int64_t deadline_ns;        /* For queue and run; HKI_NEVER: none. */
+    _Atomic int64_t run_end_ns; /* Start plus timeout, once it runs. */
+    struct hki_timer deadline_timer;
+    struct hki_timer run_timer;
+    hk_cancel *token; /* One reference, or NULL. */
+    struct hki_cancel_watch token_watch;
+};
+
+struct hk_job {
+    hk_future future; /* First: the two convert. */
+    hk_executor *executor;
+    const hk_task *task;
+    const hk_site *site;
+    struct hki_list link; /* In the back end's queue, then among its running jobs. */
+    uint64_t sequence;    /* Order of arrival in the queue. */
+    bool queued;          /* link is in a queue. Under the back end's lock. */
+    void *slot;           /* For a user's back end. */
+    struct hki_limits *limits;
+    struct hki_value input; /* drop(owner) releases it; data is what the task sees. */
+    hk_priority priority;
+    bool forced; /* An errand of the library: no capacity applies, nothing is counted. */
+    bool copied; /* input is our copy of the caller's bytes. */
+    unsigned char bytes[HKI_INLINE_INPUT] __attribute__((aligned(16)));
+};
+
+/* What a submit asks for; the input is one of bytes (copied), or given. */
+struct hki_request {
+    hk_executor *executor;
+    const hk_site *site;
+    const hk_task *task;
+    const void *bytes;
+    size_t size;
+    struct hki_value given; /* When size is HK_BY_REF or a buffer moves. */
+    bool moves;
+    bool internal; /* The reference is the library's own: allowed, of any size. */
+    bool forced;   /* An errand of the library: no capacity applies, nothing is counted. */
+    const hk_submit_options *options;
+};
+
+static inline hk_job *hki_job_of(hk_future *future)
+{
+    return (hk_job *)(void *)future;
+}
+
+static inline const char *hki_job_label(const hk_job *job)
+{
+    return job->limits == NULL ? "" : job->limits->label;
+}
+
+/* --- submit.c --- */
+
+/* Hands a job over. On any status but HK_OK nothing happened. */
+hk_status hki_submit(const struct hki_request *request, hk_future **future);
+
+/* --- job.c --- */
+
+/* One reference for the back end, one for the caller. NULL without memory. */
+hk_job *hki_job_create(const struct hki_request *request);
+
+/* For the winner of the claim, before it publishes: counts the end, and lets go
+ * of the limits. */
+void hki_job_ended(hk_job *job, unsigned phase);
+
+void hki_job_drop_input(hk_job *job);
+
+/* An error of the library's about a job. */
+struct hki_error *hki_job_error(const hk_job *job, hk_status status, const char *where,
+                                const char *message, struct hki_error *cause);
+
+/* --- limits.c --- */
+
+/* Whether options ask for any; then limits are made and armed. */
+hk_status hki_limits_create(hk_job *job, const hk_submit_options *options);
+hk_status hki_limits_arm(hk_job *job);
+hk_status hki_limits_started(hk_job *job);
+void hki_limits_disarm(hk_job *job);
+void hki_limits_destroy(hk_job *job);
+
+/* Whether the job can be ended by the clock. */
+bool hki_limits_timed(const hk_job *job);
+
+/* The nearest end of its time, HKI_NEVER without one. */
+int64_t hki_limits_end_ns(const hk_job *job);
+
+/* What to say about a job that ran over. */
+void hki_limits_explain(const hk_job *job, bool started, char *text, size_t size);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A chunk: items of a map that travel as one job, and come back one by one.
+ *
+ * References: the iterator's until the chunk is delivered, the job's until it has
+ * ended, and one for each delivered item until its hk_map_item_drop().
+ *
+ * Each slot has one word. The runner wins it with SLOT_ENDED after it has written
+ * the outcome; the iterator, when the job ended without having run the item, wins
+ * it with SLOT_ABANDONED. So a thread that runs on after a time limit does no harm.
+ */
+#ifndef HOCKET_EXECUTORS_MAP_CHUNK_H
+#define HOCKET_EXECUTORS_MAP_CHUNK_H
+
+#include <hocket/map.h>
+
+#include "executors/call.h"
+
+enum { HKI_SLOT_INPUT = 48 };
+
+enum { SLOT_OPEN, SLOT_ENDED, SLOT_ABANDONED };
+
+struct hki_chunk;
+
+struct hki_slot {
+    struct hki_chunk *chunk;
+    atomic_int state;
+    struct hki_value input;
+    struct hki_outcome outcome;      /* SLOT_ENDED: the runner's. */
+    struct hki_error *chunk_failure; /* SLOT_ABANDONED: why, one reference; or NULL. */
+    unsigned char small[HKI_SMALL_VALUE] __attribute__((aligned(16)));
+    unsigned char bytes[HKI_SLOT_INPUT] __attribute__((aligned(16)));
+};
+
+struct hki_chunk {
+    atomic_uint references;
+    struct hki_list link; /* Among the iterator's chunks in flight. */
+    const hk_task *task;
+    hk_duration item_timeout; /* Judged on return; 0: none, or the job's own. */
+    hk_future *future;        /* One reference, from the submit on. */
+    uint64_t first_index;
+    size_t capacity;
+    size_t count;
+    size_t delivered;
+    atomic_int_fast64_t run_ns; /* Time of the items that ran. */
+    struct hki_slot slots[];
+};
+
+struct hki_chunk *hki_chunk_create(const hk_task *task, size_t capacity, uint64_t first_index);
+void hki_chunk_unref(struct hki_chunk *chunk);
+
+/* Adds an item; a reference is taken over also on failure. */
+hk_status hki_chunk_add(struct hki_chunk *chunk, const hk_map_input *input);
+
+/* The task that runs a chunk; its input is the chunk, by reference. */
+extern const hk_task hki_chunk_task;
+void hki_chunk_drop(void *chunk);
+
+/* The next item of a chunk whose job has ended; the caller checked there is one. */
+void hki_chunk_deliver(struct hki_chunk *chunk, hk_map_item *item);
+
+#endif

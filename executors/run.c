@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Running a job: from PENDING to its end, on the thread of the caller. */
+#include "base/time.h"
+#include "executors/call.h"
+
+/* Executors whose limits are judged on return: a late value is not a value. */
+static void judge(hk_job *job, struct hki_outcome *outcome)
+{
+    char text[128];
+
+    if (!job->executor->traits->judged_on_return || hki_limits_end_ns(job) == HKI_NEVER ||
+        hk_now_ns() < hki_limits_end_ns(job)) {
+        return;
+    }
+    hki_outcome_drop(outcome);
+    outcome->phase = HKI_FAILED;
+    hki_limits_explain(job, true, text, sizeof(text));
+    outcome->error = hki_job_error(job, HK_EDEADLINE, "", text, NULL);
+}
+
+/* The task returned. Competes with a deadline for the right to end the future. */
+static void conclude(hk_job *job, struct hki_outcome *outcome)
+{
+    hk_future *future = &job->future;
+    struct hki_agent *agent = hki_agent_self();
+
+    judge(job, outcome);
+    if (!hki_future_claim_end(future, false, NULL)) {
+        atomic_fetch_sub(&job->executor->straggling, 1);
+        hki_outcome_drop(outcome);
+        hki_job_drop_input(job);
+        return;
+    }
+    future->value = outcome->value;
+    future->error = outcome->error;
+    hki_job_drop_input(job);
+    hki_job_ended(job, outcome->phase);
+    if (agent->host_ops != NULL && agent->depth == 1) {
+        agent->host_ops->finishing(agent->host);
+    }
+    hki_future_publish(future, outcome->phase);
+}
+
+/* The time limit could not be armed: better not run than run without it. */
+static bool arm_limits(hk_job *job)
+{
+    struct hki_outcome outcome = {.phase = HKI_FAILED};
+    hk_status status = hki_limits_started(job);
+
+    if (status == HK_OK) {
+        return true;
+    }
+    outcome.error = hki_job_error(job, status, "", "its time limit could not be set", NULL);
+    conclude(job, &outcome);
+    return false;
+}
+
+bool hk_job_run(hk_job *job, void *local, const char *where)
+{
+    struct hki_agent *agent = hki_agent_self();
+    hk_executor *executor = job->executor;
+    hk_call call = {
+        .executor = executor,
+        .job = job,
+        .task = job->task,
+        .where = where,
+        .local = local,
+        .small = job->future.small,
+        .refused = HK_OK,
+    };
+    struct hki_outcome outcome;
+    bool ran = false;
+
+    hki_agent_enter(agent);
+    hki_call_enter(&call);
+    if (hki_future_start(&job->future, agent) == HK_OK) {
+        atomic_fetch_add(&executor->running, 1);
+        if (arm_limits(job)) {
+            hk_status returned = job->task->run(&call, job->input.data, job->input.size);
+
+            hki_call_outcome(&call, returned, &outcome);
+            atomic_fetch_sub(&executor->running, 1);
+            conclude(job, &outcome);
+            ran = true;
+        } else {
+            atomic_fetch_sub(&executor->running, 1);
+        }
+    }
+    hki_call_leave(&call);
+    hki_agent_leave(agent);
+    hk_future_unref(&job->future);
+    return ran;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Serial: one task at a time, in order, on another executor.
+ *
+ * While the queue is not empty exactly one errand is under way to the base
+ * (`active`); it runs a few tasks and posts the next errand. So order needs no
+ * lock while a task runs, and no thread waits. The lock hands what one task wrote
+ * to the next, which may run elsewhere.
+ *
+ * If the base takes no errand any more, nobody will serve the queue: all of it
+ * ends FAILED with HK_ECLOSED.
+ */
+#include <hocket/serial.h>
+
+#include "base/memory.h"
+#include "base/time.h"
+#include "executors/post.h"
+#include "executors/running.h"
+#include "executors/serial_impl.h"
+#include "executors/task_queue.h"
+#include "sync/condition.h"
+
+enum { BATCH = 16 }; /* Tasks an errand runs before others get the worker. */
+
+struct serial {
+    hk_executor *executor;
+    hk_executor *base;
+    hk_executor *owned_base; /* Destroyed with this one; or NULL. */
+    pthread_mutex_t lock;
+    pthread_cond_t settled;
+    struct hki_task_queue queue; /* Under lock, and what follows. */
+    struct hki_list running;
+    struct hki_agent *agent; /* The thread that runs a task of this now. */
+    bool active;
+    bool closing;
+};
+
+static void serve(void *arg);
+
+/* The base refused: what is queued will never run. */
+static void give_up(void *arg)
+{
+    struct serial *self = arg;
+    struct hki_list jobs;
+
+    hki_list_init(&jobs);
+    pthread_mutex_lock(&self->lock);
+    /* Again, for what was queued during the last round, while `active` was set. */
+    while (self->queue.length != 0) {
+        hki_task_queue_take_all(&self->queue, &jobs);
+        pthread_mutex_unlock(&self->lock);
+        hki_discard_all(&jobs, HK_ECLOSED, "the executor below takes no more tasks");
+        pthread_mutex_lock(&self->lock);
+    }
+    self->active = false;
+    pthread_cond_broadcast(&self->settled);
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* The next task, or NULL and not active any more. */
+static hk_job *begin_next(struct serial *self)
+{
+    hk_job *job;
+
+    pthread_mutex_lock(&self->lock);
+    job = hki_task_queue_pop(&self->queue);
+    if (job != NULL) {
+        hki_running_add(&self->running, job);
+        self->agent = hki_agent_self();
+    } else {
+        self->active = false;
+        pthread_cond_broadcast(&self->settled);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return job;
+}
+
+static void run_one(struct serial *self, hk_job *job)
+{
+    (void)hk_job_run(job, NULL, self->executor->name);
+    pthread_mutex_lock(&self->lock);
+    self->agent = NULL;
+    hki_running_remove(job, &self->lock);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void serve(void *arg)
+{
+    struct serial *self = arg;
+
+    for (int served = 0; served < BATCH; served++) {
+        hk_job *job = begin_next(self);
+
+        if (job == NULL) {
+            return; /* self may be gone from here on. */
+        }
+        run_one(self, job);
+    }
+    if (hki_post(self->base, serve, give_up, self) != HK_OK) {
+        give_up(self);
+    }
+}
+
+/* Under the lock: whether there is, or comes, room. */
+static hk_status make_room(struct serial *self, hk_duration queue_wait, hk_job **victim)
+{
+    int64_t deadline_ns = hki_deadline(queue_wait);
+
+    if (self->queue.when_full == HK_FULL_DROPS_OLDEST) {
+        *victim = hki_task_queue_pop_oldest(&self->queue);
+        return HK_OK;
+    }
+    /* One of its own tasks cannot wait for room that only its own end makes. */
+    if (self->queue.when_full == HK_FULL_FAILS || self->agent == hki_agent_self()) {
+        return HK_EFULL;
+    }
+    while (hki_task_queue_full(&self->queue) && !self->closing) {
+        if (!hki_condition_wait(&self->queue.room, &self->lock, deadline_ns)) {
+            return hki_task_queue_full(&self->queue) ? HK_ETIMEDOUT : HK_OK;
+        }
+    }
+    return HK_OK;
+}
+
+static hk_status submit(void *object, hk_job *job, hk_duration queue_wait)
+{
+    struct serial *self = object;
+    hk_job *victim = NULL;
+    hk_status status = HK_OK;
+    bool start = false;
+
+    pthread_mutex_lock(&self->lock);
+    if (!self->closing && !job->forced && hki_task_queue_full(&self->queue)) {
+        status = make_room(self, queue_wait, &victim);
+    }
+    if (status == HK_OK && self->closing) {
+        status = HK_ECLOSED;
+    }
+    if (status == HK_OK) {
+        hki_task_queue_push(&self->queue, job);
+        start = !self->active;
+        self->active = true;
+    }
+    pthread_mutex_unlock(&self->lock);
+    if (victim != NULL) {
+        hk_job_discard(victim, HK_EFULL, "the queue was full and it was the oldest");
+    }
+    if (start && (status = hki_post(self->base, serve, give_up, self)) != HK_OK) {
+        bool ours;
+
+        /* Refused in the caller; what others queued meanwhile has been accepted. */
+        pthread_mutex_lock(&self->lock);
+        ours = hki_task_queue_remove(&self->queue, job);
+        pthread_mutex_unlock(&self->lock);
+        give_up(self);
+        status = ours ? status : HK_OK;
+    }
+    return status;
+}
+
+static bool remove_job(void *object, hk_job *job)
+{
+    struct serial *self = object;
+    bool removed;
+
+    pthread_mutex_lock(&self->lock);
+    removed = hki_task_queue_remove(&self->queue, job);
+    pthread_mutex_unlock(&self->lock);
+    return removed;
+}
+
+static void begin_shutdown(void *object, hk_shutdown_how how)
+{
+    struct serial *self = object;
+    struct hki_list jobs;
+
+    hki_list_init(&jobs);
+    pthread_mutex_lock(&self->lock);
+    self->closing = true;
+    if (how >= HK_CANCEL_QUEUED) {
+        hki_task_queue_take_all(&self->queue, &jobs);
+    }
+    pthread_cond_broadcast(&self->queue.room);
+    pthread_mutex_unlock(&self->lock);
+    hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
+    if (how >= HK_CANCEL_ALL) {
+        hki_running_stop_all(&self->running, &self->lock);
+    }
+}
+
+static hk_status join(void *object, hk_duration timeout)
+{
+    struct serial *self = object;
+    int64_t deadline_ns = hki_deadline(timeout);
+    hk_status status = HK_OK;
+
+    pthread_mutex_lock(&self->lock);
+    while (self->active) {
+        if (!hki_condition_wait(&self->settled, &self->lock, deadline_ns)) {
+            status = self->active ? HK_ETIMEDOUT : HK_OK;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    return status;
+}
+
+static void destroy(void *object)
+{
+    struct serial *self = object;
+
+    if (self->owned_base != NULL) {
+        (void)hk_executor_destroy(self->owned_base);
+    }
+    hki_executor_unref(self->base);
+    hki_task_queue_destroy(&self->queue);
+    pthread_cond_destroy(&self->settled);
+    pthread_mutex_destroy(&self->lock);
+    hki_free(self, sizeof(*self));
+}
+
+static void statistics(void *object, hk_executor_statistics *out)
+{
+    struct serial *self = object;
+
+    pthread_mutex_lock(&self->lock);
+    out->queued = self->queue.counted;
+    out->queued_most = self->queue.most;
+    pthread_mutex_unlock(&self->lock);
+}
+
+static const hk_executor_ops ops = {
+    .size = sizeof(ops),
+    .kind = "serial",
+    .flags = HK_EXECUTOR_SHARES_MEMORY,
+    .submit = submit,
+    .remove = remove_job,
+    .shutdown = begin_shutdown,
+    .join = join,
+    .destroy = destroy,
+    .statistics = statistics,
+};
+
+/* A queued task waits for the one that runs, and if none does for the base. */
+static enum hki_wait_kind look(void *object, size_t *count)
+{
+    struct serial *self = object;
+    const struct hki_executor_traits *traits = self->base->traits;
+    struct hki_agent *agent;
+
+    pthread_mutex_lock(&self->lock);
+    agent = self->agent;
+    pthread_mutex_unlock(&self->lock);
+    if (agent != NULL) {
+        *count = 1;
+        return HKI_WAIT_ALL;
+    }
+    return traits->look == NULL ? HKI_WAIT_MOVES : traits->look(self->base->self, count);
+}
+
+static struct hki_wait_node next(void *object, size_t i)
+{
+    struct serial *self = object;
+    const struct hki_executor_traits *traits = self->base->traits;
+    struct hki_agent *agent;
+
+    pthread_mutex_lock(&self->lock);
+    agent = self->agent;
+    pthread_mutex_unlock(&self->lock);
+    if (agent != NULL) {
+        return hki_agent_node(agent);
+    }
+    return traits->next == NULL ? (struct hki_wait_node){NULL, NULL}
+                                : traits->next(self->base->self, i);
+}
+
+static const struct hki_executor_traits traits = {.look = look, .next = next};
+
+hk_status hki_serial_create(hk_executor *base, bool owns_base, const hk_executor_options *options,
+                            hk_executor **out)
+{
+    struct serial *self;
+    hk_status status;
+
+    if (base == NULL || out == NULL) {
+        return HK_EINVAL;
+    }
+    if ((status = hki_executor_usable(base)) != HK_OK) {
+        return status;
+    }
+    if ((base->ops->flags & HK_EXECUTOR_SHARES_MEMORY) == 0) {
+        return HK_EPORTABLE;
+    }
+    if ((self = hki_zalloc(sizeof(*self))) == NULL) {
+        return HK_ENOMEM;
+    }
+    if ((status = hk_executor_create(&ops, self, options, &self->executor)) != HK_OK) {
+        hki_free(self, sizeof(*self));
+        return status;
+    }
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->settled, NULL);
+    hki_task_queue_init(&self->queue, options);
+    hki_list_init(&self->running);
+    self->base = hki_executor_ref(base);
+    self->owned_base = owns_base ? base : NULL;
+    self->executor->traits = &traits;
+    self->executor->width = 1;
+    *out = self->executor;
+    return HK_OK;
+}
+
+hk_status hk_serial_create(hk_executor *base, const hk_executor_options *options, hk_executor **out)
+{
+    return hki_serial_create(base, false, options, out);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Submitting: check, make the job, arm its limits, hand it to the back end.
+ *
+ * Refusals happen here, in the caller, and leave nothing behind: the input is
+ * still the caller's. One case needs thought: a token or a deadline may end the
+ * job while the back end is about to refuse it. Then it was accepted, in effect,
+ * and has ended; so the caller gets that future and HK_OK.
+ */
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/time.h"
+#include "executors/buffer_impl.h"
+#include "executors/call.h"
+
+static bool limit_valid(hk_duration limit)
+{
+    return limit >= 0 || limit == HK_FOREVER;
+}
+
+static bool options_valid(const hk_submit_options *options)
+{
+    return options == NULL ||
+           ((options->size == 0 || options->size >= sizeof(*options)) &&
+            options->priority >= HK_PRIORITY_LOW && options->priority <= HK_PRIORITY_HIGH &&
+            limit_valid(options->timeout) && limit_valid(options->deadline) &&
+            limit_valid(options->queue_wait));
+}
+
+static hk_status check(const struct hki_request *request)
+{
+    hk_executor *executor = request->executor;
+    const hk_submit_options *options = request->options;
+    struct hki_error *broken;
+    hk_status status;
+
+    if (request->task == NULL || request->task->run == NULL || request->task->name == NULL ||
+        (!request->moves &&
+         (request->size == HK_BY_REF || (request->bytes == NULL && request->size != 0))) ||
+        !options_valid(options)) {
+        return HK_EINVAL;
+    }
+    if ((status = hki_executor_usable(executor)) != HK_OK) {
+        return status;
+    }
+    if (!request->internal && request->size != HK_BY_REF && request->size > executor->max_payload) {
+        return HK_ETOOBIG;
+    }
+    if ((broken = atomic_load(&executor->broken)) != NULL) {
+        return broken->shown.status;
+    }
+    if (atomic_load(&executor->how) != HKI_OPEN || hki_exiting()) {
+        return HK_ECLOSED;
+    }
+    return options != NULL && hk_cancel_fired(options->token) ? HK_ECANCELED : HK_OK;
+}
+
+/* Takes a job that the back end refused to pieces. The status to return: HK_OK
+ * if it was ended by somebody else meanwhile. */
+static hk_status take_back(hk_job *job, hk_status refused)
+{
+    if (!hki_future_claim_end(&job->future, false, NULL)) {
+        hk_future_unref(&job->future); /* What the back end did not take. */
+        return HK_OK;
+    }
+    hki_limits_disarm(job);
+    if (job->copied) {
+        hki_job_drop_input(job); /* Anything else is the caller's again. */
+    }
+    hki_future_publish(&job->future, HKI_CANCELLED); /* Nobody can see it. */
+    hk_future_unref(&job->future);
+    hk_future_unref(&job->future);
+    return refused;
+}
+
+static hk_status hand_over(hk_job *job, const hk_submit_options *options)
+{
+    hk_executor *executor = job->executor;
+    hk_duration wait =
+        options == NULL || options->queue_wait == 0 ? HK_FOREVER : options->queue_wait;
+    hk_status status = hki_limits_arm(job);
+
+    if (status == HK_OK) {
+        status = executor->ops->submit(executor->self, job, wait);
+    }
+    return status == HK_OK ? HK_OK : take_back(job, status);
+}
+
+hk_status hki_submit(const struct hki_request *request, hk_future **future)
+{
+    hk_executor *executor = request->executor;
+    hk_status status = check(request);
+    hk_job *job;
+
+    if (status != HK_OK) {
+        goto refused;
+    }
+    if ((job = hki_job_create(request)) == NULL) {
+        status = HK_ENOMEM;
+        goto refused;
+    }
+    if ((status = hki_limits_create(job, request->options)) != HK_OK) {
+        status = take_back(job, status);
+        goto refused;
+    }
+    if (!request->forced) {
+        /* relaxed: a statistic. Counted first, so that it is never behind what ended. */
+        atomic_fetch_add_explicit(&executor->submitted, 1, memory_order_relaxed);
+    }
+    if ((status = hand_over(job, request->options)) != HK_OK) {
+        if (!request->forced) {
+            atomic_fetch_sub(&executor->submitted, 1);
+        }
+        goto refused;
+    }
+    if (future != NULL) {
+        *future = &job->future;
+    } else {
+        hk_future_unref(&job->future);
+    }
+    return HK_OK;
+
+refused:
+    if (hki_executor_usable(executor) == HK_OK) {
+        atomic_fetch_add(&executor->refused, 1);
+    }
+    return status;
+}
+
+hk_status hk_submit_at(hk_executor *executor, const hk_site *site, const hk_task *task,
+                       const void *in, size_t in_size, const hk_submit_options *options,
+                       hk_future **future)
+{
+    return hki_submit(&(struct hki_request){.executor = executor,
+                                            .site = site,
+                                            .task = task,
+                                            .bytes = in,
+                                            .size = in_size,
+                                            .options = options},
+                      future);
+}
+
+hk_status hk_submit_ref_at(hk_executor *executor, const hk_site *site, const hk_task *task,
+                           void *arg, hk_drop_fn *drop, const hk_submit_options *options,
+                           hk_future **future)
+{
+    hk_status status = hki_executor_usable(executor);
+
+    if (status != HK_OK) {
+        return status;
+    }
+    if (executor->roundtrip || (executor->ops->flags & HK_EXECUTOR_SHARES_MEMORY) == 0) {
+        return HK_EPORTABLE;
+    }
+    return hki_submit(&(struct hki_request){.executor = executor,
+                                            .site = site,
+                                            .task = task,
+                                            .size = HK_BY_REF,
+                                            .given = {arg, HK_BY_REF, drop, arg},
+                                            .moves = true,
+                                            .options = options},
+                      future);
+}
+
+static void drop_buffer(void *buffer)
+{
+    hk_buffer_destroy(buffer);
+}
+
+hk_status hk_submit_buffer_at(hk_executor *executor, const hk_site *site, const hk_task *task,
+                              hk_buffer *buffer, const hk_submit_options *options,
+                              hk_future **future)
+{
+    if (buffer == NULL || buffer->executor != executor) {
+        return HK_EINVAL;
+    }
+    return hki_submit(&(struct hki_request){.executor = executor,
+                                            .site = site,
+                                            .task = task,
+                                            .size = hk_buffer_size(buffer),
+                                            .given = {hk_buffer_data(buffer),
+                                                      hk_buffer_size(buffer), drop_buffer, buffer},
+                                            .moves = true,
+                                            .options = options},
+                      future);
+}
+
+hk_status hk_submit_many_at(hk_executor *executor, const hk_site *site, const hk_task *task,
+                            const void *items, size_t count, size_t stride,
+                            const hk_submit_options *options, hk_future **futures, size_t *accepted)
+{
+    const unsigned char *item = items;
+    hk_status status = HK_OK;
+    size_t taken = 0;
+
+    if (items == NULL && count != 0 && stride != 0) {
+        return HK_EINVAL;
+    }
+    while (taken < count) {
+        status = hk_submit_at(executor, site, task, item, stride, options,
+                              futures == NULL ? NULL : &futures[taken]);
+        if (status != HK_OK) {
+            break;
+        }
+        taken++;
+        item += stride;
+    }
+    if (futures != NULL) {
+        for (size_t i = taken; i < count; i++) {
+            futures[i] = NULL;
+        }
+    }
+    if (accepted != NULL) {
+        *accepted = taken;
+    }
+    return status;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lanes without starvation: of 21 turns the high lane has 16, the normal one 4,
+ * the low one 1, spread over the cycle; an empty lane gives its turn away to the
+ * highest that is not. Errands of the library come before all: they are short,
+ * and somebody waits for their effect.
+ */
+#include "executors/task_queue.h"
+
+#include "base/assert.h"
+
+enum { ERRANDS, HIGH, NORMAL, LOW, TURNS = 21 };
+
+void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options *options)
+{
+    for (int lane = 0; lane < HKI_LANES; lane++) {
+        hki_list_init(&queue->lanes[lane]);
+    }
+    queue->length = 0;
+    queue->counted = 0;
+    queue->most = 0;
+    queue->capacity = options == NULL || options->queue_capacity == 0 ? HKI_QUEUE_DEFAULT
+                                                                      : options->queue_capacity;
+    queue->when_full = options == NULL ? HK_FULL_BLOCKS : options->when_full;
+    queue->sequence = 0;
+    queue->turn = 0;
+    pthread_cond_init(&queue->room, NULL);
+}
+
+void hki_task_queue_destroy(struct hki_task_queue *queue)
+{
+    HKI_ASSERT(queue->length == 0);
+    pthread_cond_destroy(&queue->room);
+}
+
+bool hki_task_queue_full(const struct hki_task_queue *queue)
+{
+    return queue->counted >= queue->capacity;
+}
+
+static int lane_of(const hk_job *job)
+{
+    return job->forced ? ERRANDS : NORMAL - (int)job->priority;
+}
+
+void hki_task_queue_push(struct hki_task_queue *queue, hk_job *job)
+{
+    job->sequence = queue->sequence++;
+    job->queued = true;
+    hki_list_append(&queue->lanes[lane_of(job)], &job->link);
+    queue->length++;
+    if (!job->forced) {
+        queue->counted++;
+        queue->most = queue->counted > queue->most ? queue->counted : queue->most;
+    }
+}
+
+static void take(struct hki_task_queue *queue, hk_job *job)
+{
+    hki_list_remove(&job->link);
+    job->queued = false;
+    queue->length--;
+    if (!job->forced) {
+        queue->counted--;
+        pthread_cond_signal(&queue->room);
+    }
+}
+
+/* Whose turn it is: turn 20 is the low lane's, every fifth before it the normal
+ * one's, the rest are the high lane's. */
+static int lane_of_turn(unsigned turn)
+{
+    if (turn == TURNS - 1) {
+        return LOW;
+    }
+    return turn % 5 == 4 ? NORMAL : HIGH;
+}
+
+hk_job *hki_task_queue_pop(struct hki_task_queue *queue)
+{
+    int lane;
+    hk_job *job;
+
+    if (queue->length == 0) {
+        return NULL;
+    }
+    lane = lane_of_turn(queue->turn);
+    if (!hki_list_empty(&queue->lanes[ERRANDS])) {
+        lane = ERRANDS;
+    } else {
+        queue->turn = (queue->turn + 1) % TURNS;
+        if (hki_list_empty(&queue->lanes[lane])) {
+            for (lane = HIGH; hki_list_empty(&queue->lanes[lane]); lane++) {
+            }
+        }
+    }
+    job = HKI_CONTAINER(queue->lanes[lane].next, hk_job, link);
+    take(queue, job);
+    return job;
+}
+
+hk_job *hki_task_queue_pop_oldest(struct hki_task_queue *queue)
+{
+    hk_job *oldest = NULL;
+
+    for (int lane = HIGH; lane < HKI_LANES; lane++) {
+        hk_job *first = HKI_CONTAINER(queue->lanes[lane].next, hk_job, link);
+
+        if (!hki_list_empty(&queue->lanes[lane]) &&
+            (oldest == NULL || first->sequence < oldest->sequence)) {
+            oldest = first;
+        }
+    }
+    if (oldest != NULL) {
+        take(queue, oldest);
+    }
+    return oldest;
+}
+
+bool hki_task_queue_remove(struct hki_task_queue *queue, hk_job *job)
+{
+    /* Not by its link: that may be in a list of running or discarded jobs. */
+    if (!job->queued) {
+        return false;
+    }
+    take(queue, job);
+    return true;
+}
+
+void hki_task_queue_take_all(struct hki_task_queue *queue, struct hki_list *jobs)
+{
+    for (int lane = 0; lane < HKI_LANES; lane++) {
+        struct hki_list *at = &queue->lanes[lane];
+
+        while ((at = at->next) != &queue->lanes[lane]) {
+            HKI_CONTAINER(at, hk_job, link)->queued = false;
+        }
+        hki_list_append_all(jobs, &queue->lanes[lane]);
+    }
+    queue->length = 0;
+    queue->counted = 0;
+    pthread_cond_broadcast(&queue->room);
+}
+
+void hki_discard_all(struct hki_list *jobs, hk_status status, const char *message)
+{
+    struct hki_list *first;
+
+    while ((first = hki_list_take_first(jobs)) != NULL) {
+        hk_job_discard(HKI_CONTAINER(first, hk_job, link), status, message);
+    }
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The queue of a back end: bounded, three lanes, first in first out in each.
+ * Guarded by the back end's lock. A queued job's reference is the queue's.
+ */
+#ifndef HOCKET_EXECUTORS_TASK_QUEUE_H
+#define HOCKET_EXECUTORS_TASK_QUEUE_H
+
+#include <pthread.h>
+
+#include "executors/job.h"
+
+enum { HKI_LANES = 4 }; /* Errands of the library, high, normal, low. */
+
+struct hki_task_queue {
+    struct hki_list lanes[HKI_LANES];
+    size_t length;  /* All jobs. */
+    size_t counted; /* Those that count for the capacity: all but errands. */
+    size_t most;    /* Highest value of counted so far. */
+    size_t capacity;
+    hk_when_full when_full;
+    uint64_t sequence;
+    unsigned turn;
+    pthread_cond_t room; /* Signalled when counted falls below capacity. */
+};
+
+void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options *options);
+void hki_task_queue_destroy(struct hki_task_queue *queue);
+
+/* Room for one more counted job? */
+bool hki_task_queue_full(const struct hki_task_queue *queue);
+
+void hki_task_queue_push(struct hki_task_queue *queue, hk_job *job);
+
+/* The next by lane and turn; NULL when empty. */
+hk_job *hki_task_queue_pop(struct hki_task_queue *queue);
+
+/* The one that came first, of those that count; NULL when there is none. */
+hk_job *hki_task_queue_pop_oldest(struct hki_task_queue *queue);
+
+/* Takes a job out if it is in; false otherwise. */
+bool hki_task_queue_remove(struct hki_task_queue *queue, hk_job *job);
+
+/* Moves all to a list of the caller's, who ends them with the next function. */
+void hki_task_queue_take_all(struct hki_task_queue *queue, struct hki_list *jobs);
+
+/* Without any lock. */
+void hki_discard_all(struct hki_list *jobs, hk_status status, const char *message);
+
+#endif

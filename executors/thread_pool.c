@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The thread pool: what the table of operations asks of it. A queue under one
+ * lock and condition variables; the workers are in workers.c.
+ *
+ * Rank: the pool's lock is a leaf but for the parent's of pthread itself; no job
+ * is ended, and no code of the application runs, under it.
+ */
+#include <hocket/thread_pool.h>
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/time.h"
+#include "executors/thread_pool_impl.h"
+#include "sync/condition.h"
+
+/* The calling thread as a worker of this pool, or NULL. */
+static struct worker *own_worker(const struct thread_pool *pool)
+{
+    struct hki_agent *agent = hki_agent_self();
+
+    return agent->host_owner == pool->executor ? agent->host : NULL;
+}
+
+/* Under the lock. What the policy says about a full queue. */
+enum decision { QUEUE_IT, RUN_IT_HERE, REFUSE_IT };
+
+static enum decision wait_for_room(struct thread_pool *pool, hk_duration queue_wait,
+                                   hk_status *status)
+{
+    int64_t deadline_ns = hki_deadline(queue_wait);
+
+    while (hki_task_queue_full(&pool->queue) && !pool->closing && !pool->broken) {
+        if (!hki_condition_wait(&pool->queue.room, &pool->lock, deadline_ns)) {
+            *status = HK_ETIMEDOUT;
+            return hki_task_queue_full(&pool->queue) ? REFUSE_IT : QUEUE_IT;
+        }
+    }
+    return QUEUE_IT;
+}
+
+static enum decision decide(struct thread_pool *pool, hk_duration queue_wait, hk_job **victim,
+                            hk_status *status)
+{
+    switch (pool->queue.when_full) {
+    case HK_FULL_FAILS:
+        *status = HK_EFULL;
+        return REFUSE_IT;
+    case HK_FULL_CALLER_RUNS:
+        return RUN_IT_HERE;
+    case HK_FULL_DROPS_OLDEST:
+        *victim = hki_task_queue_pop_oldest(&pool->queue);
+        return QUEUE_IT;
+    default:
+        /* A worker never waits for its own pool: it might be all there is. */
+        return own_worker(pool) != NULL ? RUN_IT_HERE : wait_for_room(pool, queue_wait, status);
+    }
+}
+
+static void run_here(struct thread_pool *pool, hk_job *job)
+{
+    struct worker *worker = own_worker(pool);
+
+    if (worker != NULL) {
+        hki_worker_run_job(worker, job);
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    hki_running_add(&pool->running, job);
+    pthread_mutex_unlock(&pool->lock);
+    (void)hk_job_run(job, NULL, "the submitting thread");
+    pthread_mutex_lock(&pool->lock);
+    hki_running_remove(job, &pool->lock);
+    pthread_cond_broadcast(&pool->settled); /* A join waits for this, too. */
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Under the lock: HK_OK, or why the pool takes nothing. */
+static hk_status open_state(const struct thread_pool *pool)
+{
+    if (pool->broken) {
+        return HK_EINIT;
+    }
+    return pool->closing ? HK_ECLOSED : HK_OK;
+}
+
+/* Under the lock: puts it in the queue, and sees to it that somebody serves it. */
+static hk_status enqueue(struct thread_pool *pool, hk_job *job)
+{
+    hk_status status = pool->live == 0 ? hki_pool_start_worker(pool) : HK_OK;
+
+    if (status == HK_OK) {
+        hki_task_queue_push(&pool->queue, job);
+        hki_pool_grow(pool);
+    }
+    return status;
+}
+
+static hk_status submit(void *self, hk_job *job, hk_duration queue_wait)
+{
+    struct thread_pool *pool = self;
+    enum decision decision = QUEUE_IT;
+    hk_job *victim = NULL;
+    hk_status status;
+
+    pthread_mutex_lock(&pool->lock);
+    status = open_state(pool);
+    if (status == HK_OK && !job->forced && hki_task_queue_full(&pool->queue)) {
+        decision = decide(pool, queue_wait, &victim, &status);
+        if (decision == QUEUE_IT) {
+            status = open_state(pool); /* It may have been closed during the wait. */
+        }
+    }
+    if (status == HK_OK && decision == QUEUE_IT) {
+        status = enqueue(pool, job);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (victim != NULL) {
+        hk_job_discard(victim, HK_EFULL, "the queue was full and it was the oldest");
+    }
+    if (status == HK_OK && decision == RUN_IT_HERE) {
+        run_here(pool, job);
+    }
+    return status;
+}
+
+static bool remove_job(void *self, hk_job *job)
+{
+    struct thread_pool *pool = self;
+    bool removed;
+
+    pthread_mutex_lock(&pool->lock);
+    removed = hki_task_queue_remove(&pool->queue, job);
+    pthread_mutex_unlock(&pool->lock);
+    return removed;
+}
+
+static void begin_shutdown(void *self, hk_shutdown_how how)
+{
+    struct thread_pool *pool = self;
+    struct hki_list jobs;
+
+    hki_list_init(&jobs);
+    pthread_mutex_lock(&pool->lock);
+    pool->closing = true;
+    if (how >= HK_CANCEL_QUEUED) {
+        hki_task_queue_take_all(&pool->queue, &jobs);
+    }
+    pthread_cond_broadcast(&pool->work);
+    pthread_cond_broadcast(&pool->queue.room);
+    pthread_mutex_unlock(&pool->lock);
+    hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
+    if (how >= HK_CANCEL_ALL) {
+        hki_running_stop_all(&pool->running, &pool->lock);
+    }
+}
+
+static hk_status join(void *self, hk_duration timeout)
+{
+    struct thread_pool *pool = self;
+    int64_t deadline_ns = hki_deadline(timeout);
+    struct hki_list departed;
+    hk_status status = HK_OK;
+
+    hki_list_init(&departed);
+    pthread_mutex_lock(&pool->lock);
+    while (pool->present != 0 || !hki_list_empty(&pool->running)) {
+        if (!hki_condition_wait(&pool->settled, &pool->lock, deadline_ns)) {
+            status = HK_ETIMEDOUT;
+            break;
+        }
+    }
+    hki_list_append_all(&departed, &pool->departed);
+    pthread_mutex_unlock(&pool->lock);
+    hki_pool_join_departed(&departed);
+    return status;
+}
+
+static void destroy(void *self)
+{
+    struct thread_pool *pool = self;
+
+    hki_task_queue_destroy(&pool->queue);
+    pthread_cond_destroy(&pool->work);
+    pthread_cond_destroy(&pool->settled);
+    pthread_mutex_destroy(&pool->lock);
+    hki_free(pool->cpus, pool->cpu_count * sizeof(*pool->cpus));
+    hki_free(pool, sizeof(*pool));
+}
+
+static void statistics(void *self, hk_executor_statistics *out)
+{
+    struct thread_pool *pool = self;
+
+    pthread_mutex_lock(&pool->lock);
+    out->queued = pool->queue.counted;
+    out->queued_most = pool->queue.most;
+    out->workers = pool->live;
+    out->workers_idle = pool->idle;
+    out->workers_blocked = pool->blocked;
+    out->workers_started = pool->started_ever;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static hk_status resize(void *self, unsigned workers)
+{
+    struct thread_pool *pool = self;
+
+    pthread_mutex_lock(&pool->lock);
+    pool->target = workers;
+    /* Superfluous ones notice, and others may be needed now. */
+    pthread_cond_broadcast(&pool->work);
+    for (unsigned i = 0; i < workers && pool->queue.length != 0; i++) {
+        hki_pool_grow(pool);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return HK_OK;
+}
+
+static hk_status prestart(void *self, hk_duration wait)
+{
+    struct thread_pool *pool = self;
+    int64_t deadline_ns = hki_deadline(wait);
+    hk_status status = HK_OK;
+
+    pthread_mutex_lock(&pool->lock);
+    while (status == HK_OK && !pool->closing && !pool->broken &&
+           pool->live - pool->blocked < pool->target) {
+        status = hki_pool_start_worker(pool);
+    }
+    while (status == HK_OK && wait != 0 && pool->starting != 0) {
+        if (!hki_condition_wait(&pool->settled, &pool->lock, deadline_ns)) {
+            status = HK_ETIMEDOUT;
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return status;
+}
+
+static const hk_executor_ops ops = {
+    .size = sizeof(ops),
+    .kind = "threads",
+    .flags = HK_EXECUTOR_SHARES_MEMORY,
+    .submit = submit,
+    .remove = remove_job,
+    .shutdown = begin_shutdown,
+    .join = join,
+    .destroy = destroy,
+    .statistics = statistics,
+    .resize = resize,
+    .prestart = prestart,
+};
+
+/* --- beyond the table --- */
+
+static void run_claimed(void *self, hk_job *job, struct hki_agent *agent)
+{
+    (void)self;
+    hki_worker_run_job(agent->host, job);
+}
+
+/* A queued task moves when any worker does, or when another could be started. */
+static enum hki_wait_kind look(void *self, size_t *count)
+{
+    struct thread_pool *pool = self;
+    bool can_grow;
+
+    pthread_mutex_lock(&pool->lock);
+    can_grow = pool->live < pool->target + pool->spares_max && !pool->cannot_grow;
+    *count = pool->live;
+    pthread_mutex_unlock(&pool->lock);
+    return can_grow ? HKI_WAIT_MOVES : HKI_WAIT_ANY;
+}
+
+static struct hki_wait_node next(void *self, size_t i)
+{
+    struct thread_pool *pool = self;
+    struct hki_wait_node node = {NULL, NULL};
+    struct hki_list *at;
+
+    pthread_mutex_lock(&pool->lock);
+    for (at = pool->workers.next; at != &pool->workers; at = at->next) {
+        if (i-- == 0) {
+            struct hki_agent *agent = HKI_CONTAINER(at, struct worker, link)->agent;
+
+            node = agent == NULL ? node : hki_agent_node(agent);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return node;
+}
+
+static const struct hki_executor_traits traits = {
+    .claims = true, .run_here = run_claimed, .look = look, .next = next};
+
+/* --- making one --- */
+
+static hk_status set_up(struct thread_pool *pool, const hk_executor_options *options)
+{
+    static const hk_executor_options defaults;
+
+    options = options == NULL ? &defaults : options;
+    hki_worker_hooks_set(&pool->hooks, options);
+    pool->stack_size = options->stack_size;
+    pool->idle_exit = options->idle_exit == 0 ? HK_FOREVER : options->idle_exit;
+    pool->spares_max = options->spare_workers == 0              ? HKI_SPARES_DEFAULT
+                       : options->spare_workers == HK_NO_SPARES ? 0
+                                                                : options->spare_workers;
+    pool->tasks_per_worker = options->tasks_per_worker;
+    pool->target = hki_executor_workers(options);
+    if (options->cpu_count != 0) {
+        if ((pool->cpus = hki_alloc(options->cpu_count * sizeof(*pool->cpus))) == NULL) {
+            return HK_ENOMEM;
+        }
+        memcpy(pool->cpus, options->cpus, options->cpu_count * sizeof(*pool->cpus));
+        pool->cpu_count = options->cpu_count;
+    }
+    return HK_OK;
+}
+
+hk_status hk_thread_pool_create(const hk_executor_options *options, hk_executor **out)
+{
+    struct thread_pool *pool;
+    hk_status status;
+
+    if (out == NULL) {
+        return HK_EINVAL;
+    }
+    if ((status = hki_executor_check_options(options)) != HK_OK) {
+        return status;
+    }
+    if ((pool = hki_zalloc(sizeof(*pool))) == NULL) {
+        return HK_ENOMEM;
+    }
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->settled, NULL);
+    hki_task_queue_init(&pool->queue, options);
+    hki_list_init(&pool->running);
+    hki_list_init(&pool->workers);
+    hki_list_init(&pool->departed);
+    if ((status = set_up(pool, options)) != HK_OK ||
+        (status = hk_executor_create(&ops, pool, options, &pool->executor)) != HK_OK) {
+        destroy(pool);
+        return status;
+    }
+    pool->executor->traits = &traits;
+    *out = pool->executor;
+    return HK_OK;
+}

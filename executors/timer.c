@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The timer thread and its heap.
+ *
+ * A binary heap by deadline; each timer knows its place, so that disarming takes
+ * no search. One lock guards heap, places and the thread's state; it is a leaf,
+ * and not held while a timer fires.
+ */
+#include "executors/timer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/live.h"
+#include "base/memory.h"
+#include "base/os.h"
+#include "sync/condition.h"
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;  /* The earliest deadline, or the epoch. */
+    struct hki_timer **heap; /* [1 .. count]. */
+    size_t count;
+    size_t room;
+    unsigned holders;
+    bool running;
+    uintptr_t epoch; /* A thread serves while this is the number it was started with. */
+    pthread_t thread;
+} timers = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void put(size_t place, struct hki_timer *timer)
+{
+    timers.heap[place] = timer;
+    timer->place = place;
+}
+
+static void sift_up(size_t place)
+{
+    struct hki_timer *timer = timers.heap[place];
+
+    while (place > 1 && timers.heap[place / 2]->deadline_ns > timer->deadline_ns) {
+        put(place, timers.heap[place / 2]);
+        place /= 2;
+    }
+    put(place, timer);
+}
+
+static void sift_down(size_t place)
+{
+    struct hki_timer *timer = timers.heap[place];
+
+    for (;;) {
+        size_t child = place * 2;
+
+        if (child < timers.count &&
+            timers.heap[child + 1]->deadline_ns < timers.heap[child]->deadline_ns) {
+            child++;
+        }
+        if (child > timers.count || timers.heap[child]->deadline_ns >= timer->deadline_ns) {
+            break;
+        }
+        put(place, timers.heap[child]);
+        place = child;
+    }
+    put(place, timer);
+}
+
+static void take(struct hki_timer *timer)
+{
+    size_t place = timer->place;
+    struct hki_timer *last = timers.heap[timers.count--];
+
+    timer->place = 0;
+    hki_live_add(HKI_LIVE_TIMERS, -1);
+    if (last != timer) {
+        put(place, last);
+        sift_up(place);
+        sift_down(last->place);
+    }
+}
+
+static bool make_room(void)
+{
+    size_t room = timers.room == 0 ? 64 : timers.room * 2;
+    struct hki_timer **heap;
+
+    if (timers.count + 1 < timers.room) {
+        return true;
+    }
+    if ((heap = hki_alloc(room * sizeof(struct hki_timer *))) == NULL) {
+        return false;
+    }
+    if (timers.room != 0) {
+        memcpy(heap, timers.heap, timers.room * sizeof(struct hki_timer *));
+        hki_free(timers.heap, timers.room * sizeof(struct hki_timer *));
+    }
+    timers.heap = heap;
+    timers.room = room;
+    return true;
+}
+
+static void free_heap(void)
+{
+    HKI_ASSERT(timers.count == 0);
+    if (timers.room != 0) {
+        hki_free(timers.heap, timers.room * sizeof(struct hki_timer *));
+    }
+    timers.heap = NULL;
+    timers.room = 0;
+}
+
+static void *serve(void *epoch)
+{
+    hki_os_thread_name("hocket_timer");
+    pthread_mutex_lock(&timers.lock);
+    while (timers.epoch == (uintptr_t)epoch) {
+        struct hki_timer *first = timers.count == 0 ? NULL : timers.heap[1];
+
+        if (first == NULL || first->deadline_ns > hk_now_ns()) {
+            hki_condition_wait(&timers.changed, &timers.lock,
+                               first == NULL ? HKI_NEVER : first->deadline_ns);
+            continue;
+        }
+        take(first);
+        pthread_mutex_unlock(&timers.lock);
+        first->fire(first);
+        pthread_mutex_lock(&timers.lock);
+    }
+    pthread_mutex_unlock(&timers.lock);
+    return NULL;
+}
+
+/* Under the lock. The application's signals are not for this thread. */
+static hk_status start(void)
+{
+    sigset_t all;
+    sigset_t before;
+    int failed;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    timers.epoch++;
+    failed = pthread_create(&timers.thread, NULL, serve, (void *)timers.epoch);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0) {
+        errno = failed;
+        return HK_ESYS;
+    }
+    timers.running = true;
+    return HK_OK;
+}
+
+hk_status hki_timers_hold(void)
+{
+    hk_status status = HK_OK;
+
+    pthread_mutex_lock(&timers.lock);
+    if (!timers.running) {
+        status = start();
+    }
+    if (status == HK_OK) {
+        timers.holders++;
+    }
+    pthread_mutex_unlock(&timers.lock);
+    return status;
+}
+
+void hki_timers_release(void)
+{
+    pthread_t thread;
+    bool last;
+
+    pthread_mutex_lock(&timers.lock);
+    HKI_ASSERT(timers.holders > 0);
+    last = --timers.holders == 0;
+    thread = timers.thread;
+    if (last) {
+        free_heap();
+        timers.epoch++;
+        timers.running = false;
+        pthread_cond_broadcast(&timers.changed);
+    }
+    pthread_mutex_unlock(&timers.lock);
+    if (!last) {
+        return;
+    }
+    if (pthread_equal(thread, pthread_self())) {
+        pthread_detach(thread); /* A timer fired the last holder away. */
+    } else {
+        pthread_join(thread, NULL);
+    }
+}
+
+hk_status hki_timer_arm(struct hki_timer *timer, int64_t deadline_ns,
+                        void (*fire)(struct hki_timer *timer))
+{
+    hk_status status = HK_OK;
+
+    pthread_mutex_lock(&timers.lock);
+    HKI_ASSERT(timer->place == 0 && timers.holders > 0);
+    if (make_room()) {
+        timer->deadline_ns = deadline_ns;
+        timer->fire = fire;
+        timers.count++;
+        put(timers.count, timer);
+        sift_up(timers.count);
+        hki_live_add(HKI_LIVE_TIMERS, 1);
+        if (timer->place == 1) {
+            pthread_cond_signal(&timers.changed);
+        }
+    } else {
+        status = HK_ENOMEM;
+    }
+    pthread_mutex_unlock(&timers.lock);
+    return status;
+}
+
+bool hki_timer_disarm(struct hki_timer *timer)
+{
+    bool armed;
+
+    pthread_mutex_lock(&timers.lock);
+    armed = timer->place != 0;
+    if (armed) {
+        take(timer);
+    }
+    pthread_mutex_unlock(&timers.lock);
+    return armed;
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&timers.lock);
+}
+
+static void in_parent(void)
+{
+    pthread_mutex_unlock(&timers.lock);
+}
+
+/* The child has no timer thread, and its parent's timers are not its own. */
+static void in_child(void)
+{
+    hki_live_add(HKI_LIVE_TIMERS, -(long)timers.count);
+    timers.count = 0;
+    timers.holders = 0;
+    timers.running = false;
+    pthread_cond_init(&timers.changed, NULL);
+    pthread_mutex_unlock(&timers.lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)pthread_atfork(before_fork, in_parent, in_child);
+}

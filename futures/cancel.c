@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cancel tokens: a tree that fires downwards.
+ *
+ * One lock for all trees: tokens are few, and firing is rare. Under it a whole
+ * subtree is marked and its watches gathered, so that a task submitted while the
+ * tree fires sees either the mark or the fire. What a watch sets off (it may run
+ * callbacks of the application) happens after the lock is released.
+ *
+ * Invariant: a token's `why` is written before `fired` is set and never after.
+ */
+#include "futures/cancel_impl.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/live.h"
+#include "base/memory.h"
+
+enum { WHY_MAX_BYTES = 128 };
+
+struct hk_cancel {
+    atomic_uint references;
+    atomic_bool fired;
+    hk_cancel *parent;        /* One reference. */
+    struct hki_list siblings; /* Link in the parent's children, or in a fire's list. */
+    struct hki_list children;
+    struct hki_list watches;
+    char why[WHY_MAX_BYTES];
+};
+
+/* Rank: a leaf but for the locks that a watch's signal takes. */
+static pthread_mutex_t tree_lock = PTHREAD_MUTEX_INITIALIZER;
+
+hk_status hk_cancel_create(hk_cancel *parent, hk_cancel **out)
+{
+    hk_cancel *token;
+
+    if (out == NULL) {
+        return HK_EINVAL;
+    }
+    if ((token = hki_zalloc(sizeof(*token))) == NULL) {
+        return HK_ENOMEM;
+    }
+    atomic_init(&token->references, 1);
+    atomic_init(&token->fired, false);
+    hki_list_init(&token->siblings);
+    hki_list_init(&token->children);
+    hki_list_init(&token->watches);
+    hki_live_add(HKI_LIVE_TOKENS, 1);
+    if (parent != NULL) {
+        token->parent = hk_cancel_ref(parent);
+        pthread_mutex_lock(&tree_lock);
+        if (atomic_load(&parent->fired)) {
+            snprintf(token->why, sizeof(token->why), "%s", parent->why);
+            atomic_store(&token->fired, true);
+        } else {
+            hki_list_append(&parent->children, &token->siblings);
+        }
+        pthread_mutex_unlock(&tree_lock);
+    }
+    *out = token;
+    return HK_OK;
+}
+
+hk_cancel *hk_cancel_ref(hk_cancel *token)
+{
+    if (token != NULL) {
+        /* relaxed: the caller has a reference, so the object is stable. */
+        atomic_fetch_add_explicit(&token->references, 1, memory_order_relaxed);
+    }
+    return token;
+}
+
+void hk_cancel_unref(hk_cancel *token)
+{
+    /* A loop, not recursion: chains of parents may be long. */
+    while (token != NULL) {
+        hk_cancel *parent = token->parent;
+
+        /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
+        if (atomic_fetch_sub_explicit(&token->references, 1, memory_order_acq_rel) != 1) {
+            return;
+        }
+        pthread_mutex_lock(&tree_lock);
+        hki_list_remove(&token->siblings);
+        pthread_mutex_unlock(&tree_lock);
+        hki_free(token, sizeof(*token));
+        hki_live_add(HKI_LIVE_TOKENS, -1);
+        token = parent;
+    }
+}
+
+/* Under the lock: marks the subtree, calls signals, gathers the rest. */
+static void mark_all(hk_cancel *root, const char *why, struct hki_list *due)
+{
+    struct hki_list marked;
+    struct hki_list *at;
+
+    hki_list_init(&marked);
+    hki_list_remove(&root->siblings);
+    hki_list_append(&marked, &root->siblings);
+    while ((at = hki_list_take_first(&marked)) != NULL) {
+        hk_cancel *token = HKI_CONTAINER(at, hk_cancel, siblings);
+        struct hki_list *link = token->watches.next;
+
+        snprintf(token->why, sizeof(token->why), "%s", why == NULL ? "" : why);
+        atomic_store(&token->fired, true);
+        hki_list_append_all(&marked, &token->children);
+        while (link != &token->watches) {
+            struct hki_cancel_watch *watch = HKI_CONTAINER(link, struct hki_cancel_watch, link);
+
+            link = link->next;
+            if (watch->signal != NULL) {
+                hki_list_remove(&watch->link);
+                watch->signal(watch);
+            }
+        }
+        hki_list_append_all(due, &token->watches);
+    }
+}
+
+hk_status hk_cancel_fire(hk_cancel *token, const char *why)
+{
+    struct hki_list due;
+    struct hki_list *at;
+
+    if (token == NULL) {
+        return HK_EINVAL;
+    }
+    hki_list_init(&due);
+    pthread_mutex_lock(&tree_lock);
+    if (!atomic_load(&token->fired)) {
+        mark_all(token, why, &due);
+    }
+    /* One at a time: while one acts, others may still be unwatched. */
+    while ((at = hki_list_take_first(&due)) != NULL) {
+        struct hki_cancel_watch *watch = HKI_CONTAINER(at, struct hki_cancel_watch, link);
+
+        watch->hold(watch);
+        pthread_mutex_unlock(&tree_lock);
+        watch->act(watch, why);
+        pthread_mutex_lock(&tree_lock);
+    }
+    pthread_mutex_unlock(&tree_lock);
+    return HK_OK;
+}
+
+bool hk_cancel_fired(const hk_cancel *token)
+{
+    return token != NULL && atomic_load(&((hk_cancel *)token)->fired);
+}
+
+const char *hk_cancel_why(const hk_cancel *token)
+{
+    return hk_cancel_fired(token) ? token->why : "";
+}
+
+bool hki_cancel_watch(hk_cancel *token, struct hki_cancel_watch *watch)
+{
+    bool linked;
+
+    hki_list_init(&watch->link);
+    pthread_mutex_lock(&tree_lock);
+    linked = !atomic_load(&token->fired);
+    if (linked) {
+        hki_list_append(&token->watches, &watch->link);
+    }
+    pthread_mutex_unlock(&tree_lock);
+    return linked;
+}
+
+bool hki_cancel_unwatch(struct hki_cancel_watch *watch)
+{
+    bool linked;
+
+    pthread_mutex_lock(&tree_lock);
+    linked = hki_list_linked(&watch->link);
+    if (linked) {
+        hki_list_remove(&watch->link);
+    }
+    pthread_mutex_unlock(&tree_lock);
+    return linked;
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&tree_lock);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&tree_lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)pthread_atfork(before_fork, after_fork, after_fork);
+}

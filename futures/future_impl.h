@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A future from the inside: for futures/ and for the executors that end them.
+ *
+ * One state word
+ *   phase     PENDING -> RUNNING -> ENDING -> DONE | FAILED | CANCELLED
+ *             PENDING ------------> ENDING
+ *   WATCHED   somebody is interested; publishing must go through the stripe lock
+ *   DRAINING  ended, and a thread runs the callbacks; late ones join its list
+ *   STOP      somebody asked the task to stop
+ *   OBSERVED  a failure was read (or passed on), so it is not "unobserved"
+ *   TAKEN     the value was moved out
+ *   SHARED    a derived future shows this one's value: it may not be taken
+ *
+ * Invariants
+ *   I1  Each phase change is one compare-and-swap in futures/transition.c. Who
+ *       wins ENDING, and nobody else, writes value and error, before publishing.
+ *   I2  value and error do not change once published. TAKEN is won by
+ *       compare-and-swap; from then on the value is the taker's to release.
+ *   I3  WATCHED is set only under the stripe lock and only before the end; so a
+ *       publisher that finds it clear has nobody to tell, and needs no lock.
+ *   I4  watches are linked and unlinked under the stripe lock. DRAINING is cleared
+ *       under it, by the one thread that drains, when it finds no more callback.
+ *   I5  Whoever is to end a future holds a reference until it has drained it.
+ */
+#ifndef HOCKET_FUTURES_FUTURE_IMPL_H
+#define HOCKET_FUTURES_FUTURE_IMPL_H
+
+#include <hocket/cancel.h>
+#include <hocket/future.h>
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "futures/error_impl.h"
+#include "sync/stripe.h"
+#include "sync/wait_graph.h"
+
+enum {
+    HKI_PENDING = 0,
+    HKI_RUNNING = 1,
+    HKI_ENDING = 2,
+    HKI_DONE = 3,
+    HKI_FAILED = 4,
+    HKI_CANCELLED = 5,
+    HKI_PHASE = 7, /* The bits of the phase. */
+    HKI_WATCHED = 1 << 3,
+    HKI_DRAINING = 1 << 4,
+    HKI_STOP = 1 << 5,
+    HKI_OBSERVED = 1 << 6,
+    HKI_TAKEN = 1 << 7,
+    HKI_SHARED = 1 << 8,
+};
+
+enum { HKI_SMALL_VALUE = 16 }; /* Values up to here need no memory of their own. */
+
+/* What ended well leaves behind. drop(owner) releases it. */
+struct hki_value {
+    void *data;
+    size_t size;
+    hk_drop_fn *drop;
+    void *owner;
+};
+
+/* Interest in the end of a future. */
+struct hki_watch {
+    struct hki_list link; /* Stripe lock. Loose before, and once fired. */
+    /* Exactly one of the two is set.
+     * fire: called under the stripe lock with the final phase; quick, and takes no
+     * lock but leaves. After hki_future_unwatch() it does not run any more.
+     * run: a callback, called with no lock, in the order added. Whoever linked it
+     * keeps it alive until then. */
+    void (*fire)(struct hki_watch *watch, unsigned phase);
+    void (*run)(struct hki_watch *watch);
+};
+
+/* Who stands behind a future: filled in by promises, chains and executors. */
+struct hki_origin {
+    /* Frees the whole object; the future's own contents are released already. */
+    void (*destroy)(hk_future *future);
+    /* After a cancel won the PENDING future, before it is published: take it out
+     * of queues, drop the input. May be NULL. */
+    void (*cancelled)(hk_future *future);
+    /* After STOP was set, or a cancel of the given level hit it: pass it on to
+     * sources. No lock held. May be NULL. */
+    void (*stop)(hk_future *future, hk_cancel_level level);
+    /* Run it here if it has not started and may run on this stack. True if it
+     * did. May be NULL. */
+    bool (*claim)(hk_future *future, struct hki_agent *agent);
+    /* Whether claim is worth a try: quick, takes no lock. NULL with claim. */
+    bool (*claimable)(hk_future *future, const struct hki_agent *agent);
+    /* The node's rule while it has not ended (see wait_graph.h). May be NULL: it
+     * can move. */
+    enum hki_wait_kind (*look)(hk_future *future, size_t *count);
+    struct hki_wait_node (*next)(hk_future *future, size_t i);
+    /* Name for texts; may be NULL. */
+    const char *(*name)(const hk_future *future);
+};
+
+/* What few futures need, made when first used. */
+struct hki_future_extra {
+    _Atomic(hk_cancel *) stop_token; /* Fires with STOP. */
+    _Atomic(char *) why;             /* A block; hk_future_why(). */
+    _Atomic(char *) reason;          /* A block; why it was cancelled. */
+    atomic_int fd;                   /* -1 until asked for. */
+    struct hki_watch fd_watch;
+    hk_future *future;
+};
+
+struct hk_future {
+    atomic_uint state;
+    atomic_uint references;
+    uint32_t generation; /* See base/fork.h. */
+    unsigned char small[HKI_SMALL_VALUE] __attribute__((aligned(16)));
+    struct hki_value value;  /* I1, I2. */
+    struct hki_error *error; /* I1, I2; one reference. */
+    const struct hki_origin *origin;
+    struct hki_list watches;            /* I4. */
+    _Atomic(struct hki_agent *) runner; /* The thread that runs it; NULL if none. */
+    _Atomic(struct hki_future_extra *) extra;
+    atomic_uint_fast64_t progress_done;
+    atomic_uint_fast64_t progress_total;
+};
+
+static inline unsigned hki_phase(unsigned state)
+{
+    return state & HKI_PHASE;
+}
+
+static inline bool hki_phase_ended(unsigned state)
+{
+    return hki_phase(state) >= HKI_DONE;
+}
+
+static inline unsigned hki_future_state(const hk_future *future)
+{
+    /* acquire: pairs with the publishing compare-and-swap (transition.c), so that
+     * whoever sees the end may read value and error (I1). */
+    return atomic_load_explicit(&((hk_future *)future)->state, memory_order_acquire);
+}
+
+static inline bool hki_future_ended(const hk_future *future)
+{
+    return hki_phase_ended(hki_future_state(future));
+}
+
+/* --- future.c --- */
+
+/* Sets up a future inside its surrounding object, PENDING, with references. */
+void hki_future_init(hk_future *future, const struct hki_origin *origin, unsigned references);
+
+/* Its extra part; NULL without memory. */
+struct hki_future_extra *hki_future_extra(hk_future *future);
+
+/* The token that fires with STOP, made when first asked for; NULL without memory. */
+hk_cancel *hki_future_stop_token(hk_future *future);
+
+/* HK_OK, or HK_EFORKED for an unfinished future of a parent process. */
+hk_status hki_future_usable(const hk_future *future);
+
+/* Counts a failure as read. */
+void hki_future_observe(hk_future *future);
+
+const char *hki_future_name(const hk_future *future);
+
+/* --- transition.c: I1 --- */
+
+/* PENDING -> RUNNING. HK_OK, HK_ECANCELED, or HK_ESTATE. */
+hk_status hki_future_start(hk_future *future, struct hki_agent *runner);
+
+/* PENDING or RUNNING -> ENDING; only_pending: PENDING alone. False when somebody
+ * else was first. was receives the phase before. */
+bool hki_future_claim_end(hk_future *future, bool only_pending, unsigned *was);
+
+/* ENDING -> phase: tells everybody. Runs the callbacks. The caller won the claim,
+ * and has set value or error. */
+void hki_future_publish(hk_future *future, unsigned phase);
+
+/* Sets STOP and fires the token; false if it was set before. */
+bool hki_future_request_stop(hk_future *future, const char *why);
+
+/* Sets one of the flags OBSERVED, TAKEN, SHARED unless one of `unless` is set;
+ * false if one is. */
+bool hki_future_set_flag(hk_future *future, unsigned flag, unsigned unless);
+
+/* Ends a future with a value or an error (one reference taken over); for those
+ * who need no other step between. HK_ESTATE when somebody was first: the value is
+ * then still the caller's, the error released. */
+hk_status hki_future_end_done(hk_future *future, const struct hki_value *value);
+hk_status hki_future_end_failed(hk_future *future, struct hki_error *error);
+hk_status hki_future_end_cancelled(hk_future *future);
+
+/* --- watch.c --- */
+
+enum hki_watch_result { HKI_WATCH_ADDED, HKI_WATCH_ENDED };
+
+/* Links a watch; ENDED and loose if it is too late to be fired. A callback may
+ * still join while callbacks run. */
+enum hki_watch_result hki_future_watch(hk_future *future, struct hki_watch *watch);
+
+/* Unlinks it; true if it had not been fired. After it no fire is under way. */
+bool hki_future_unwatch(hk_future *future, struct hki_watch *watch);
+
+/* --- value.c --- */
+
+/* Room for size bytes: a few in small (HKI_SMALL_VALUE bytes, which live as long
+ * as the value), more in a block. An earlier value is dropped. */
+hk_status hki_value_reserve(unsigned char *small, struct hki_value *value, size_t size);
+
+void hki_value_drop(struct hki_value *value);
+
+/* Shows source's value through value, which then holds a reference to source.
+ * HK_ESTATE if it was taken. */
+hk_status hki_value_share(struct hki_value *value, hk_future *source);
+
+/* --- hook.c --- */
+
+/* Runs the callbacks of a future that has just ended, until none is left. */
+void hki_future_drain(hk_future *future);
+
+/* --- cancel of one future, used by tokens and shutdowns --- */
+
+hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const char *why);
+
+#endif

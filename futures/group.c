@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * when_all, settle_all, when_any: a future made from several.
+ *
+ * One object holds the promise and a part for each source. References: one for
+ * the caller, one for the work of each part (given back when that source ended).
+ * A part whose source ends counts `missing` down; who ends the group is decided
+ * by the claim of its promise, so late parts do no harm.
+ */
+#include <hocket/chain.h>
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "futures/promise_impl.h"
+#include "futures/wait_impl.h"
+
+enum rule { WHEN_ALL, SETTLE_ALL, WHEN_ANY };
+
+struct group;
+
+struct part {
+    struct hki_watch watch;
+    struct group *group;
+    hk_future *source; /* One reference, kept to the end for looks. */
+};
+
+struct group {
+    hk_promise promise; /* First: the future converts. */
+    enum rule rule;
+    size_t count;
+    atomic_size_t missing;
+    _Atomic(hk_future *) last_failure; /* Borrowed from a part. */
+    struct part parts[];
+};
+
+static struct group *group_of(hk_future *future)
+{
+    return (struct group *)(void *)future;
+}
+
+static size_t size_of(size_t count)
+{
+    return sizeof(struct group) + count * sizeof(struct part);
+}
+
+static void destroy(hk_future *future)
+{
+    struct group *group = group_of(future);
+
+    for (size_t i = 0; i < group->count; i++) {
+        hk_future_unref(group->parts[i].source);
+    }
+    hki_free(group, size_of(group->count));
+}
+
+static void stop(hk_future *future, hk_cancel_level level)
+{
+    struct group *group = group_of(future);
+
+    for (size_t i = 0; i < group->count; i++) {
+        (void)hki_future_cancel_why(group->parts[i].source, level, NULL);
+    }
+}
+
+static enum hki_wait_kind look(hk_future *future, size_t *count)
+{
+    struct group *group = group_of(future);
+
+    *count = group->count;
+    return group->rule == WHEN_ANY ? HKI_WAIT_ANY : HKI_WAIT_ALL;
+}
+
+static struct hki_wait_node next(hk_future *future, size_t i)
+{
+    return hki_future_node(group_of(future)->parts[i].source);
+}
+
+static const struct hki_origin group_origin = {
+    .destroy = destroy,
+    .stop = stop,
+    .look = look,
+    .next = next,
+};
+
+static void end_empty(struct group *group)
+{
+    (void)hki_future_end_done(&group->promise.future, &(struct hki_value){NULL, 0, NULL, NULL});
+}
+
+static void end_with_index(struct group *group, size_t index)
+{
+    hk_future *future = &group->promise.future;
+
+    if (hki_future_claim_end(future, false, NULL)) {
+        memcpy(future->small, &index, sizeof(index));
+        future->value = (struct hki_value){future->small, sizeof(index), NULL, NULL};
+        hki_future_publish(future, HKI_DONE);
+    }
+}
+
+/* The first that does not end well decides, and takes the others along. */
+static void all_part(struct group *group, hk_future *source, unsigned phase, bool last)
+{
+    hk_future *future = &group->promise.future;
+    hk_status decided;
+
+    if (phase == HKI_DONE) {
+        if (last) {
+            end_empty(group);
+        }
+        return;
+    }
+    if (phase == HKI_FAILED) {
+        hki_future_observe(source);
+        decided = hki_future_end_failed(future, hki_error_ref(source->error));
+    } else {
+        decided = hki_future_end_cancelled(future);
+    }
+    if (decided == HK_OK) {
+        stop(future, HK_CANCEL_REQUEST);
+    }
+}
+
+static void any_part(struct group *group, struct part *part, unsigned phase, bool last)
+{
+    hk_future *future = &group->promise.future;
+    hk_future *failure;
+
+    if (phase == HKI_DONE) {
+        end_with_index(group, (size_t)(part - group->parts));
+    } else if (phase == HKI_FAILED) {
+        hki_future_observe(part->source);
+    }
+    if (!last || hki_future_ended(future)) {
+        return;
+    }
+    if ((failure = atomic_load(&group->last_failure)) == NULL) {
+        (void)hki_future_end_cancelled(future);
+    } else {
+        (void)hki_promise_break(&group->promise, HK_EFAILED, "none of the futures ended well",
+                                hki_error_ref(failure->error));
+    }
+}
+
+static void part_ended(struct hki_watch *watch)
+{
+    struct part *part = HKI_CONTAINER(watch, struct part, watch);
+    struct group *group = part->group;
+    unsigned phase = hki_phase(hki_future_state(part->source));
+    bool last;
+
+    /* Before counting down: the last one must find what earlier ones left. */
+    if (group->rule == WHEN_ANY && phase == HKI_FAILED) {
+        atomic_store(&group->last_failure, part->source);
+    }
+    last = atomic_fetch_sub(&group->missing, 1) == 1;
+    if (group->rule == WHEN_ALL) {
+        all_part(group, part->source, phase, last);
+    } else if (group->rule == WHEN_ANY) {
+        any_part(group, part, phase, last);
+    } else if (last) {
+        end_empty(group);
+    }
+    hk_future_unref(&group->promise.future);
+}
+
+static hk_status check(hk_future *const *futures, size_t count, hk_future **out)
+{
+    if (out == NULL || (futures == NULL && count != 0) ||
+        count > (SIZE_MAX - sizeof(struct group)) / sizeof(struct part)) {
+        return HK_EINVAL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        hk_status status = futures[i] == NULL ? HK_EINVAL : hki_future_usable(futures[i]);
+
+        if (status != HK_OK) {
+            return status;
+        }
+    }
+    return HK_OK;
+}
+
+static hk_status gather(const hk_site *site, hk_future *const *futures, size_t count,
+                        enum rule rule, hk_future **out)
+{
+    struct group *group;
+    hk_status status = check(futures, count, out);
+
+    if (status != HK_OK) {
+        return status;
+    }
+    if ((group = hki_zalloc(size_of(count))) == NULL) {
+        return HK_ENOMEM;
+    }
+    hki_promise_init(&group->promise, &group_origin, site);
+    group->rule = rule;
+    group->count = count;
+    atomic_init(&group->missing, count);
+    atomic_init(&group->last_failure, NULL);
+    for (size_t i = 0; i < count; i++) {
+        group->parts[i].group = group;
+        group->parts[i].source = hk_future_ref(futures[i]);
+        group->parts[i].watch.run = part_ended;
+        hk_future_ref(&group->promise.future);
+    }
+    *out = &group->promise.future;
+    /* All parts stand before the first is linked: any may end at once. */
+    for (size_t i = 0; i < count; i++) {
+        if (hki_future_watch(futures[i], &group->parts[i].watch) == HKI_WATCH_ENDED) {
+            part_ended(&group->parts[i].watch);
+        }
+    }
+    if (count == 0) {
+        end_empty(group);
+    }
+    hk_future_unref(&group->promise.future); /* The promise's own: the parts hold theirs. */
+    return HK_OK;
+}
+
+hk_status hk_when_all_at(const hk_site *site, hk_future *const *futures, size_t count,
+                         hk_future **out)
+{
+    return gather(site, futures, count, WHEN_ALL, out);
+}
+
+hk_status hk_settle_all_at(const hk_site *site, hk_future *const *futures, size_t count,
+                           hk_future **out)
+{
+    return gather(site, futures, count, SETTLE_ALL, out);
+}
+
+hk_status hk_when_any_at(const hk_site *site, hk_future *const *futures, size_t count,
+                         hk_future **out)
+{
+    return count == 0 ? HK_EINVAL : gather(site, futures, count, WHEN_ANY, out);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Callbacks: run in the order added, each exactly once, with no lock held.
+ *
+ * Life of a callback (under the stripe lock of its future)
+ *   WAITING   linked; or handed to an executor, which has not begun it
+ *   RUNNING   its function runs; runner is the thread
+ *   GONE      ran, or was removed
+ *
+ * One reference belongs to the list (or to the executor that will run it), one
+ * to the caller's handle, if he wanted one. While DRAINING is set exactly one
+ * thread runs callbacks of the future; a callback that was placed on an executor
+ * counts as run, for the order, once it was handed over.
+ */
+#include <hocket/future.h>
+
+#include <string.h>
+
+#include "base/fork.h"
+#include "base/live.h"
+#include "base/memory.h"
+#include "futures/future_impl.h"
+#include "futures/place.h"
+
+enum life { WAITING, RUNNING, GONE };
+
+struct hk_hook {
+    struct hki_watch watch; /* Link: stripe lock. */
+    hk_future *future;      /* Borrowed while linked; see the references below. */
+    hk_executor *where;
+    hk_done_fn *fn;
+    void *arg;
+    atomic_uint references;
+    enum life life;                     /* Stripe lock. */
+    _Atomic(struct hki_agent *) runner; /* While RUNNING. */
+};
+
+static void release(hk_hook *hook)
+{
+    /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
+    if (atomic_fetch_sub_explicit(&hook->references, 1, memory_order_acq_rel) == 1) {
+        hk_future_unref(hook->future);
+        hki_free(hook, sizeof(*hook));
+        hki_live_add(HKI_LIVE_HOOKS, -1);
+    }
+}
+
+/* WAITING -> RUNNING, unless it was removed. */
+static bool begin(hk_hook *hook, struct hki_agent *agent)
+{
+    struct hki_stripe *stripe = hki_stripe_of(hook->future);
+    bool begun;
+
+    pthread_mutex_lock(&stripe->lock);
+    begun = hook->life == WAITING;
+    if (begun) {
+        hook->life = RUNNING;
+        atomic_store(&hook->runner, agent);
+    }
+    pthread_mutex_unlock(&stripe->lock);
+    return begun;
+}
+
+/* RUNNING -> GONE, and tells a remover that waits. */
+static void finish(hk_hook *hook)
+{
+    struct hki_stripe *stripe = hki_stripe_of(hook->future);
+
+    pthread_mutex_lock(&stripe->lock);
+    hook->life = GONE;
+    atomic_store(&hook->runner, NULL);
+    pthread_cond_broadcast(&stripe->changed);
+    pthread_mutex_unlock(&stripe->lock);
+}
+
+/* Runs a callback here and gives the list's reference back. */
+static void run(hk_hook *hook)
+{
+    struct hki_agent *agent = hki_agent_self();
+
+    hki_agent_enter(agent);
+    if (begin(hook, agent)) {
+        hook->fn(hook->future, hook->arg);
+        finish(hook);
+    }
+    hki_agent_leave(agent);
+    release(hook);
+}
+
+static void run_posted(void *arg)
+{
+    run(arg);
+}
+
+static void run_or_post(struct hki_watch *watch)
+{
+    hk_hook *hook = HKI_CONTAINER(watch, hk_hook, watch);
+
+    if (hook->where == NULL || hki_place_post(hook->where, run_posted, hook) != HK_OK) {
+        run(hook);
+    }
+}
+
+void hki_future_drain(hk_future *future)
+{
+    struct hki_stripe *stripe = hki_stripe_of(future);
+    struct hki_agent *agent = hki_agent_self();
+
+    if (agent->host_ops != NULL) {
+        agent->host_ops->occupied(agent->host);
+    }
+    for (;;) {
+        struct hki_watch *watch;
+        struct hki_list *first;
+        unsigned state;
+
+        pthread_mutex_lock(&stripe->lock);
+        first = hki_list_take_first(&future->watches);
+        if (first == NULL) {
+            /* Under the lock (I4): nobody can join behind a drain that has ended. */
+            state = hki_future_state(future);
+            while (!atomic_compare_exchange_weak(&future->state, &state,
+                                                 state & ~(unsigned)HKI_DRAINING)) {
+            }
+        }
+        pthread_mutex_unlock(&stripe->lock);
+        if (first == NULL) {
+            return;
+        }
+        watch = HKI_CONTAINER(first, struct hki_watch, link);
+        watch->run(watch);
+    }
+}
+
+hk_status hk_future_on_done(hk_future *future, hk_executor *where, hk_done_fn *fn, void *arg,
+                            hk_hook **out)
+{
+    hk_hook *hook;
+    hk_status status;
+
+    if (future == NULL || fn == NULL) {
+        return HK_EINVAL;
+    }
+    if ((status = hki_future_usable(future)) != HK_OK) {
+        return status;
+    }
+    if ((hook = hki_zalloc(sizeof(*hook))) == NULL) {
+        return HK_ENOMEM;
+    }
+    hki_live_add(HKI_LIVE_HOOKS, 1);
+    hook->future = hk_future_ref(future);
+    hook->where = where;
+    hook->fn = fn;
+    hook->arg = arg;
+    hook->watch.run = run_or_post;
+    atomic_init(&hook->references, out == NULL ? 1 : 2);
+    if (out != NULL) {
+        /* Before it can run: the callback may look for its own handle. */
+        *out = hook;
+    }
+    if (hki_future_watch(future, &hook->watch) == HKI_WATCH_ENDED) {
+        run_or_post(&hook->watch);
+    }
+    return HK_OK;
+}
+
+/* Waiting for the end of a callback is waiting for the thread that runs it. */
+static enum hki_wait_kind look_at_hook(void *object, size_t *count)
+{
+    hk_hook *hook = object;
+
+    if (atomic_load(&hook->runner) == NULL) {
+        return HKI_WAIT_MOVES;
+    }
+    *count = 1;
+    return HKI_WAIT_ALL;
+}
+
+static struct hki_wait_node next_of_hook(void *object, size_t i)
+{
+    hk_hook *hook = object;
+    struct hki_agent *runner = atomic_load(&hook->runner);
+
+    (void)i;
+    return runner == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(runner);
+}
+
+static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
+{
+    static const struct hki_wait_ops ops = {look_at_hook, next_of_hook};
+    struct hki_stripe *stripe = hki_stripe_of(hook->future);
+
+    if (self->depth > 0 && !hki_wait_graph_begin(self, (struct hki_wait_node){&ops, hook}, false)) {
+        return HK_EDEADLK;
+    }
+    pthread_mutex_lock(&stripe->lock);
+    while (hook->life == RUNNING) {
+        pthread_cond_wait(&stripe->changed, &stripe->lock);
+    }
+    pthread_mutex_unlock(&stripe->lock);
+    if (self->depth > 0) {
+        hki_wait_graph_end(self);
+    }
+    return HK_OK;
+}
+
+hk_status hk_hook_remove(hk_hook *hook)
+{
+    struct hki_agent *self = hki_agent_self();
+    struct hki_stripe *stripe;
+    enum life life;
+    bool linked;
+
+    if (hook == NULL) {
+        return HK_EINVAL;
+    }
+    stripe = hki_stripe_of(hook->future);
+    pthread_mutex_lock(&stripe->lock);
+    life = hook->life;
+    linked = hki_list_linked(&hook->watch.link);
+    if (life == WAITING) {
+        hook->life = GONE;
+        if (linked) {
+            hki_list_remove(&hook->watch.link);
+        }
+    }
+    pthread_mutex_unlock(&stripe->lock);
+    if (life == RUNNING && atomic_load(&hook->runner) != self &&
+        !hki_fork_foreign(hook->future->generation)) {
+        hk_status status = wait_for_end(hook, self);
+
+        if (status != HK_OK) {
+            return status;
+        }
+    }
+    if (life == WAITING && linked) {
+        release(hook); /* The list's. */
+    }
+    release(hook);
+    return life == WAITING ? HK_OK : HK_ESTATE;
+}
+
+void hk_hook_forget(hk_hook *hook)
+{
+    if (hook != NULL) {
+        release(hook);
+    }
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A place where callbacks can be run. Futures know no executors; an executor
+ * begins with this record, so that a pointer to it can be used as a place.
+ */
+#ifndef HOCKET_FUTURES_PLACE_H
+#define HOCKET_FUTURES_PLACE_H
+
+#include <hocket/future.h>
+
+struct hki_place {
+    /* Runs fn(arg) once, sometime, on a thread of the place. On any status but
+     * HK_OK it never will. */
+    hk_status (*post)(struct hki_place *place, void (*fn)(void *arg), void *arg);
+};
+
+static inline hk_status hki_place_post(hk_executor *executor, void (*fn)(void *arg), void *arg)
+{
+    struct hki_place *place = (struct hki_place *)(void *)executor;
+
+    return place->post(place, fn, arg);
+}
+
+#endif

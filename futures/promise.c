@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* Promises: the producing side of a future. */
+#include "futures/promise_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "futures/wait_impl.h"
+
+void hki_promise_init(hk_promise *promise, const struct hki_origin *origin, const hk_site *site)
+{
+    hki_future_init(&promise->future, origin, 2);
+    promise->site = site;
+    atomic_init(&promise->following, false);
+    atomic_init(&promise->source, NULL);
+    promise->source_watch.fire = NULL;
+}
+
+void hki_promise_release(hk_promise *promise)
+{
+    hk_future_unref(atomic_load(&promise->source));
+}
+
+static void destroy(hk_future *future)
+{
+    hk_promise *promise = HKI_CONTAINER(future, hk_promise, future);
+
+    hki_promise_release(promise);
+    hki_free(promise, sizeof(*promise));
+}
+
+enum hki_wait_kind hki_promise_look(hk_future *future, size_t *count)
+{
+    hk_promise *promise = HKI_CONTAINER(future, hk_promise, future);
+
+    /* Anybody may set a promise; only one that follows depends on its source. */
+    if (atomic_load(&promise->source) == NULL) {
+        return HKI_WAIT_MOVES;
+    }
+    *count = 1;
+    return HKI_WAIT_ALL;
+}
+
+struct hki_wait_node hki_promise_next(hk_future *future, size_t i)
+{
+    hk_future *source = atomic_load(&HKI_CONTAINER(future, hk_promise, future)->source);
+
+    (void)i;
+    return source == NULL ? (struct hki_wait_node){NULL, NULL} : hki_future_node(source);
+}
+
+void hki_promise_stop(hk_future *future, hk_cancel_level level)
+{
+    hk_future *source = atomic_load(&HKI_CONTAINER(future, hk_promise, future)->source);
+
+    if (source != NULL) {
+        (void)hki_future_cancel_why(source, level, NULL);
+    }
+}
+
+static const struct hki_origin promise_origin = {
+    .destroy = destroy,
+    .stop = hki_promise_stop,
+    .look = hki_promise_look,
+    .next = hki_promise_next,
+};
+
+hk_status hk_promise_create_at(const hk_site *site, hk_promise **out, hk_future **future)
+{
+    hk_promise *promise;
+
+    if (out == NULL || future == NULL) {
+        return HK_EINVAL;
+    }
+    if ((promise = hki_alloc(sizeof(*promise))) == NULL) {
+        return HK_ENOMEM;
+    }
+    hki_promise_init(promise, &promise_origin, site);
+    *out = promise;
+    *future = &promise->future;
+    return HK_OK;
+}
+
+hk_status hk_promise_start(hk_promise *promise)
+{
+    if (promise == NULL) {
+        return HK_EINVAL;
+    }
+    return hki_future_start(&promise->future, NULL);
+}
+
+static bool barred(hk_promise *promise)
+{
+    return atomic_load(&promise->following) || hki_future_ended(&promise->future);
+}
+
+hk_status hk_promise_set(hk_promise *promise, const void *bytes, size_t size)
+{
+    void *block = NULL;
+
+    if (promise == NULL || (bytes == NULL && size != 0) || size == HK_BY_REF) {
+        return HK_EINVAL;
+    }
+    if (barred(promise)) {
+        return HK_ESTATE;
+    }
+    /* Memory first: after the claim there is no way back. */
+    if (size > HKI_SMALL_VALUE && (block = hki_block_alloc(size)) == NULL) {
+        return HK_ENOMEM;
+    }
+    if (!hki_future_claim_end(&promise->future, false, NULL)) {
+        hk_free(block);
+        return HK_ESTATE;
+    }
+    if (size != 0) {
+        memcpy(block != NULL ? block : promise->future.small, bytes, size);
+        promise->future.value = (struct hki_value){block != NULL ? block : promise->future.small,
+                                                   size, block != NULL ? hk_free : NULL, block};
+    }
+    hki_future_publish(&promise->future, HKI_DONE);
+    return HK_OK;
+}
+
+hk_status hk_promise_set_ref(hk_promise *promise, void *value, hk_drop_fn *drop)
+{
+    struct hki_value reference = {value, HK_BY_REF, drop, value};
+
+    if (promise == NULL) {
+        return HK_EINVAL;
+    }
+    return barred(promise) ? HK_ESTATE : hki_future_end_done(&promise->future, &reference);
+}
+
+hk_status hk_promise_fail_at(hk_promise *promise, const hk_site *site, int app_code,
+                             const char *format, ...)
+{
+    char message[512];
+    va_list arguments;
+
+    if (promise == NULL || format == NULL) {
+        return HK_EINVAL;
+    }
+    if (barred(promise)) {
+        return HK_ESTATE;
+    }
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    return hki_future_end_failed(&promise->future, hki_error_make(&(struct hki_error_facts){
+                                                       .status = HK_EFAILED,
+                                                       .app_code = app_code,
+                                                       .message = message,
+                                                       .site = site,
+                                                       .submit_site = promise->site,
+                                                   }));
+}
+
+hk_status hki_promise_break(hk_promise *promise, hk_status status, const char *message,
+                            struct hki_error *cause)
+{
+    return hki_future_end_failed(&promise->future, hki_error_make(&(struct hki_error_facts){
+                                                       .status = status,
+                                                       .message = message,
+                                                       .submit_site = promise->site,
+                                                       .cause = cause,
+                                                   }));
+}
+
+void hki_promise_end_as(hk_promise *promise, hk_future *source)
+{
+    struct hki_value value;
+    hk_status status;
+
+    switch (hki_phase(hki_future_state(source))) {
+    case HKI_DONE:
+        if ((status = hki_value_share(&value, source)) != HK_OK) {
+            (void)hki_promise_break(promise, HK_EFAILED, "its source's value was taken away",
+                                    hki_error_static(status));
+        } else if (hki_future_end_done(&promise->future, &value) != HK_OK) {
+            hki_value_drop(&value);
+        }
+        return;
+    case HKI_FAILED:
+        hki_future_observe(source);
+        (void)hki_future_end_failed(&promise->future, hki_error_ref(source->error));
+        return;
+    default:
+        (void)hki_future_end_cancelled(&promise->future);
+        return;
+    }
+}
+
+/* The source ended: the linked watch held a reference to the promise. */
+static void source_ended(struct hki_watch *watch)
+{
+    hk_promise *promise = HKI_CONTAINER(watch, hk_promise, source_watch);
+
+    hki_promise_end_as(promise, atomic_load(&promise->source));
+    hk_future_unref(&promise->future);
+}
+
+hk_status hk_promise_follow(hk_promise *promise, hk_future *source)
+{
+    bool expected = false;
+    hk_status status;
+
+    if (promise == NULL || source == NULL) {
+        return HK_EINVAL;
+    }
+    if ((status = hki_future_usable(source)) != HK_OK) {
+        return status;
+    }
+    if (hki_future_ended(&promise->future) ||
+        !atomic_compare_exchange_strong(&promise->following, &expected, true)) {
+        return HK_ESTATE;
+    }
+    /* Published first, looked at second: of two that close a ring at least one sees it. */
+    atomic_store(&promise->source, source);
+    if (hki_wait_graph_reaches(hki_future_node(source), hki_future_node(&promise->future))) {
+        atomic_store(&promise->source, NULL);
+        atomic_store(&promise->following, false);
+        hki_wait_graph_settle();
+        return HK_EDEADLK;
+    }
+    hk_future_ref(source);
+    (void)hki_future_start(&promise->future, NULL);
+    promise->source_watch.run = source_ended;
+    hk_future_ref(&promise->future); /* The watch's. */
+    if (hki_future_watch(source, &promise->source_watch) == HKI_WATCH_ENDED) {
+        source_ended(&promise->source_watch);
+    }
+    if ((hki_future_state(&promise->future) & HKI_STOP) != 0) {
+        hki_promise_stop(&promise->future, HK_CANCEL_REQUEST); /* Cancelled meanwhile. */
+    }
+    return HK_OK;
+}
+
+hk_status hk_promise_token(hk_promise *promise, hk_cancel **out)
+{
+    if (promise == NULL || out == NULL) {
+        return HK_EINVAL;
+    }
+    *out = hki_future_stop_token(&promise->future);
+    return *out == NULL ? HK_ENOMEM : HK_OK;
+}
+
+void hk_promise_destroy(hk_promise *promise)
+{
+    if (promise == NULL) {
+        return;
+    }
+    if (!barred(promise)) {
+        (void)hki_promise_break(promise, HK_EBROKEN, "the promise was destroyed before it was set",
+                                NULL);
+    }
+    hk_future_unref(&promise->future);
+}

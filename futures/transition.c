@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state word of a future: every change of phase, and nowhere else.
+ *
+ * Ending takes two steps. Claiming ENDING picks one winner among a finished
+ * task, a deadline, a cancel and a dropped promise; the winner writes the outcome
+ * in peace. Publishing makes it visible to everybody at one moment.
+ *
+ * Orders here are seq_cst where a second variable takes part: the stop token
+ * (set STOP, then load the token / store the token, then load STOP) and the
+ * graph's count of looks (publish, then load looks / add a look, then load the
+ * state). On x86-64 a compare-and-swap costs the same either way.
+ */
+#include "base/assert.h"
+#include "base/memory.h"
+#include "futures/future_impl.h"
+
+hk_status hki_future_start(hk_future *future, struct hki_agent *runner)
+{
+    unsigned state = hki_future_state(future);
+
+    do {
+        if (hki_phase(state) != HKI_PENDING) {
+            return hki_phase(state) == HKI_CANCELLED ? HK_ECANCELED : HK_ESTATE;
+        }
+    } while (!atomic_compare_exchange_weak(&future->state, &state,
+                                           (state & ~(unsigned)HKI_PHASE) | HKI_RUNNING));
+    atomic_store(&future->runner, runner);
+    return HK_OK;
+}
+
+bool hki_future_claim_end(hk_future *future, bool only_pending, unsigned *was)
+{
+    unsigned state = hki_future_state(future);
+
+    do {
+        if (hki_phase(state) > (only_pending ? HKI_PENDING : HKI_RUNNING)) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(&future->state, &state,
+                                           (state & ~(unsigned)HKI_PHASE) | HKI_ENDING));
+    if (was != NULL) {
+        *was = hki_phase(state);
+    }
+    return true;
+}
+
+static bool has_callback(const hk_future *future)
+{
+    const struct hki_list *at = &future->watches;
+
+    while ((at = at->next) != &future->watches) {
+        if (HKI_CONTAINER(at, struct hki_watch, link)->run != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Under the stripe lock: wakes those who wait, leaves the callbacks. */
+static void fire_all(hk_future *future, unsigned phase)
+{
+    struct hki_list *at = future->watches.next;
+
+    while (at != &future->watches) {
+        struct hki_watch *watch = HKI_CONTAINER(at, struct hki_watch, link);
+
+        at = at->next;
+        if (watch->fire != NULL) {
+            hki_list_remove(&watch->link);
+            watch->fire(watch, phase);
+        }
+    }
+}
+
+/* Publishing with an audience: phase, waiters and the right to run the callbacks
+ * change hands under one lock, so nobody can be added in between and missed. */
+static void publish_watched(hk_future *future, unsigned phase)
+{
+    struct hki_stripe *stripe = hki_stripe_of(future);
+    unsigned state;
+    unsigned next;
+    bool drain;
+
+    pthread_mutex_lock(&stripe->lock);
+    drain = has_callback(future);
+    state = hki_future_state(future);
+    do {
+        next = (state & ~(unsigned)(HKI_PHASE | HKI_WATCHED)) | phase;
+        next |= drain ? HKI_DRAINING : 0U;
+    } while (!atomic_compare_exchange_weak(&future->state, &state, next));
+    fire_all(future, phase);
+    pthread_mutex_unlock(&stripe->lock);
+    if (drain) {
+        hki_future_drain(future);
+    }
+}
+
+void hki_future_publish(hk_future *future, unsigned phase)
+{
+    unsigned state = hki_future_state(future);
+
+    HKI_ASSERT(hki_phase(state) == HKI_ENDING);
+    do {
+        if ((state & HKI_WATCHED) != 0) {
+            publish_watched(future, phase);
+            return;
+        }
+    } while (!atomic_compare_exchange_weak(&future->state, &state,
+                                           (state & ~(unsigned)HKI_PHASE) | phase));
+}
+
+bool hki_future_set_flag(hk_future *future, unsigned flag, unsigned unless)
+{
+    unsigned state = hki_future_state(future);
+
+    do {
+        if ((state & unless) != 0) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(&future->state, &state, state | flag));
+    return true;
+}
+
+/* Keeps the first reason; without memory there is none to show. */
+static void remember_reason(hk_future *future, const char *why)
+{
+    struct hki_future_extra *extra;
+    char *reason;
+    char *none = NULL;
+
+    if (why == NULL || why[0] == '\0' || (extra = hki_future_extra(future)) == NULL ||
+        (reason = hki_block_text(why)) == NULL) {
+        return;
+    }
+    if (!atomic_compare_exchange_strong(&extra->reason, &none, reason)) {
+        hk_free(reason);
+    }
+}
+
+bool hki_future_request_stop(hk_future *future, const char *why)
+{
+    struct hki_future_extra *extra;
+    hk_cancel *token;
+
+    remember_reason(future, why);
+    if (!hki_future_set_flag(future, HKI_STOP, HKI_STOP)) {
+        return false;
+    }
+    /* STOP first, then the token: who makes the token looks at STOP after it. */
+    extra = atomic_load(&future->extra);
+    token = extra == NULL ? NULL : atomic_load(&extra->stop_token);
+    if (token != NULL) {
+        (void)hk_cancel_fire(token, why);
+    }
+    return true;
+}
+
+hk_status hki_future_end_done(hk_future *future, const struct hki_value *value)
+{
+    if (!hki_future_claim_end(future, false, NULL)) {
+        return HK_ESTATE;
+    }
+    future->value = *value;
+    hki_future_publish(future, HKI_DONE);
+    return HK_OK;
+}
+
+hk_status hki_future_end_failed(hk_future *future, struct hki_error *error)
+{
+    if (!hki_future_claim_end(future, false, NULL)) {
+        hki_error_unref(error);
+        return HK_ESTATE;
+    }
+    future->error = error;
+    hki_future_publish(future, HKI_FAILED);
+    return HK_OK;
+}
+
+hk_status hki_future_end_cancelled(hk_future *future)
+{
+    if (!hki_future_claim_end(future, false, NULL)) {
+        return HK_ESTATE;
+    }
+    hki_future_publish(future, HKI_CANCELLED);
+    return HK_OK;
+}
+
+static hk_status cancel_pending(hk_future *future)
+{
+    if (future->origin->cancelled != NULL) {
+        future->origin->cancelled(future);
+    }
+    hki_future_publish(future, HKI_CANCELLED);
+    return HK_OK;
+}
+
+hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const char *why)
+{
+    unsigned state;
+    hk_status status = HK_OK;
+
+    /* The caller's reference may go in a callback: keep the future to the end. */
+    hk_future_ref(future);
+    if (hki_future_claim_end(future, true, NULL)) {
+        (void)hki_future_request_stop(future, why);
+        status = cancel_pending(future);
+        if (future->origin->stop != NULL) {
+            future->origin->stop(future, level);
+        }
+    } else {
+        state = hki_future_state(future);
+        if (hki_phase_ended(state)) {
+            status = hki_phase(state) == HKI_CANCELLED ? HK_OK : HK_ESTATE;
+        } else if (level == HK_CANCEL_PENDING) {
+            status = HK_ESTATE;
+        } else {
+            (void)hki_future_request_stop(future, why);
+            if (future->origin->stop != NULL) {
+                future->origin->stop(future, level);
+            }
+        }
+    }
+    hk_future_unref(future);
+    return status;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Values: bytes in the future, bytes in a block, references, and values of
+ * another future shown through. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "futures/future_impl.h"
+
+hk_status hki_value_reserve(unsigned char *small, struct hki_value *value, size_t size)
+{
+    void *block;
+
+    hki_value_drop(value);
+    if (size <= HKI_SMALL_VALUE) {
+        *value = (struct hki_value){size == 0 ? NULL : small, size, NULL, NULL};
+        return HK_OK;
+    }
+    if ((block = hki_block_alloc(size)) == NULL) {
+        return HK_ENOMEM;
+    }
+    *value = (struct hki_value){block, size, hk_free, block};
+    return HK_OK;
+}
+
+void hki_value_drop(struct hki_value *value)
+{
+    struct hki_value gone = *value;
+
+    *value = (struct hki_value){NULL, 0, NULL, NULL};
+    if (gone.drop != NULL) {
+        gone.drop(gone.owner);
+    }
+}
+
+static void drop_source(void *source)
+{
+    hk_future_unref(source);
+}
+
+hk_status hki_value_share(struct hki_value *value, hk_future *source)
+{
+    if (!hki_future_set_flag(source, HKI_SHARED, HKI_TAKEN)) {
+        return HK_ESTATE;
+    }
+    *value = (struct hki_value){source->value.data, source->value.size, drop_source,
+                                hk_future_ref(source)};
+    return HK_OK;
+}
+
+void hk_value_drop(hk_value *value)
+{
+    hk_value gone;
+
+    if (value == NULL) {
+        return;
+    }
+    gone = *value;
+    memset(value, 0, sizeof(*value));
+    if (gone.drop != NULL) {
+        gone.drop(gone.owner);
+    }
+}

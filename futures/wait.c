@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting for futures: look, claim, compensate, refuse, sleep; in this order.
+ *
+ * A waiter hangs one watch on each future and sleeps once. Whoever ends a future
+ * counts the group down and wakes the sleeper only when the group has what it
+ * wants. All watches are taken off under the stripe locks before the wait
+ * returns, so the group may live on the waiter's stack.
+ */
+#include "futures/wait_impl.h"
+
+#include "base/fork.h"
+#include "base/memory.h"
+#include "base/time.h"
+#include "sync/parker.h"
+
+enum { FEW = 16 }; /* Watches that need no memory. */
+
+struct group {
+    struct hki_parker *parker;
+    hk_wait_for what;
+    size_t count;
+    atomic_size_t missing;
+    atomic_bool failed;
+};
+
+struct waiter {
+    struct hki_watch watch;
+    struct group *group;
+};
+
+static bool group_has_enough(struct group *group)
+{
+    size_t missing = atomic_load(&group->missing);
+
+    switch (group->what) {
+    case HK_FIRST_COMPLETED:
+        return missing < group->count;
+    case HK_FIRST_ERROR:
+        return missing == 0 || atomic_load(&group->failed);
+    default:
+        return missing == 0;
+    }
+}
+
+/* Counts one end; true if the group has enough from now on. */
+static bool count_down(struct group *group, unsigned phase)
+{
+    size_t before;
+    bool first_failure = phase == HKI_FAILED && !atomic_exchange(&group->failed, true);
+
+    before = atomic_fetch_sub(&group->missing, 1);
+    switch (group->what) {
+    case HK_FIRST_COMPLETED:
+        return before == group->count;
+    case HK_FIRST_ERROR:
+        return first_failure || before == 1;
+    default:
+        return before == 1;
+    }
+}
+
+static void fire(struct hki_watch *watch, unsigned phase)
+{
+    struct group *group = HKI_CONTAINER(watch, struct waiter, watch)->group;
+
+    if (count_down(group, phase)) {
+        hki_parker_wake(group->parker);
+    }
+}
+
+/* --- how waits look in the wait-for graph --- */
+
+static enum hki_wait_kind look_at_future(void *object, size_t *count)
+{
+    hk_future *future = object;
+
+    /* seq_cst: see hki_agent_leave(). */
+    if (hki_phase(atomic_load(&future->state)) >= HKI_ENDING || future->origin->look == NULL) {
+        return HKI_WAIT_MOVES;
+    }
+    return future->origin->look(future, count);
+}
+
+static struct hki_wait_node next_of_future(void *object, size_t i)
+{
+    hk_future *future = object;
+
+    if (hki_phase(atomic_load(&future->state)) >= HKI_ENDING) {
+        return (struct hki_wait_node){NULL, NULL};
+    }
+    return future->origin->next(future, i);
+}
+
+struct hki_wait_node hki_future_node(hk_future *future)
+{
+    static const struct hki_wait_ops ops = {look_at_future, next_of_future};
+
+    return (struct hki_wait_node){&ops, future};
+}
+
+struct set {
+    hk_future *const *futures;
+    size_t count;
+    hk_wait_for what;
+};
+
+static enum hki_wait_kind look_at_set(void *object, size_t *count)
+{
+    const struct set *set = object;
+
+    *count = set->count;
+    return set->what == HK_ALL_COMPLETED ? HKI_WAIT_ALL : HKI_WAIT_ANY;
+}
+
+static struct hki_wait_node next_of_set(void *object, size_t i)
+{
+    const struct set *set = object;
+
+    return hki_future_node(set->futures[i]);
+}
+
+hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
+{
+    if (agent->depth == 0) {
+        return HK_OK;
+    }
+    /* Compensate first: a pool that could start a spare worker can move. */
+    if (agent->host_ops != NULL) {
+        agent->host_ops->block(agent->host);
+    }
+    if (hki_wait_graph_begin(agent, wanted, timed)) {
+        return HK_OK;
+    }
+    if (agent->host_ops != NULL) {
+        agent->host_ops->unblock(agent->host);
+    }
+    return HK_EDEADLK;
+}
+
+void hki_block_end(struct hki_agent *agent)
+{
+    if (agent->depth == 0) {
+        return;
+    }
+    hki_wait_graph_end(agent);
+    if (agent->host_ops != NULL) {
+        agent->host_ops->unblock(agent->host);
+    }
+}
+
+/* --- the wait --- */
+
+static bool enough(const struct set *set)
+{
+    size_t ended = 0;
+
+    for (size_t i = 0; i < set->count; i++) {
+        unsigned state = hki_future_state(set->futures[i]);
+
+        if (hki_phase_ended(state)) {
+            ended++;
+            if (set->what == HK_FIRST_COMPLETED ||
+                (set->what == HK_FIRST_ERROR && hki_phase(state) == HKI_FAILED)) {
+                return true;
+            }
+        }
+    }
+    return ended == set->count;
+}
+
+/* Runs what may run on this stack: awaited tasks of this pool, never strangers. */
+static void claim_all(const struct set *set, struct hki_agent *agent)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        hk_future *future = set->futures[i];
+
+        if (hki_future_claimable(future, agent)) {
+            (void)future->origin->claim(future, agent);
+        }
+    }
+}
+
+static hk_status sleep_for(struct group *group, const struct set *set, int64_t deadline_ns)
+{
+    static const struct hki_wait_ops ops = {look_at_set, next_of_set};
+    struct hki_agent *agent = hki_agent_self();
+    struct hki_wait_node node = {&ops, (void *)set};
+    hk_status status;
+
+    if (group_has_enough(group)) {
+        return HK_OK;
+    }
+    status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
+    if (status != HK_OK) {
+        return status;
+    }
+    while (!group_has_enough(group)) {
+        if (!hki_parker_park(group->parker, deadline_ns)) {
+            status = group_has_enough(group) ? HK_OK : HK_ETIMEDOUT;
+            break;
+        }
+    }
+    hki_block_end(agent);
+    return status;
+}
+
+static hk_status watch_and_sleep(const struct set *set, struct waiter *waiters, int64_t deadline_ns)
+{
+    struct group group = {.parker = hki_parker_self(), .what = set->what, .count = set->count};
+    hk_status status;
+
+    atomic_init(&group.missing, set->count);
+    atomic_init(&group.failed, false);
+    for (size_t i = 0; i < set->count; i++) {
+        waiters[i].watch.fire = fire;
+        waiters[i].group = &group;
+        if (hki_future_watch(set->futures[i], &waiters[i].watch) == HKI_WATCH_ENDED) {
+            (void)count_down(&group, hki_phase(hki_future_state(set->futures[i])));
+        }
+    }
+    status = sleep_for(&group, set, deadline_ns);
+    for (size_t i = 0; i < set->count; i++) {
+        (void)hki_future_unwatch(set->futures[i], &waiters[i].watch);
+    }
+    return status;
+}
+
+hk_status hki_wait(hk_future *const *futures, size_t count, hk_wait_for what, int64_t deadline_ns,
+                   bool poll)
+{
+    struct set set = {futures, count, what};
+    struct hki_agent *agent = hki_agent_self();
+    struct waiter few[FEW];
+    struct waiter *waiters = few;
+    hk_status status;
+
+    if (enough(&set)) {
+        return HK_OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if ((status = hki_future_usable(futures[i])) != HK_OK) {
+            return status;
+        }
+    }
+    if (poll) {
+        return HK_ETIMEDOUT;
+    }
+    if (agent->depth > 0 && deadline_ns == HKI_NEVER && what == HK_ALL_COMPLETED) {
+        claim_all(&set, agent);
+    }
+    if (count > FEW && (waiters = hki_alloc(count * sizeof(*waiters))) == NULL) {
+        return HK_ENOMEM;
+    }
+    status = watch_and_sleep(&set, waiters, deadline_ns);
+    if (waiters != few) {
+        hki_free(waiters, count * sizeof(*waiters));
+    }
+    return status;
+}
+
+static void fill_in(hk_future *const *futures, size_t count, bool *done, size_t *ended)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool is_done = hki_future_ended(futures[i]);
+
+        sum += is_done ? 1 : 0;
+        if (done != NULL) {
+            done[i] = is_done;
+        }
+    }
+    if (ended != NULL) {
+        *ended = sum;
+    }
+}
+
+hk_status hk_wait(hk_future *const *futures, size_t count, hk_wait_for what, hk_duration timeout,
+                  bool *done, size_t *ended)
+{
+    hk_status status;
+
+    if (what < HK_ALL_COMPLETED || what > HK_FIRST_ERROR || !hki_duration_valid(timeout) ||
+        (futures == NULL && count != 0)) {
+        return HK_EINVAL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (futures[i] == NULL) {
+            return HK_EINVAL;
+        }
+    }
+    status = hki_wait(futures, count, what, hki_deadline(timeout), timeout == 0);
+    if (status == HK_OK || status == HK_ETIMEDOUT) {
+        fill_in(futures, count, done, ended);
+    }
+    return status;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @defgroup hk_executor Executors
+ * @brief Places where tasks run: one interface, chosen by one line.
+ *
+ * **What is accepted ends.** A submit either refuses, in the caller and with
+ * nothing changed, or returns a future that ends exactly once.
+ *
+ * **Waiting inside a task.** When a task waits for futures without a time limit
+ * and an awaited task of the same pool has not started, it runs here, on this
+ * stack. Otherwise the worker counts as blocked and the pool starts a spare one
+ * while tasks are queued. A wait that can never end returns HK_EDEADLK.
+ *
+ * **Thread safety.** Every function may be called from any thread, except that
+ * hk_executor_destroy() must be the last call.
+ * **Ownership.** The creator owns the executor. Futures outlive it.
+ * **Fork.** In a forked child every call on the parent's executors gives HK_EFORKED.
+ * @{
+ */
+#ifndef HOCKET_EXECUTOR_H
+#define HOCKET_EXECUTOR_H
+
+#include <hocket/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a submit does when the queue is full. */
+typedef enum hk_when_full {
+    HK_FULL_BLOCKS = 0,      /**< Wait for room, at most queue_wait; a worker of the pool itself
+                                  never waits: the task runs inside its submit. */
+    HK_FULL_FAILS = 1,       /**< HK_EFULL. */
+    HK_FULL_CALLER_RUNS = 2, /**< The task runs inside the submit. */
+    HK_FULL_DROPS_OLDEST = 3 /**< The oldest queued task ends FAILED with HK_EFULL. */
+} hk_when_full;
+
+/** Three lanes; a busy higher lane slows a lower one down but never starves it. */
+typedef enum hk_priority {
+    HK_PRIORITY_LOW = -1,   /**< Takes turns 1 in 21 while all lanes are busy. */
+    HK_PRIORITY_NORMAL = 0, /**< 4 in 21. */
+    HK_PRIORITY_HIGH = 1    /**< 16 in 21. */
+} hk_priority;
+
+/**
+ * Runs once in each worker before its first task.
+ *
+ * It may use hk_fail(), hk_sleep() and hk_should_stop(). A failure breaks the
+ * executor: queued tasks end FAILED with HK_EINIT and every submit gives it.
+ *
+ * @param call        The run.
+ * @param arg         worker_arg of the options.
+ * @param[out] local  What hk_worker_local() will give in this worker; NULL before.
+ */
+typedef hk_status hk_worker_init_fn(hk_call *call, void *arg, void **local);
+
+/** Runs once in each worker after its last task, if its initialiser succeeded. */
+typedef void hk_worker_fini_fn(void *local, void *arg);
+
+/** No spare workers: a value for spare_workers. */
+#define HK_NO_SPARES ((unsigned)-1)
+
+/** How an executor is made; all zero means defaults. Each executor says what it uses. */
+typedef struct hk_executor_options {
+    size_t size;               /**< sizeof this struct, or 0: lets later versions add fields. */
+    const char *name;          /**< Copied, cut to 31 bytes; workers are named NAME_0, NAME_1 ... */
+    unsigned workers;          /**< 0: the CPUs this process may use, by affinity and cgroup. At
+                                    most 4096. */
+    size_t queue_capacity;     /**< Tasks accepted and not started; 0: 2^20. Exact. */
+    hk_when_full when_full;    /**< What a submit does then. */
+    hk_duration idle_exit;     /**< A worker idle for so long leaves; 0: never. */
+    unsigned spare_workers;    /**< Most extra workers while others are blocked in waits; 0: 64;
+                                    #HK_NO_SPARES: none. */
+    unsigned tasks_per_worker; /**< A worker is replaced after so many; 0: never. */
+    size_t stack_size;         /**< Bytes of a worker's stack; 0: the system's default. */
+    const int *cpus;           /**< CPUs the workers may run on; copied. */
+    size_t cpu_count;          /**< How many; 0: as the process. */
+    hk_duration task_timeout;  /**< Run limit of a task that brings none; 0: none. */
+    size_t max_payload;        /**< Most bytes of an input or value; 0: 1 GiB. */
+    hk_worker_init_fn *initializer; /**< May be NULL. */
+    hk_worker_fini_fn *finalizer;   /**< May be NULL. */
+    void *worker_arg;               /**< For both. */
+    bool roundtrip;     /**< Refuse references, as a process pool would: proves in a unit test that
+                             a program may move to processes. */
+    bool drain_at_exit; /**< At the exit of the process finish what is queued; else a line tells
+                             that it was left behind. */
+} hk_executor_options;
+
+/** How a task is submitted; NULL or all zero means defaults. */
+typedef struct hk_submit_options {
+    size_t size;            /**< sizeof this struct, or 0. */
+    const char *label;      /**< Copied, cut to 63 bytes; shown in errors. */
+    hk_priority priority;   /**< Lane. */
+    hk_duration timeout;    /**< Run limit, from the start; 0: the executor's. */
+    hk_duration deadline;   /**< Limit for queue and run, from the submit; 0: none. */
+    hk_duration queue_wait; /**< Most time a blocking submit may wait for room; 0: no limit. */
+    hk_cancel *token;       /**< Borrowed; kept as long as needed. */
+    unsigned retries;       /**< Further tries after HK_EWORKER for idempotent tasks. */
+} hk_submit_options;
+
+/** @cond */
+HK_API HK_MUST_CHECK hk_status hk_submit_at(hk_executor *executor, const hk_site *site,
+                                            const hk_task *task, const void *in, size_t in_size,
+                                            const hk_submit_options *options, hk_future **future);
+HK_API HK_MUST_CHECK hk_status hk_submit_ref_at(hk_executor *executor, const hk_site *site,
+                                                const hk_task *task, void *arg, hk_drop_fn *drop,
+                                                const hk_submit_options *options,
+                                                hk_future **future);
+HK_API HK_MUST_CHECK hk_status hk_submit_buffer_at(hk_executor *executor, const hk_site *site,
+                                                   const hk_task *task, hk_buffer *buffer,
+                                                   const hk_submit_options *options,
+                                                   hk_future **future);
+HK_API HK_MUST_CHECK hk_status hk_submit_many_at(hk_executor *executor, const hk_site *site,
+                                                 const hk_task *task, const void *items,
+                                                 size_t count, size_t stride,
+                                                 const hk_submit_options *options,
+                                                 hk_future **futures, size_t *accepted);
+/** @endcond */
+
+/**
+ * Hand a task over: hk_submit(hk_executor *executor, const hk_task *task, const
+ * void *in, size_t in_size, const hk_submit_options *options, hk_future **future).
+ *
+ * The input is copied: up to 48 bytes into the task itself, in the one
+ * allocation a submit makes; larger ones into a second.
+ *
+ * @param executor  Borrowed.
+ * @param task      Must outlive the future.
+ * @param in        @p in_size bytes; NULL if there are none.
+ * @param in_size   Bytes.
+ * @param options   Borrowed for the call; NULL for defaults.
+ * @param future    Receives a new reference; NULL to let it go (a failure then goes to the hook
+ *                  of hk_on_unobserved()).
+ * @return HK_OK; or, with nothing changed: HK_EINVAL (NULL task, bytes missing, absurd options),
+ *         HK_ENOMEM, HK_ECLOSED (after a shutdown), HK_EFULL and HK_ETIMEDOUT (no room),
+ *         HK_ETOOBIG, HK_EINIT (the initialiser failed), HK_EFORKED, HK_ESYS (no worker could be
+ *         started), HK_ECANCELED (the token was fired before).
+ */
+#define hk_submit(executor, task, in, in_size, options, future)                                    \
+    hk_submit_at((executor), HK_SITE, (task), (in), (in_size), (options), (future))
+
+/**
+ * Hand a task over with a reference, where memory is shared:
+ * hk_submit_ref(hk_executor *executor, const hk_task *task, void *arg, hk_drop_fn
+ * *drop, const hk_submit_options *options, hk_future **future).
+ *
+ * @param executor  Borrowed.
+ * @param task      Sees in = @p arg and in_size = #HK_BY_REF.
+ * @param arg       Passes to the library on HK_OK; the caller's otherwise.
+ * @param drop      Releases @p arg once, right after the task ended; may be NULL.
+ * @param options   As in hk_submit().
+ * @param future    As in hk_submit().
+ * @return as hk_submit(); HK_EPORTABLE where references cannot be passed.
+ */
+#define hk_submit_ref(executor, task, arg, drop, options, future)                                  \
+    hk_submit_ref_at((executor), HK_SITE, (task), (arg), (drop), (options), (future))
+
+/**
+ * Hand a task over with a buffer, without copying it:
+ * hk_submit_buffer(hk_executor *executor, const hk_task *task, hk_buffer *buffer,
+ * const hk_submit_options *options, hk_future **future).
+ *
+ * @param executor  Borrowed; must be the one the buffer was made for.
+ * @param task      Sees the buffer's bytes.
+ * @param buffer    Taken on HK_OK; the caller's otherwise.
+ * @param options   As in hk_submit().
+ * @param future    As in hk_submit().
+ * @return as hk_submit(); HK_EINVAL for the buffer of another executor.
+ */
+#define hk_submit_buffer(executor, task, buffer, options, future)                                  \
+    hk_submit_buffer_at((executor), HK_SITE, (task), (buffer), (options), (future))
+
+/**
+ * Hand over one task for each element of an array: hk_submit_many(hk_executor
+ * *executor, const hk_task *task, const void *items, size_t count, size_t stride,
+ * const hk_submit_options *options, hk_future **futures, size_t *accepted).
+ *
+ * @param executor  Borrowed.
+ * @param task      Sees one element's bytes.
+ * @param items     @p count elements of @p stride bytes.
+ * @param count     How many.
+ * @param stride    Bytes of one.
+ * @param options   For each, as in hk_submit().
+ * @param futures   Receives @p count references, NULL from the first refused on; may be NULL.
+ * @param accepted  Receives how many were accepted; may be NULL.
+ * @return HK_OK when all were; else why the first refused one was.
+ */
+#define hk_submit_many(executor, task, items, count, stride, options, futures, accepted)           \
+    hk_submit_many_at((executor), HK_SITE, (task), (items), (count), (stride), (options),          \
+                      (futures), (accepted))
+
+/** How an executor ends; a later call may only be harder. */
+typedef enum hk_shutdown_how {
+    HK_DRAIN = 0,         /**< Finish what was accepted. */
+    HK_CANCEL_QUEUED = 1, /**< Cancel what has not started. */
+    HK_CANCEL_ALL = 2,    /**< And ask what runs to stop. */
+    HK_KILL = 3           /**< And kill the worker processes; on threads as CANCEL_ALL. */
+} hk_shutdown_how;
+
+/**
+ * Take no more tasks, and end.
+ *
+ * May be called again, also from other threads, to wait or to be harder. From a
+ * worker or a callback of the executor only without waiting.
+ *
+ * @param executor  Borrowed.
+ * @param how       What happens to accepted tasks.
+ * @param wait      How long to wait for the end of all tasks and workers; 0 does not wait.
+ * @retval HK_OK         Ended; or begun, if @p wait is 0.
+ * @retval HK_ETIMEDOUT  Begun and not ended yet: call again, or harder.
+ * @retval HK_EDEADLK    This is one of its own workers, which waits for itself; begun all the same.
+ * @retval HK_EINVAL     NULL, an unknown @p how, a negative @p wait.
+ * @retval HK_EFORKED    It belongs to the parent process.
+ */
+HK_API hk_status hk_executor_shutdown(hk_executor *executor, hk_shutdown_how how, hk_duration wait);
+
+/**
+ * Shut down with HK_DRAIN, wait for the end, and release it.
+ *
+ * @param executor  Taken on HK_OK; NULL is allowed.
+ * @retval HK_OK
+ * @retval HK_EDEADLK  This is one of its own workers or callbacks; it is shut down, not released.
+ * @retval HK_EFORKED  It belongs to the parent process; only this process's copy is released.
+ */
+HK_API hk_status hk_executor_destroy(hk_executor *executor);
+
+/** Counters of one executor. */
+typedef struct hk_executor_statistics {
+    uint64_t submitted;       /**< Tasks accepted. */
+    uint64_t done;            /**< Ended DONE. */
+    uint64_t failed;          /**< Ended FAILED. */
+    uint64_t cancelled;       /**< Ended CANCELLED. */
+    uint64_t refused;         /**< Submits refused. */
+    size_t queued;            /**< Accepted, not started. */
+    size_t queued_most;       /**< Highest value of queued so far. */
+    size_t running;           /**< Tasks under way. */
+    size_t straggling;        /**< Tasks still under way though their future has ended. */
+    unsigned workers;         /**< Live workers, spares included. */
+    unsigned workers_idle;    /**< Of these, waiting for work. */
+    unsigned workers_blocked; /**< Of these, waiting inside a task. */
+    uint64_t workers_started; /**< Ever. */
+} hk_executor_statistics;
+
+/**
+ * Read the counters.
+ *
+ * @param executor         Borrowed.
+ * @param[out] statistics  Filled in; single values are exact, together they are no one moment.
+ * @retval HK_OK
+ * @retval HK_EINVAL   A pointer is NULL.
+ * @retval HK_EFORKED  It belongs to the parent process.
+ */
+HK_API hk_status hk_executor_stats(hk_executor *executor, hk_executor_statistics *statistics);
+
+/**
+ * Change the number of workers. Superfluous ones leave after their task.
+ *
+ * @param executor  Borrowed.
+ * @param workers   1 to 4096; 0 asks for the default again.
+ * @retval HK_OK
+ * @retval HK_EINVAL   Out of range, or the executor has no workers of its own.
+ * @retval HK_ECLOSED  Shut down.
+ * @retval HK_EFORKED  It belongs to the parent process.
+ */
+HK_API HK_MUST_CHECK hk_status hk_executor_resize(hk_executor *executor, unsigned workers);
+
+/**
+ * Start all workers now instead of when tasks come.
+ *
+ * @param executor  Borrowed.
+ * @param wait      How long to wait until their initialisers have run; 0 does not wait.
+ * @retval HK_OK
+ * @retval HK_ETIMEDOUT  Not all are ready yet; they go on.
+ * @retval HK_EINIT      An initialiser failed.
+ * @retval HK_ESYS       A worker could not be started.
+ * @retval HK_ECLOSED    Shut down.
+ * @retval HK_EINVAL     NULL or a negative @p wait.
+ * @retval HK_EFORKED    It belongs to the parent process.
+ */
+HK_API HK_MUST_CHECK hk_status hk_executor_prestart(hk_executor *executor, hk_duration wait);
+
+/**
+ * Its name.
+ *
+ * @param executor  Borrowed.
+ * @return borrowed from the executor; "" for NULL.
+ */
+HK_API const char *hk_executor_name(const hk_executor *executor);
+
+/**
+ * Make an executor from a line of text, so that a program's user may choose:
+ * "inline", "threads", "threads:4", "threads:4?queue=1000&when_full=fail",
+ * "serial", "serial:threads:2".
+ *
+ * After '?' come NAME=VALUE pairs joined by '&': name, workers, queue, when_full
+ * (block, fail, caller_runs, drop_oldest), idle_exit, spares, tasks_per_worker,
+ * stack, cpus (0,2-3), task_timeout, max_payload, roundtrip (0, 1), drain_at_exit (0, 1).
+ * Times take ns, us, ms, s or min; sizes take k, m or g.
+ *
+ * @param spec      Borrowed.
+ * @param[out] out  Owned by the caller.
+ * @retval HK_OK
+ * @retval HK_EINVAL  Not understood; hk_executor_check_spec() tells why.
+ * @retval HK_ENOMEM
+ * @retval HK_ESYS    The system refused; errno tells.
+ */
+HK_API HK_MUST_CHECK hk_status hk_executor_open(const char *spec, hk_executor **out);
+
+/**
+ * Say what is wrong with the text of an executor.
+ *
+ * @param spec  Borrowed.
+ * @param text  Receives a sentence for people, "" if all is well; may be NULL if @p size is 0.
+ * @param size  Bytes at @p text.
+ * @retval HK_OK      hk_executor_open() understands it.
+ * @retval HK_EINVAL  It does not.
+ */
+HK_API hk_status hk_executor_check_spec(const char *spec, char *text, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+/** @} */
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * Everything at once.
+ */
+#ifndef HOCKET_HOCKET_H
+#define HOCKET_HOCKET_H
+
+#include <hocket/buffer.h>
+#include <hocket/cancel.h>
+#include <hocket/chain.h>
+#include <hocket/completion.h>
+#include <hocket/error.h>
+#include <hocket/executor.h>
+#include <hocket/executor_ops.h>
+#include <hocket/future.h>
+#include <hocket/inline_executor.h>
+#include <hocket/log.h>
+#include <hocket/map.h>
+#include <hocket/memory.h>
+#include <hocket/promise.h>
+#include <hocket/serial.h>
+#include <hocket/status.h>
+#include <hocket/task.h>
+#include <hocket/thread_pool.h>
+#include <hocket/time.h>
+#include <hocket/version.h>
+#include <hocket/wait.h>
+#include <hocket/within.h>
+
+#endif

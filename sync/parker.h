@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Parking: how a thread sleeps until somebody wakes it. The one place where the
+ * library blocks for futures.
+ *
+ * A parker holds one token. A wake puts it there, parking takes it away; so a
+ * wake that comes first is not lost, and a stale one only costs a look. Callers
+ * therefore always park in a loop around the condition they wait for.
+ */
+#ifndef HOCKET_SYNC_PARKER_H
+#define HOCKET_SYNC_PARKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hki_parker {
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    bool token; /* Under lock. */
+};
+
+#define HKI_PARKER_INIT                                                                            \
+    {                                                                                              \
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false                                 \
+    }
+
+/* The calling thread's own; valid until the thread ends. */
+struct hki_parker *hki_parker_self(void);
+
+/* Sleeps until the token is there and takes it; false when the deadline passed
+ * first. Only the parker's own thread calls it. */
+bool hki_parker_park(struct hki_parker *parker, int64_t deadline_ns);
+
+/* Any thread. A leaf: takes nothing but the parker's own lock. */
+void hki_parker_wake(struct hki_parker *parker);
+
+#endif

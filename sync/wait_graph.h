@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The wait-for graph: who waits for what, and who must act.
+ *
+ * A node is anything in a chain of waiting: a thread, a future, a pool, a
+ * callback. Whoever owns the object tells the graph how the node can move
+ * (struct hki_wait_ops); the graph knows no futures and no executors.
+ *
+ *   MOVES   something outside can move it: a running thread, a timed waiter, a
+ *           promise that anybody may set.
+ *   ANY     it moves when one of its successors moves.
+ *   ALL     it moves when all of its successors can.
+ *
+ * A wait can never end when its node cannot move by these rules.
+ *
+ * Rules
+ *   - Only threads that run a task or a callback take part: nobody else can be
+ *     waited for. They publish a wait before they sleep, under the graph's lock,
+ *     and look in the same breath; so of those who close a cycle the last one
+ *     sees it, and exactly one is refused.
+ *   - Nodes are read under the lock. Objects that may vanish are kept alive by a
+ *     handshake: see hki_agent_leave() and hki_wait_graph_settle().
+ */
+#ifndef HOCKET_SYNC_WAIT_GRAPH_H
+#define HOCKET_SYNC_WAIT_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum hki_wait_kind { HKI_WAIT_MOVES, HKI_WAIT_ANY, HKI_WAIT_ALL };
+
+struct hki_wait_ops;
+
+/* A node by value; equal objects are the same node. */
+struct hki_wait_node {
+    const struct hki_wait_ops *ops;
+    void *object;
+};
+
+struct hki_wait_ops {
+    /* How the node moves, and how many successors it has. Under the graph's lock. */
+    enum hki_wait_kind (*look)(void *object, size_t *count);
+    /* Successor i; ops NULL stands for one that can move. */
+    struct hki_wait_node (*next)(void *object, size_t i);
+};
+
+/* What a pool wants to know of the thread that is its worker. */
+struct hki_agent_host_ops {
+    /* It is about to sleep in a wait, and it is back. */
+    void (*block)(void *host);
+    void (*unblock)(void *host);
+    /* Its outermost task has ended, all but for telling: it is as good as idle. */
+    void (*finishing)(void *host);
+    /* It is not idle yet after all: callbacks of the application come first. */
+    void (*occupied)(void *host);
+};
+
+/* A thread, as the graph sees it. One for each thread, in thread-local memory. */
+struct hki_agent {
+    unsigned depth;       /* Tasks and callbacks on this stack. */
+    unsigned claim_depth; /* Of these, tasks that a wait took over. */
+    char *stack_low;      /* For the room check of claims; NULL: not asked yet. */
+    /* The pool whose worker this is, or NULL. */
+    const struct hki_agent_host_ops *host_ops;
+    void *host;
+    void *host_owner; /* The executor that host works for. */
+    /* Under the graph's lock: */
+    struct hki_wait_node waits_for; /* ops NULL: not waiting. */
+    bool timed;
+};
+
+struct hki_agent *hki_agent_self(void);
+
+/* Brackets every task and callback. */
+void hki_agent_enter(struct hki_agent *agent);
+
+/* Leaving the outermost one also waits for a look that may still read this
+ * thread's record, so that the thread may end. */
+void hki_agent_leave(struct hki_agent *agent);
+
+/* The node of a thread. */
+struct hki_wait_node hki_agent_node(struct hki_agent *agent);
+
+/* Publish that the agent is about to wait. False, and nothing published, if the
+ * wait could never end. Every true is followed by hki_wait_graph_end(). A look
+ * that finds no memory answers true: it is never wrong to wait. */
+bool hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
+
+void hki_wait_graph_end(struct hki_agent *agent);
+
+/* Whether start, by any chain of waiting, waits for target. False without memory
+ * to look. */
+bool hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_node target);
+
+/* Waits for a look that is under way: called by an owner of nodes after they
+ * can no longer be reached and before they are freed. */
+void hki_wait_graph_settle(void);
+
+#endif
