@@ -10,11 +10,16 @@
 #ifndef HOCKET_BASE_FORK_H
 #define HOCKET_BASE_FORK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* Number of this process among its forebears that use the library; from 1. */
 uint32_t hki_fork_generation(void);
+
+/* Holds a process-wide lock across every fork. Called by constructors, once for a
+ * lock; such locks are never taken one under the other. */
+void hki_fork_guard(pthread_mutex_t *lock);
 
 /* Whether an object made in that generation belongs to a parent process. */
 static inline bool hki_fork_foreign(uint32_t generation)

@@ -3,6 +3,8 @@
  * so they are read under a lock, and called without it. */
 #include "base/log.h"
 
+#include "base/fork.h"
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,4 +42,9 @@ void hki_log(hk_log_level level, const char *format, ...)
     } else if (level != HK_LOG_INFO) {
         fprintf(stderr, "hocket: %s: %s\n", level == HK_LOG_ERROR ? "error" : "warning", line);
     }
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    hki_fork_guard(&hook_lock);
 }

@@ -195,7 +195,12 @@ bool hk_should_stop(hk_call *call)
         /* relaxed: a hint; the shutdown that sets it waits for the worker anyway. */
         return atomic_load_explicit(&call->executor->how, memory_order_relaxed) >= HK_CANCEL_ALL;
     }
-    return (hki_future_state(&call->job->future) & HKI_STOP) != 0;
+    if ((hki_future_state(&call->job->future) & HKI_STOP) != 0) {
+        return true;
+    }
+    /* Where no timer speaks up, the task has to ask. */
+    return (call->item_end_ns != 0 || call->executor->traits->judged_on_return) &&
+           hk_time_left(call) == 0;
 }
 
 hk_status hk_call_token(hk_call *call, hk_cancel **out)
@@ -292,6 +297,9 @@ hk_duration hk_time_left(hk_call *call)
     int64_t end_ns = call->job == NULL ? HKI_NEVER : hki_limits_end_ns(call->job);
     int64_t now_ns;
 
+    if (call->item_end_ns != 0) {
+        end_ns = hki_earlier(end_ns, call->item_end_ns);
+    }
     if (end_ns == HKI_NEVER) {
         return HK_FOREVER;
     }

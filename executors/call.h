@@ -12,6 +12,7 @@ struct hk_call {
     const hk_task *task; /* For error texts. */
     const char *where;
     void *local;
+    int64_t item_end_ns;   /* End of this item's time in a map's chunk; 0: none. */
     struct hk_call *outer; /* The call below this one on the stack of the thread. */
     /* What the task said so far. */
     struct hki_value value;

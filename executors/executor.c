@@ -13,6 +13,7 @@
 #include "executors/call.h"
 #include "executors/post.h"
 #include "executors/timer.h"
+#include "sync/condition.h"
 
 static const struct hki_executor_traits plain_traits = {.claims = false};
 
@@ -31,7 +32,8 @@ hk_status hki_executor_check_options(const hk_executor_options *options)
         options->when_full > HK_FULL_DROPS_OLDEST || !duration_valid(options->idle_exit) ||
         !duration_valid(options->task_timeout) ||
         (options->spare_workers > HKI_WORKERS_MAX && options->spare_workers != HK_NO_SPARES) ||
-        (options->stack_size != 0 && options->stack_size < 65536) ||
+        (options->stack_size != 0 &&
+         (options->stack_size < HKI_STACK_MIN || options->stack_size > HKI_STACK_MAX)) ||
         (options->cpu_count != 0 && options->cpus == NULL) || options->max_payload == HK_BY_REF ||
         options->queue_capacity == SIZE_MAX) {
         return HK_EINVAL;
@@ -158,6 +160,53 @@ void hki_executor_close(hk_executor *executor, hk_shutdown_how how)
     }
 }
 
+/*
+ * A back end has done its part once no worker is left; but a thread that cancels
+ * a task, or the timer thread, may still be about to publish its end. Every such
+ * thread counts `unresolved` down when it is done with the executor, and touches
+ * it no more. So a join that waits for the count must sleep on something that is
+ * not in the executor: one pair for all, as such waits are rare and short.
+ */
+static pthread_mutex_t resolve_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t resolved = PTHREAD_COND_INITIALIZER;
+
+/* seq_cst with `unresolved`: either the counter sees the sleeper or the sleeper
+ * the count. */
+static atomic_uint sleepers;
+
+void hki_executor_resolved(hk_executor *executor)
+{
+    if (atomic_fetch_sub(&executor->unresolved, 1) == 1 && atomic_load(&sleepers) != 0) {
+        pthread_mutex_lock(&resolve_lock);
+        pthread_cond_broadcast(&resolved);
+        pthread_mutex_unlock(&resolve_lock);
+    }
+}
+
+static hk_status await_resolved(hk_executor *executor, int64_t deadline_ns)
+{
+    hk_status status = HK_OK;
+
+    pthread_mutex_lock(&resolve_lock);
+    atomic_fetch_add(&sleepers, 1);
+    while (atomic_load(&executor->unresolved) != 0 && status == HK_OK) {
+        if (!hki_condition_wait(&resolved, &resolve_lock, deadline_ns)) {
+            status = HK_ETIMEDOUT;
+        }
+    }
+    atomic_fetch_sub(&sleepers, 1);
+    pthread_mutex_unlock(&resolve_lock);
+    return status;
+}
+
+static hk_status join(hk_executor *executor, hk_duration wait)
+{
+    int64_t deadline_ns = hki_deadline(wait);
+    hk_status status = executor->ops->join(executor->self, wait);
+
+    return status == HK_OK ? await_resolved(executor, deadline_ns) : status;
+}
+
 /* Its own worker, or a callback that one of its tasks is ending in. */
 static bool inside(const hk_executor *executor)
 {
@@ -178,7 +227,7 @@ hk_status hk_executor_shutdown(hk_executor *executor, hk_shutdown_how how, hk_du
     if (wait == 0) {
         return HK_OK;
     }
-    return inside(executor) ? HK_EDEADLK : executor->ops->join(executor->self, wait);
+    return inside(executor) ? HK_EDEADLK : join(executor, wait);
 }
 
 hk_status hk_executor_destroy(hk_executor *executor)
@@ -277,4 +326,9 @@ hk_status hk_executor_prestart(hk_executor *executor, hk_duration wait)
 const char *hk_executor_name(const hk_executor *executor)
 {
     return executor == NULL ? "" : executor->name;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    hki_fork_guard(&resolve_lock);
 }

@@ -26,6 +26,8 @@ enum {
 };
 
 #define HKI_PAYLOAD_DEFAULT ((size_t)1 << 30)
+#define HKI_STACK_MIN       ((size_t)64 << 10)
+#define HKI_STACK_MAX       ((size_t)1 << 40)
 
 struct hki_executor_traits {
     /* A wait on one of its workers may take over a queued task. */
@@ -61,6 +63,7 @@ struct hk_executor {
     atomic_uint_fast64_t failed;
     atomic_uint_fast64_t cancelled;
     atomic_uint_fast64_t refused;
+    atomic_size_t unresolved; /* Jobs whose future has not ended: keeps the executor alive. */
     atomic_long running;
     atomic_long straggling;
 };
@@ -86,6 +89,9 @@ unsigned hki_executor_workers(const hk_executor_options *options);
 /* "threads-3" and so on, unless a name was asked for. */
 void hki_executor_name(const hk_executor_options *options, const char *kind,
                        char name[HKI_NAME_MAX]);
+
+/* One job less is unresolved: the last touch of the executor by who ended it. */
+void hki_executor_resolved(hk_executor *executor);
 
 /* Begins a shutdown without the checks of the public call. */
 void hki_executor_close(hk_executor *executor, hk_shutdown_how how);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/time.h"
 #include "executors/call.h"
 #include "futures/wait_impl.h"
 
@@ -41,6 +42,11 @@ static void cancelled(hk_future *future)
     hki_job_ended(job, HKI_CANCELLED);
 }
 
+static void published(hk_future *future)
+{
+    hki_executor_resolved(hki_job_of(future)->executor);
+}
+
 static bool stack_has_room(struct hki_agent *agent)
 {
     char *here = __builtin_frame_address(0);
@@ -72,13 +78,14 @@ static bool claim(hk_future *future, struct hki_agent *agent)
 }
 
 /* A running job depends on the thread that runs it; one that has not started on
- * its pool. One with a limit in time is ended by the clock. */
+ * its pool. One with a limit in time that counts already is ended by the clock. */
 static enum hki_wait_kind look(hk_future *future, size_t *count)
 {
     hk_job *job = hki_job_of(future);
     unsigned phase = hki_phase(atomic_load(&future->state));
 
-    if (hki_limits_timed(job)) {
+    if (job->limits != NULL && (job->limits->deadline_ns != HKI_NEVER ||
+                                (phase == HKI_RUNNING && job->limits->timeout != 0))) {
         return HKI_WAIT_MOVES;
     }
     if (phase == HKI_RUNNING) {
@@ -113,14 +120,21 @@ static const char *name(const hk_future *future)
     return hki_job_of((hk_future *)future)->task->name;
 }
 
+static const hk_site *site(const hk_future *future)
+{
+    return hki_job_of((hk_future *)future)->site;
+}
+
 static const struct hki_origin job_origin = {
     .destroy = destroy,
     .cancelled = cancelled,
+    .published = published,
     .claimable = claimable,
     .claim = claim,
     .look = look,
     .next = next,
     .name = name,
+    .site = site,
 };
 
 static hk_status set_input(hk_job *job, const struct hki_request *request)
@@ -159,6 +173,7 @@ hk_job *hki_job_create(const struct hki_request *request)
     }
     hki_future_init(&job->future, &job_origin, 2);
     job->executor = request->executor;
+    atomic_fetch_add(&job->executor->unresolved, 1);
     job->task = request->task;
     job->site = request->site;
     hki_list_init(&job->link);
@@ -222,7 +237,9 @@ void hk_job_discard(hk_job *job, hk_status status, const char *message)
         unsigned phase = status == HK_ECANCELED ? HKI_CANCELLED : HKI_FAILED;
         struct hki_error *broken = atomic_load(&job->executor->broken);
 
-        if (phase == HKI_FAILED) {
+        if (phase == HKI_CANCELLED) {
+            hki_future_set_reason(future, message);
+        } else {
             future->error = hki_job_error(job, status, "", message,
                                           broken == NULL ? NULL : hki_error_ref(broken));
         }

@@ -52,8 +52,9 @@ static void out_of_time(hk_job *job)
     unsigned was;
     char text[128];
 
-    (void)hki_future_request_stop(future, "out of time");
     if (hki_future_claim_end(future, false, &was)) {
+        /* After the claim: a task that heeds it at once must not end the future first. */
+        (void)hki_future_request_stop(future, "out of time");
         hki_limits_explain(job, was == HKI_RUNNING, text, sizeof(text));
         future->error = hki_job_error(job, HK_EDEADLINE, "", text, NULL);
         if (was == HKI_RUNNING) {

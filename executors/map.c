@@ -44,6 +44,7 @@ struct hk_map_iterator {
     double mean_item_ns; /* 0: nothing measured yet. */
     bool source_ended;
     bool closed;
+    bool refused;      /* The failure is that of a submit. */
     hk_status failure; /* To be told once, when what was pulled is delivered. */
 };
 
@@ -180,6 +181,7 @@ static void fill(hk_map_iterator *it)
         if (status != HK_OK) {
             hki_chunk_unref(chunk);
             it->source_ended = true;
+            it->refused = true;
             it->failure = status;
             return;
         }
@@ -313,7 +315,7 @@ static hk_status begin(hk_map_iterator *it, hk_map_iterator **out)
     if (status == HK_OK) {
         fill(it);
         /* Refused before anything ran: then the map did not begin. */
-        if (it->in_flight_count == 0 && it->failure != HK_OK) {
+        if (it->in_flight_count == 0 && it->refused) {
             status = it->failure;
         }
     }

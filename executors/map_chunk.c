@@ -105,6 +105,9 @@ static void run_item(hk_call *outer, struct hki_slot *slot)
     hk_status returned;
     int open = SLOT_OPEN;
 
+    if (chunk->item_timeout != 0) {
+        call.item_end_ns = hki_deadline(chunk->item_timeout);
+    }
     hki_call_enter(&call);
     returned = chunk->task->run(&call, slot->input.data, slot->input.size);
     hki_call_outcome(&call, returned, &outcome);

@@ -15,6 +15,7 @@
 #include <hocket/thread_pool.h>
 
 #include "base/os.h"
+#include "executors/executor_impl.h"
 #include "executors/serial_impl.h"
 
 enum { SPEC_MAX_BYTES = 512, CPUS_MAX = 1024 };
@@ -193,8 +194,10 @@ static bool set_stack(struct spec *spec, const char *name, const char *value)
     if (!set_size(spec, name, value, &spec->options.stack_size)) {
         return false;
     }
-    return spec->options.stack_size >= 65536 ||
-           fault(spec, "%s=%s is too small; a worker needs at least 64k", name, value);
+    return (spec->options.stack_size >= HKI_STACK_MIN &&
+            spec->options.stack_size <= HKI_STACK_MAX) ||
+           fault(spec, "%s=%s is not a stack; a worker needs at least 64k, and at most 1024g", name,
+                 value);
 }
 
 static bool add_cpus(struct spec *spec, unsigned long first, unsigned long last)
@@ -232,8 +235,8 @@ static bool set_cpus(struct spec *spec, const char *name, const char *value)
         if (!add_cpus(spec, first, last)) {
             return false;
         }
-        at = *end == ',' ? end + 1 : end;
-    } while (*at != '\0');
+        at = end + 1;
+    } while (at[-1] == ',');
     return true;
 }
 

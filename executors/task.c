@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/fork.h"
+
 /* Modules with tasks: the program and its libraries. More are not found by name,
  * but run all the same. */
 enum { SECTIONS_MAX = 256 };
@@ -70,4 +72,9 @@ const hk_task *hk_task_find(const char *name)
     }
     pthread_mutex_unlock(&sections_lock);
     return found;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    hki_fork_guard(&sections_lock);
 }

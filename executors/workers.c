@@ -116,6 +116,7 @@ static void serve(struct worker *worker)
 
         if (job != NULL) {
             pool->busy++;
+            hki_pool_grow(pool); /* More is queued than a submit counted on? */
             pthread_mutex_unlock(&pool->lock);
             hki_worker_run_job(worker, job);
             pthread_mutex_lock(&pool->lock);
@@ -169,6 +170,7 @@ static void leave(struct worker *worker)
     discard_abandoned(pool, &jobs);
     /* A look at the wait-for graph may still read this thread's record. */
     worker->agent->host_ops = NULL;
+    worker->agent->name = NULL;
     worker->agent->host_owner = NULL;
     hki_wait_graph_settle();
 
@@ -193,6 +195,7 @@ static void *worker_main(void *arg)
         (void)hki_os_thread_affinity(pool->cpus, pool->cpu_count);
     }
     agent->stack_low = hki_os_stack_low();
+    agent->name = worker->where;
     status = hki_worker_initialise(pool->executor, &pool->hooks, worker->where, &worker->local);
     /* Only now: a wait in the initialiser is none of a worker that is busy. */
     agent->host_ops = &host_ops;

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/fork.h"
 #include "base/live.h"
 #include "base/memory.h"
 
@@ -184,17 +185,7 @@ bool hki_cancel_unwatch(struct hki_cancel_watch *watch)
     return linked;
 }
 
-static void before_fork(void)
-{
-    pthread_mutex_lock(&tree_lock);
-}
-
-static void after_fork(void)
-{
-    pthread_mutex_unlock(&tree_lock);
-}
-
 __attribute__((constructor)) static void watch_forks(void)
 {
-    (void)pthread_atfork(before_fork, after_fork, after_fork);
+    hki_fork_guard(&tree_lock);
 }

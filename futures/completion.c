@@ -9,6 +9,7 @@
  */
 #include <hocket/completion.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/fork.h"
@@ -175,6 +176,11 @@ static struct hki_wait_node next_of_completion(void *object, size_t i)
     return node;
 }
 
+static void describe_completion(void *object, char *text, size_t size)
+{
+    snprintf(text, size, "the next of completion queue %p", object);
+}
+
 /* Runs one outstanding task on this stack, if one may. */
 static bool claim_one(hk_completion *completion, struct hki_agent *agent)
 {
@@ -202,7 +208,8 @@ static bool claim_one(hk_completion *completion, struct hki_agent *agent)
 /* Sleeps until an entry is ready or none is left. */
 static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
 {
-    static const struct hki_wait_ops ops = {look_at_completion, next_of_completion};
+    static const struct hki_wait_ops ops = {look_at_completion, next_of_completion,
+                                            describe_completion};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = {&ops, completion};
     hk_status status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);

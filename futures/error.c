@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fork.h"
 #include "base/live.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -235,4 +236,9 @@ void hki_error_unobserved(const hk_error *error)
     }
     hk_error_format(error, line, sizeof(line));
     hki_log(HK_LOG_WARNING, "a failure that nobody read: %s", line);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    hki_fork_guard(&hook_lock);
 }

@@ -82,6 +82,9 @@ struct hki_origin {
     /* After a cancel won the PENDING future, before it is published: take it out
      * of queues, drop the input. May be NULL. */
     void (*cancelled)(hk_future *future);
+    /* Right after the end became visible, before callbacks run. From then on others
+     * may take apart what the future was made by. May be NULL. */
+    void (*published)(hk_future *future);
     /* After STOP was set, or a cancel of the given level hit it: pass it on to
      * sources. No lock held. May be NULL. */
     void (*stop)(hk_future *future, hk_cancel_level level);
@@ -96,6 +99,8 @@ struct hki_origin {
     struct hki_wait_node (*next)(hk_future *future, size_t i);
     /* Name for texts; may be NULL. */
     const char *(*name)(const hk_future *future);
+    /* Where the work was handed out; may be NULL. */
+    const hk_site *(*site)(const hk_future *future);
 };
 
 /* What few futures need, made when first used. */
@@ -176,6 +181,9 @@ bool hki_future_claim_end(hk_future *future, bool only_pending, unsigned *was);
 /* ENDING -> phase: tells everybody. Runs the callbacks. The caller won the claim,
  * and has set value or error. */
 void hki_future_publish(hk_future *future, unsigned phase);
+
+/* Why it was cancelled, for hk_future_why(): the first reason stays. */
+void hki_future_set_reason(hk_future *future, const char *why);
 
 /* Sets STOP and fires the token; false if it was set before. */
 bool hki_future_request_stop(hk_future *future, const char *why);

@@ -14,10 +14,11 @@
  */
 #include <hocket/future.h>
 
-#include <string.h>
+#include <stdio.h>
 
 #include "base/fork.h"
 #include "base/live.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "futures/future_impl.h"
 #include "futures/place.h"
@@ -185,13 +186,27 @@ static struct hki_wait_node next_of_hook(void *object, size_t i)
     return runner == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(runner);
 }
 
+static void describe_hook(void *object, char *text, size_t size)
+{
+    snprintf(text, size, "the end of a callback of future %p", (void *)((hk_hook *)object)->future);
+}
+
 static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
 {
-    static const struct hki_wait_ops ops = {look_at_hook, next_of_hook};
+    static const struct hki_wait_ops ops = {look_at_hook, next_of_hook, describe_hook};
     struct hki_stripe *stripe = hki_stripe_of(hook->future);
 
-    if (self->depth > 0 && !hki_wait_graph_begin(self, (struct hki_wait_node){&ops, hook}, false)) {
-        return HK_EDEADLK;
+    char report[HKI_WAIT_REPORT_BYTES];
+    hk_status status = HK_OK;
+
+    if (self->depth > 0) {
+        status = hki_wait_graph_begin(self, (struct hki_wait_node){&ops, hook}, false, report);
+    }
+    if (status != HK_OK) {
+        if (status == HK_EDEADLK) {
+            hki_log(HK_LOG_WARNING, "removing a callback could never end: %s", report);
+        }
+        return status;
     }
     pthread_mutex_lock(&stripe->lock);
     while (hook->life == RUNNING) {

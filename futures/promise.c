@@ -217,11 +217,12 @@ hk_status hk_promise_follow(hk_promise *promise, hk_future *source)
     }
     /* Published first, looked at second: of two that close a ring at least one sees it. */
     atomic_store(&promise->source, source);
-    if (hki_wait_graph_reaches(hki_future_node(source), hki_future_node(&promise->future))) {
+    status = hki_wait_graph_reaches(hki_future_node(source), hki_future_node(&promise->future));
+    if (status != HK_OK) {
         atomic_store(&promise->source, NULL);
         atomic_store(&promise->following, false);
         hki_wait_graph_settle();
-        return HK_EDEADLK;
+        return status;
     }
     hk_future_ref(source);
     (void)hki_future_start(&promise->future, NULL);

@@ -73,6 +73,13 @@ static void fire_all(hk_future *future, unsigned phase)
     }
 }
 
+static void tell_origin(hk_future *future)
+{
+    if (future->origin->published != NULL) {
+        future->origin->published(future);
+    }
+}
+
 /* Publishing with an audience: phase, waiters and the right to run the callbacks
  * change hands under one lock, so nobody can be added in between and missed. */
 static void publish_watched(hk_future *future, unsigned phase)
@@ -91,6 +98,7 @@ static void publish_watched(hk_future *future, unsigned phase)
     } while (!atomic_compare_exchange_weak(&future->state, &state, next));
     fire_all(future, phase);
     pthread_mutex_unlock(&stripe->lock);
+    tell_origin(future);
     if (drain) {
         hki_future_drain(future);
     }
@@ -108,6 +116,7 @@ void hki_future_publish(hk_future *future, unsigned phase)
         }
     } while (!atomic_compare_exchange_weak(&future->state, &state,
                                            (state & ~(unsigned)HKI_PHASE) | phase));
+    tell_origin(future);
 }
 
 bool hki_future_set_flag(hk_future *future, unsigned flag, unsigned unless)
@@ -123,7 +132,7 @@ bool hki_future_set_flag(hk_future *future, unsigned flag, unsigned unless)
 }
 
 /* Keeps the first reason; without memory there is none to show. */
-static void remember_reason(hk_future *future, const char *why)
+void hki_future_set_reason(hk_future *future, const char *why)
 {
     struct hki_future_extra *extra;
     char *reason;
@@ -143,7 +152,7 @@ bool hki_future_request_stop(hk_future *future, const char *why)
     struct hki_future_extra *extra;
     hk_cancel *token;
 
-    remember_reason(future, why);
+    hki_future_set_reason(future, why);
     if (!hki_future_set_flag(future, HKI_STOP, HKI_STOP)) {
         return false;
     }

@@ -9,7 +9,10 @@
  */
 #include "futures/wait_impl.h"
 
+#include <stdio.h>
+
 #include "base/fork.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/time.h"
 #include "sync/parker.h"
@@ -92,9 +95,21 @@ static struct hki_wait_node next_of_future(void *object, size_t i)
     return future->origin->next(future, i);
 }
 
+static void describe_future(void *object, char *text, size_t size)
+{
+    const hk_future *future = object;
+    const hk_site *site = future->origin->site == NULL ? NULL : future->origin->site(future);
+    const char *name = hki_future_name(future);
+    int used = snprintf(text, size, "future %p%s%s", object, name[0] == '\0' ? "" : " of ", name);
+
+    if (site != NULL && used > 0 && (size_t)used < size) {
+        snprintf(text + used, size - (size_t)used, " (submitted at %s:%d)", site->file, site->line);
+    }
+}
+
 struct hki_wait_node hki_future_node(hk_future *future)
 {
-    static const struct hki_wait_ops ops = {look_at_future, next_of_future};
+    static const struct hki_wait_ops ops = {look_at_future, next_of_future, describe_future};
 
     return (struct hki_wait_node){&ops, future};
 }
@@ -120,8 +135,19 @@ static struct hki_wait_node next_of_set(void *object, size_t i)
     return hki_future_node(set->futures[i]);
 }
 
+static void describe_set(void *object, char *text, size_t size)
+{
+    const struct set *set = object;
+
+    snprintf(text, size, "%s of %zu futures", set->what == HK_ALL_COMPLETED ? "all" : "any",
+             set->count);
+}
+
 hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
 {
+    char report[HKI_WAIT_REPORT_BYTES];
+    hk_status status;
+
     if (agent->depth == 0) {
         return HK_OK;
     }
@@ -129,13 +155,17 @@ hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, 
     if (agent->host_ops != NULL) {
         agent->host_ops->block(agent->host);
     }
-    if (hki_wait_graph_begin(agent, wanted, timed)) {
+    status = hki_wait_graph_begin(agent, wanted, timed, report);
+    if (status == HK_OK) {
         return HK_OK;
     }
     if (agent->host_ops != NULL) {
         agent->host_ops->unblock(agent->host);
     }
-    return HK_EDEADLK;
+    if (status == HK_EDEADLK) {
+        hki_log(HK_LOG_WARNING, "a wait was refused, for it could never end: %s", report);
+    }
+    return status;
 }
 
 void hki_block_end(struct hki_agent *agent)
@@ -183,9 +213,10 @@ static void claim_all(const struct set *set, struct hki_agent *agent)
 
 static hk_status sleep_for(struct group *group, const struct set *set, int64_t deadline_ns)
 {
-    static const struct hki_wait_ops ops = {look_at_set, next_of_set};
+    static const struct hki_wait_ops ops = {look_at_set, next_of_set, describe_set};
     struct hki_agent *agent = hki_agent_self();
-    struct hki_wait_node node = {&ops, (void *)set};
+    struct hki_wait_node node = set->count == 1 ? hki_future_node(set->futures[0])
+                                                : (struct hki_wait_node){&ops, (void *)set};
     hk_status status;
 
     if (group_has_enough(group)) {

@@ -12,8 +12,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/assert.h"
+#include "base/fork.h"
 #include "base/memory.h"
 
 /* Guards every agent's waits_for and timed, and all looks. Rank: before a pool's
@@ -36,12 +39,16 @@ struct visit {
 
 /* The visits are both a queue (breadth first) and, through table, a hash set:
  * table has twice as many places as visits and holds positions from 1. */
+enum { FEW = 32 };
+
 struct look {
     struct visit *visits;
     uint32_t *table;
     size_t used;
     size_t room; /* A power of two. */
     bool short_of_memory;
+    struct visit few_visits[FEW]; /* Most graphs need no memory. */
+    uint32_t few_table[2 * FEW];
 };
 
 struct hki_agent *hki_agent_self(void)
@@ -89,15 +96,39 @@ static struct hki_wait_node next_of_agent(void *object, size_t i)
     return agent->waits_for;
 }
 
+static void describe_agent(void *object, char *text, size_t size)
+{
+    const struct hki_agent *agent = object;
+
+    if (agent->name != NULL) {
+        snprintf(text, size, "%s", agent->name);
+    } else {
+        snprintf(text, size, "a thread (%p)", object);
+    }
+}
+
+static const struct hki_wait_ops agent_ops = {look_at_agent, next_of_agent, describe_agent};
+
 struct hki_wait_node hki_agent_node(struct hki_agent *agent)
 {
-    static const struct hki_wait_ops ops = {look_at_agent, next_of_agent};
+    return (struct hki_wait_node){&agent_ops, agent};
+}
 
-    return (struct hki_wait_node){&ops, agent};
+static void prepare(struct look *look)
+{
+    look->visits = look->few_visits;
+    look->table = look->few_table;
+    look->used = 0;
+    look->room = FEW;
+    look->short_of_memory = false;
+    memset(look->few_table, 0, sizeof(look->few_table));
 }
 
 static void release(struct look *look)
 {
+    if (look->visits == look->few_visits) {
+        return;
+    }
     hki_free(look->visits, look->room * sizeof(*look->visits));
     hki_free(look->table, look->room * 2 * sizeof(*look->table));
 }
@@ -124,31 +155,36 @@ static uint32_t *place_of(struct look *look, struct hki_wait_node node)
 
 static struct visit *find(struct look *look, struct hki_wait_node node)
 {
-    uint32_t position = look->room == 0 ? 0 : *place_of(look, node);
+    uint32_t position = *place_of(look, node);
 
     return position == 0 ? NULL : &look->visits[position - 1];
 }
 
 static bool make_room(struct look *look)
 {
-    struct look larger = {.room = look->room == 0 ? 32 : look->room * 2, .used = look->used};
+    size_t room = look->room * 2;
+    struct visit *visits;
+    uint32_t *table;
 
     if (look->used < look->room) {
         return true;
     }
-    larger.visits = hki_alloc(larger.room * sizeof(*larger.visits));
-    larger.table = hki_zalloc(larger.room * 2 * sizeof(*larger.table));
-    if (larger.visits == NULL || larger.table == NULL) {
-        release(&larger);
+    visits = hki_alloc(room * sizeof(*visits));
+    table = hki_zalloc(room * 2 * sizeof(*table));
+    if (visits == NULL || table == NULL) {
+        hki_free(visits, room * sizeof(*visits));
+        hki_free(table, room * 2 * sizeof(*table));
         look->short_of_memory = true;
         return false;
     }
-    for (size_t i = 0; i < look->used; i++) {
-        larger.visits[i] = look->visits[i];
-        *place_of(&larger, larger.visits[i].node) = (uint32_t)i + 1;
-    }
+    memcpy(visits, look->visits, look->used * sizeof(*visits));
     release(look);
-    *look = larger;
+    look->visits = visits;
+    look->table = table;
+    look->room = room;
+    for (size_t i = 0; i < look->used; i++) {
+        *place_of(look, visits[i].node) = (uint32_t)i + 1;
+    }
     return true;
 }
 
@@ -226,22 +262,84 @@ static void settle(struct look *look)
     }
 }
 
-/* One walk: whether the agent's wait is stuck. */
-static bool is_stuck(struct hki_agent *agent)
+/* Whether another thread, in an untimed wait, is part of what is stuck. */
+static bool others_are_stuck(struct look *look, struct hki_agent *agent)
 {
-    struct look look = {0};
-    bool stuck;
+    for (size_t i = 0; i < look->used; i++) {
+        const struct visit *place = &look->visits[i];
 
-    collect(&look, agent->waits_for);
-    settle(&look);
-    stuck = !look.short_of_memory && look.used > 0 && !look.visits[0].moves;
-    release(&look);
-    return stuck;
+        if (!place->moves && place->node.ops == &agent_ops && place->node.object != agent) {
+            return true;
+        }
+    }
+    return false;
 }
 
-bool hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
+/* The first successor that cannot move either, or NULL. */
+static struct visit *stuck_successor(struct look *look, const struct visit *place)
 {
-    bool stuck;
+    for (size_t i = 0; i < place->count; i++) {
+        struct hki_wait_node next = place->node.ops->next(place->node.object, i);
+        struct visit *found = next.ops == NULL ? NULL : find(look, next);
+
+        if (found != NULL && !found->moves) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+/* Follows the stuck nodes from the agent's wait until they repeat. */
+static void write_report(struct look *look, struct hki_agent *agent, char *report)
+{
+    struct visit *place = &look->visits[0];
+    size_t used;
+
+    describe_agent(agent, report, HKI_WAIT_REPORT_BYTES);
+    for (size_t steps = 0; steps <= look->used && place != NULL; steps++) {
+        char words[256] = "";
+        bool is_agent = place->node.ops == &agent_ops;
+
+        place->node.ops->describe(place->node.object, words, sizeof(words));
+        used = strlen(report);
+        snprintf(report + used, HKI_WAIT_REPORT_BYTES - used, "%s%s",
+                 is_agent     ? ", which needs "
+                 : steps == 0 ? " waits for "
+                              : ", which waits for ",
+                 words);
+        if (is_agent && place->node.object == agent) {
+            return;
+        }
+        place = stuck_successor(look, place);
+    }
+}
+
+/* One walk: HK_EDEADLK if the agent's wait is stuck. A timed wait that is stuck by
+ * itself alone runs out, and is not refused. */
+static hk_status walk(struct hki_agent *agent, bool timed, char *report)
+{
+    struct look look;
+    hk_status status = HK_OK;
+
+    prepare(&look);
+    collect(&look, agent->waits_for);
+    if (look.short_of_memory) {
+        status = HK_ENOMEM;
+    } else {
+        settle(&look);
+        if (!look.visits[0].moves && (!timed || others_are_stuck(&look, agent))) {
+            status = HK_EDEADLK;
+            write_report(&look, agent, report);
+        }
+    }
+    release(&look);
+    return status;
+}
+
+hk_status hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed,
+                               char *report)
+{
+    hk_status status;
 
     pthread_mutex_lock(&graph_lock);
     atomic_fetch_add(&looks, 1);
@@ -252,14 +350,17 @@ bool hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wanted, 
     /* Two agreeing walks: the first may have read a future in the moment in which
      * somebody outside ended it; a stuck set cannot change between two walks, for
      * each of its threads sleeps and waits for another of the set. */
-    stuck = is_stuck(agent) && is_stuck(agent);
+    status = walk(agent, timed, report);
+    if (status == HK_EDEADLK) {
+        status = walk(agent, timed, report);
+    }
     agent->timed = timed;
-    if (stuck) {
+    if (status != HK_OK) {
         agent->waits_for.ops = NULL;
     }
     atomic_fetch_sub(&looks, 1);
     pthread_mutex_unlock(&graph_lock);
-    return !stuck;
+    return status;
 }
 
 void hki_wait_graph_end(struct hki_agent *agent)
@@ -269,32 +370,27 @@ void hki_wait_graph_end(struct hki_agent *agent)
     pthread_mutex_unlock(&graph_lock);
 }
 
-bool hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_node target)
+hk_status hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_node target)
 {
-    struct look look = {0};
-    bool reached;
+    struct look look;
+    hk_status status = HK_OK;
 
+    prepare(&look);
     pthread_mutex_lock(&graph_lock);
     atomic_fetch_add(&looks, 1);
     collect(&look, start);
-    reached = find(&look, target) != NULL;
+    if (find(&look, target) != NULL) {
+        status = HK_EDEADLK;
+    } else if (look.short_of_memory) {
+        status = HK_ENOMEM;
+    }
     atomic_fetch_sub(&looks, 1);
     pthread_mutex_unlock(&graph_lock);
     release(&look);
-    return reached;
-}
-
-static void before_fork(void)
-{
-    pthread_mutex_lock(&graph_lock);
-}
-
-static void after_fork(void)
-{
-    pthread_mutex_unlock(&graph_lock);
+    return status;
 }
 
 __attribute__((constructor)) static void watch_forks(void)
 {
-    (void)pthread_atfork(before_fork, after_fork, after_fork);
+    hki_fork_guard(&graph_lock);
 }

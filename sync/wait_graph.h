@@ -24,6 +24,8 @@
 #ifndef HOCKET_SYNC_WAIT_GRAPH_H
 #define HOCKET_SYNC_WAIT_GRAPH_H
 
+#include <hocket/status.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -42,6 +44,8 @@ struct hki_wait_ops {
     enum hki_wait_kind (*look)(void *object, size_t *count);
     /* Successor i; ops NULL stands for one that can move. */
     struct hki_wait_node (*next)(void *object, size_t i);
+    /* A few words for a report: "future 0x... of sum, submitted at x.c:10". */
+    void (*describe)(void *object, char *text, size_t size);
 };
 
 /* What a pool wants to know of the thread that is its worker. */
@@ -59,6 +63,7 @@ struct hki_agent_host_ops {
 struct hki_agent {
     unsigned depth;       /* Tasks and callbacks on this stack. */
     unsigned claim_depth; /* Of these, tasks that a wait took over. */
+    const char *name;     /* For reports: "worker log_2"; NULL: an ordinary thread. */
     char *stack_low;      /* For the room check of claims; NULL: not asked yet. */
     /* The pool whose worker this is, or NULL. */
     const struct hki_agent_host_ops *host_ops;
@@ -81,16 +86,21 @@ void hki_agent_leave(struct hki_agent *agent);
 /* The node of a thread. */
 struct hki_wait_node hki_agent_node(struct hki_agent *agent);
 
-/* Publish that the agent is about to wait. False, and nothing published, if the
- * wait could never end. Every true is followed by hki_wait_graph_end(). A look
- * that finds no memory answers true: it is never wrong to wait. */
-bool hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
+enum { HKI_WAIT_REPORT_BYTES = 1024 };
+
+/* Publish that the agent is about to wait; every HK_OK is followed by
+ * hki_wait_graph_end(). HK_EDEADLK, and nothing published, if the wait could never
+ * end: report (HKI_WAIT_REPORT_BYTES) then tells who waits for what. HK_ENOMEM if
+ * more is to be looked at than fits on the stack and there is no memory: a wait
+ * of which nobody can tell whether it ends is not begun. */
+hk_status hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed,
+                               char *report);
 
 void hki_wait_graph_end(struct hki_agent *agent);
 
-/* Whether start, by any chain of waiting, waits for target. False without memory
- * to look. */
-bool hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_node target);
+/* HK_EDEADLK if start, by any chain of waiting, waits for target; HK_OK if not;
+ * HK_ENOMEM if there is too much to look at and no memory. */
+hk_status hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_node target);
 
 /* Waits for a look that is under way: called by an owner of nodes after they
  * can no longer be reached and before they are freed. */

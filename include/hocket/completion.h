@@ -58,6 +58,7 @@ HK_API HK_MUST_CHECK hk_status hk_completion_add(hk_completion *completion, hk_f
  * @retval HK_EDONE      Nothing is outstanding.
  * @retval HK_ETIMEDOUT  None yet. hk_completion_outstanding() tells how many are unfinished.
  * @retval HK_EDEADLK    This wait could never end.
+ * @retval HK_ENOMEM     Inside a task: no memory to find out whether it could end.
  * @retval HK_EFORKED    The queue belongs to the parent process.
  * @retval HK_EINVAL     NULL or a negative @p timeout.
  */

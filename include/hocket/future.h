@@ -107,6 +107,8 @@ HK_API bool hk_future_done(const hk_future *future);
  * @retval HK_OK         It has ended.
  * @retval HK_ETIMEDOUT  Not yet; the future is unchanged.
  * @retval HK_EDEADLK    This wait could never end: it waits, over any number of tasks, for itself.
+ * @retval HK_ENOMEM     Inside a task: no memory to find out whether it could end (only where
+ *                       dozens of tasks wait for each other); nothing happened.
  * @retval HK_EFORKED    Unfinished, and it belongs to the parent process.
  * @retval HK_EINVAL     @p future is NULL or @p timeout negative.
  */
@@ -178,6 +180,7 @@ HK_API void hk_value_drop(hk_value *value);
  * @retval HK_ECANCELED  Cancelled, which is no error value.
  * @retval HK_ETIMEDOUT  Not ended yet.
  * @retval HK_EDEADLK    As in hk_future_wait().
+ * @retval HK_ENOMEM     As in hk_future_wait().
  * @retval HK_EFORKED    As in hk_future_wait().
  * @retval HK_EINVAL     A pointer is NULL or @p timeout negative.
  */
@@ -305,16 +308,17 @@ HK_API HK_MUST_CHECK hk_status hk_future_on_done(hk_future *future, hk_executor 
                                                  hk_done_fn *fn, void *arg, hk_hook **hook);
 
 /**
- * Take a callback back. After any status but HK_EDEADLK and HK_EINVAL the
- * callback's argument may be freed.
+ * Take a callback back. After HK_OK and HK_ESTATE the callback's argument may be
+ * freed.
  *
  * If the callback runs in another thread at the moment, this waits for its end;
  * inside the callback itself it returns at once.
  *
- * @param hook  Taken, unless the status is HK_EDEADLK or HK_EINVAL.
+ * @param hook  Taken on HK_OK and HK_ESTATE.
  * @retval HK_OK       Removed: it will never run.
  * @retval HK_ESTATE   Too late: it has run, or this is the callback itself.
  * @retval HK_EDEADLK  Two callbacks remove each other: waiting would never end.
+ * @retval HK_ENOMEM   Inside a task or callback: as in hk_future_wait().
  * @retval HK_EINVAL   NULL.
  */
 HK_API hk_status hk_hook_remove(hk_hook *hook);

@@ -120,6 +120,7 @@ HK_API HK_MUST_CHECK hk_status hk_map_at(hk_executor *executor, const hk_site *s
  * @retval HK_ETIMEDOUT  None within @p timeout: call again. Or the limit of the whole map ran out:
  *                       once, the rest is cancelled, then comes HK_EDONE.
  * @retval HK_EDEADLK    This wait could never end.
+ * @retval HK_ENOMEM     Inside a task: no memory to find out whether it could end.
  * @retval HK_EINVAL     A pointer is NULL or @p timeout negative.
  * @retval HK_EFORKED    It belongs to the parent process.
  * @return or, once, the status of a source that failed or of a submit that was refused.
