@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one task of this program: a packed unit in, a packed outcome and tally out.
+ */
+#ifndef HOCKET_LOGS_COUNT_SLICE_H
+#define HOCKET_LOGS_COUNT_SLICE_H
+
+#include <hocket/hocket.h>
+
+#include <stdint.h>
+
+HK_TASK_DECLARE(count_slice);
+
+/* Bytes of input that tasks in this process have read so far. An ornament for the
+ * progress bar: where tasks run elsewhere it stays 0, and nothing depends on it. */
+uint64_t count_slice_live_bytes(void);
+
+#endif

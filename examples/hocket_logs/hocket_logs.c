@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hocket-logs: counts over web-server logs, as a map and a reduce.
+ *
+ *   options     what is asked for
+ *   source      walks the paths and makes units of work, lazily
+ *   count_slice the task: a unit in, a tally out, on any executor
+ *   unit, gunzip, lines, line   how a unit becomes a tally
+ *   run         hands units out and adds tallies up
+ *   report      prints the sum
+ */
+#include <hocket/hocket.h>
+#include <stdio.h>
+
+#include "report.h"
+#include "run.h"
+
+int main(int argc, char **argv)
+{
+    /* Static: together they are large, and there is one of each. */
+    static struct options options;
+    static struct run run;
+    struct answer answer;
+    int exit_status = EXIT_ALL_WELL;
+
+    options_parse(&options, argc, argv);
+    run_all(&run, &options);
+    complaints_print(&run.complaints);
+    answer = (struct answer){
+        .options = &options,
+        .tally = &run.tally,
+        .files = run.files,
+        .files_failed = run.complaints.count,
+        .is_interrupted = run.is_interrupted,
+    };
+    if (run.complaints.count > 0 || run.has_failed) {
+        exit_status = EXIT_SOME_FAILED;
+    }
+    if (!report_print(&answer)) {
+        exit_status = EXIT_SOME_FAILED;
+    }
+    if (!options.is_quiet) {
+        report_malformed(&run.tally);
+    }
+    if (run.is_interrupted) {
+        fprintf(stderr, "hocket-logs: interrupted: the report covers %llu lines, not all\n",
+                (unsigned long long)run.tally.lines);
+        exit_status = EXIT_INTERRUPTED;
+    }
+    run_fini(&run);
+    return exit_status;
+}
