@@ -244,7 +244,7 @@ static hk_status watch_and_sleep(const struct set *set, struct waiter *waiters, 
     atomic_init(&group.missing, set->count);
     atomic_init(&group.failed, false);
     for (size_t i = 0; i < set->count; i++) {
-        waiters[i].watch.fire = fire;
+        waiters[i].watch = (struct hki_watch){.fire = fire};
         waiters[i].group = &group;
         if (hki_future_watch(set->futures[i], &waiters[i].watch) == HKI_WATCH_ENDED) {
             (void)count_down(&group, hki_phase(hki_future_state(set->futures[i])));
