@@ -238,6 +238,11 @@ static hk_status await_chunk(hk_map_iterator *it, int64_t deadline_ns, bool poll
     return status;
 }
 
+static bool has_more(const hk_map_iterator *it)
+{
+    return !hki_list_empty(&it->in_flight) || it->unsent != NULL || !it->source_ended;
+}
+
 static hk_status run_out(hk_map_iterator *it)
 {
     (void)hk_map_cancel(it);
@@ -258,6 +263,9 @@ hk_status hk_map_next(hk_map_iterator *it, hk_duration timeout, hk_map_item *ite
         return HK_EDONE;
     }
     if (it->current == NULL) {
+        if (has_more(it) && it->deadline_ns != HKI_NEVER && hk_now_ns() >= it->deadline_ns) {
+            return run_out(it);
+        }
         fill(it);
         if (hki_list_empty(&it->in_flight)) {
             status = it->failure != HK_OK ? it->failure : HK_EDONE;

@@ -175,11 +175,20 @@ void hki_chunk_deliver(struct hki_chunk *chunk, hk_map_item *item)
 {
     struct hki_slot *slot = &chunk->slots[chunk->delivered];
     int open = SLOT_OPEN;
+    bool abandoned = atomic_compare_exchange_strong(&slot->state, &open, SLOT_ABANDONED);
 
+    /* Alone in its job, the item is what the job's limit is for: a value that came
+     * after it is late, even if nobody looked in between. */
+    if (!abandoned && chunk->capacity == 1 &&
+        hki_phase(hki_future_state(chunk->future)) == HKI_FAILED) {
+        hki_outcome_drop(&slot->outcome);
+        atomic_store(&slot->state, SLOT_ABANDONED);
+        abandoned = true;
+    }
     memset(item, 0, sizeof(*item));
     item->index = chunk->first_index + chunk->delivered;
     item->owner = slot;
-    if (atomic_compare_exchange_strong(&slot->state, &open, SLOT_ABANDONED)) {
+    if (abandoned) {
         deliver_abandoned(chunk, slot, item);
     } else {
         deliver_ended(slot, item);

@@ -3,13 +3,13 @@
 #include "base/time.h"
 #include "executors/call.h"
 
-/* Executors whose limits are judged on return: a late value is not a value. */
+/* A late value is not a value: also when the timer thread was slow to say so, and
+ * where limits are judged on return there is no timer. */
 static void judge(hk_job *job, struct hki_outcome *outcome)
 {
     char text[128];
 
-    if (!job->executor->traits->judged_on_return || hki_limits_end_ns(job) == HKI_NEVER ||
-        hk_now_ns() < hki_limits_end_ns(job)) {
+    if (hki_limits_end_ns(job) == HKI_NEVER || hk_now_ns() < hki_limits_end_ns(job)) {
         return;
     }
     hki_outcome_drop(outcome);

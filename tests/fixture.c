@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* The executor under test, common tasks, plugs and counters. */
+#include "tests/fixture.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+hk_executor *hkt_executor;
+
+void hkt_executor_set_up(void)
+{
+    HKT_OK_FATAL(hk_executor_open(hkt_executor_spec(), &hkt_executor));
+}
+
+void hkt_executor_tear_down(void)
+{
+    HKT_OK(hk_executor_destroy(hkt_executor));
+    hkt_executor = NULL;
+}
+
+bool hkt_is_inline(void)
+{
+    return strncmp(hkt_executor_spec(), "inline", strlen("inline")) == 0;
+}
+
+unsigned hkt_worker_count(void)
+{
+    const char *colon = strchr(hkt_executor_spec(), ':');
+    unsigned long count = colon != NULL ? strtoul(colon + 1, NULL, 10) : 1;
+
+    HKT_TRUE_FATAL(count >= 1 && count <= HKT_PLUG_MAX);
+    return (unsigned)count;
+}
+
+hk_status hkt_executor_create(hk_executor_options options, hk_executor **out)
+{
+    if (hkt_is_inline()) {
+        return hk_inline_create(&options, out);
+    }
+    if (options.workers == 0) {
+        options.workers = hkt_worker_count();
+    }
+    return hk_thread_pool_create(&options, out);
+}
+
+hk_executor *hkt_pool_create(hk_executor_options options)
+{
+    hk_executor *pool = NULL;
+
+    HKT_OK_FATAL(hk_thread_pool_create(&options, &pool));
+    return pool;
+}
+
+/* --- Counters --- */
+
+hk_executor_statistics hkt_stats(hk_executor *executor)
+{
+    hk_executor_statistics statistics = {0};
+
+    HKT_OK(hk_executor_stats(executor, &statistics));
+    return statistics;
+}
+
+uint64_t hkt_queued(const hk_executor_statistics *statistics)
+{
+    return statistics->queued;
+}
+
+uint64_t hkt_running(const hk_executor_statistics *statistics)
+{
+    return statistics->running;
+}
+
+uint64_t hkt_straggling(const hk_executor_statistics *statistics)
+{
+    return statistics->straggling;
+}
+
+uint64_t hkt_workers(const hk_executor_statistics *statistics)
+{
+    return statistics->workers;
+}
+
+uint64_t hkt_idle(const hk_executor_statistics *statistics)
+{
+    return statistics->workers_idle;
+}
+
+uint64_t hkt_blocked(const hk_executor_statistics *statistics)
+{
+    return statistics->workers_blocked;
+}
+
+uint64_t hkt_started(const hk_executor_statistics *statistics)
+{
+    return statistics->workers_started;
+}
+
+struct expectation {
+    hk_executor *executor;
+    hkt_counter_fn *counter;
+    uint64_t value;
+};
+
+static bool is_met(void *arg)
+{
+    struct expectation *expectation = arg;
+    hk_executor_statistics statistics = hkt_stats(expectation->executor);
+
+    return expectation->counter(&statistics) == expectation->value;
+}
+
+bool hkt_becomes(hk_executor *executor, hkt_counter_fn *counter, uint64_t value)
+{
+    struct expectation expectation = {executor, counter, value};
+
+    return hkt_eventually(is_met, &expectation);
+}
+
+/* --- Tasks --- */
+
+HK_TASK(hkt_square)
+{
+    int n;
+
+    if (in_size != sizeof(n)) {
+        return hk_fail(call, 1, "expected %zu bytes, got %zu", sizeof(n), in_size);
+    }
+    memcpy(&n, in, sizeof(n));
+    n *= n;
+    return hk_return(call, &n, sizeof(n));
+}
+
+HK_TASK(hkt_echo)
+{
+    return hk_return(call, in, in_size);
+}
+
+HK_TASK(hkt_nothing)
+{
+    return HK_OK;
+}
+
+HK_TASK(hkt_fails)
+{
+    return hk_fail(call, 7, "no %s", "luck");
+}
+
+HK_TASK(hkt_cancels)
+{
+    return HK_ECANCELED;
+}
+
+HK_TASK(hkt_counts)
+{
+    atomic_uint *counter = (atomic_uint *)(uintptr_t)in;
+
+    atomic_fetch_add(counter, 1);
+    return HK_OK;
+}
+
+HK_TASK(hkt_stands_at_gate)
+{
+    hkt_gate_wait((struct hkt_gate *)(uintptr_t)in);
+    return HK_OK;
+}
+
+HK_TASK(hkt_sleeps)
+{
+    return hk_sleep(call, HK_FOREVER);
+}
+
+HK_TASK(hkt_thread_id)
+{
+    pid_t id = gettid();
+
+    return hk_return(call, &id, sizeof(id));
+}
+
+void hkt_count_drop(void *counter)
+{
+    atomic_fetch_add((atomic_uint *)counter, 1);
+}
+
+hk_future *hkt_submit_int(hk_executor *executor, const hk_task *task, int value)
+{
+    hk_future *future = NULL;
+
+    HKT_OK_FATAL(hk_submit(executor, task, &value, sizeof(value), NULL, &future));
+    return future;
+}
+
+hk_future *hkt_submit_ref(hk_executor *executor, const hk_task *task, void *arg)
+{
+    hk_future *future = NULL;
+
+    HKT_OK_FATAL(hk_submit_ref(executor, task, arg, NULL, NULL, &future));
+    return future;
+}
+
+int hkt_take_int(hk_future *future)
+{
+    const void *value = NULL;
+    size_t size = 0;
+    int result = INT_MIN;
+
+    if (HKT_OK(hk_future_result(future, HK_FOREVER, &value, &size)) &&
+        HKT_EQ_INT(size, sizeof(result))) {
+        memcpy(&result, value, sizeof(result));
+    }
+    hk_future_unref(future);
+    return result;
+}
+
+void hkt_expect_end(hk_future *future, hk_status expected)
+{
+    HKT_STATUS(hk_future_result(future, HK_FOREVER, NULL, NULL), expected);
+    hk_future_unref(future);
+}
+
+/* --- Holding workers still --- */
+
+void hkt_plug_insert(struct hkt_plug *plug, hk_executor *executor, unsigned count)
+{
+    HKT_TRUE_FATAL(count <= HKT_PLUG_MAX);
+    hkt_gate_init(&plug->gate, "the plug of the workers");
+    plug->count = count;
+    for (unsigned i = 0; i < count; i++) {
+        plug->futures[i] = hkt_submit_ref(executor, hkt_stands_at_gate, &plug->gate);
+    }
+    hkt_gate_await_arrivals(&plug->gate, count);
+}
+
+void hkt_plug_pull(struct hkt_plug *plug)
+{
+    hkt_gate_open(&plug->gate);
+    for (unsigned i = 0; i < plug->count; i++) {
+        hkt_expect_end(plug->futures[i], HK_OK);
+    }
+    hkt_gate_fini(&plug->gate);
+}
+
+static bool is_asleep(void *arg)
+{
+    char path[64];
+    char text[256] = "";
+    const char *state;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", *(const pid_t *)arg);
+    file = fopen(path, "re");
+    if (file == NULL) {
+        return false;
+    }
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    /* "id (name) S ...", where the name may hold anything but is closed last. */
+    state = strrchr(text, ')');
+    return state != NULL && state[1] == ' ' && state[2] == 'S';
+}
+
+bool hkt_falls_asleep(pid_t thread)
+{
+    return hkt_eventually(is_asleep, &thread);
+}
