@@ -114,10 +114,11 @@ static void submit_late(const char *when)
 {
     hk_future *future = NULL;
     hk_status status = hk_submit(late_executor, says_ran, NULL, 0, NULL, &future);
+    char line[80];
 
-    say(when);
-    say(hk_status_name(status));
-    say("\n");
+    /* In one piece: the task speaks, too. */
+    snprintf(line, sizeof(line), "%s%s\n", when, hk_status_name(status));
+    say(line);
     if (status == HK_OK) {
         say(hk_future_wait(future, HK_FOREVER) == HK_OK ? "waited\n" : "not waited\n");
         hk_future_unref(future);
