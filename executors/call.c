@@ -283,13 +283,17 @@ hk_status hk_sleep(hk_call *call, hk_duration duration)
     if (!hki_cancel_watch(token, &sleeper.watch)) {
         return HK_ECANCELED;
     }
+    if (call->executor->traits->judged_on_return && hk_time_left(call) != HK_FOREVER) {
+        /* No timer will fire the token when the task's own time is over. */
+        deadline_ns = hki_earlier(deadline_ns, hki_deadline(hk_time_left(call)));
+    }
     while (!hk_cancel_fired(token)) {
         if (!hki_parker_park(sleeper.parker, deadline_ns)) {
             break;
         }
     }
     (void)hki_cancel_unwatch(&sleeper.watch);
-    return hk_cancel_fired(token) ? HK_ECANCELED : HK_OK;
+    return hk_should_stop(call) ? HK_ECANCELED : HK_OK;
 }
 
 hk_duration hk_time_left(hk_call *call)

@@ -94,7 +94,7 @@ hk_status hk_executor_create(const hk_executor_ops *ops, void *self,
     atomic_init(&executor->references, 1);
     executor->generation = hki_fork_generation();
     hki_executor_name(options, ops->kind, executor->name);
-    executor->width = hki_executor_workers(options);
+    atomic_init(&executor->width, hki_executor_workers(options));
     executor->max_payload = HKI_PAYLOAD_DEFAULT;
     if (options != NULL) {
         executor->task_timeout = options->task_timeout;
@@ -298,7 +298,7 @@ hk_status hk_executor_resize(hk_executor *executor, unsigned workers)
     }
     workers = workers == 0 ? hki_os_cpu_count() : workers;
     if ((status = executor->ops->resize(executor->self, workers)) == HK_OK) {
-        executor->width = workers;
+        atomic_store(&executor->width, workers);
     }
     return status;
 }

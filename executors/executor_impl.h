@@ -49,7 +49,7 @@ struct hk_executor {
     atomic_uint references;                   /* The owner's, and of those built on it. */
     uint32_t generation;                      /* See base/fork.h. */
     char name[HKI_NAME_MAX];
-    unsigned width; /* Tasks that can run at once: the map's measure. */
+    atomic_uint width; /* Tasks that can run at once: the map's measure. */
     hk_duration task_timeout;
     size_t max_payload;
     bool roundtrip;

@@ -181,7 +181,7 @@ hk_status hk_inline_create(const hk_executor_options *options, hk_executor **out
         return status;
     }
     self->executor->traits = &traits;
-    self->executor->width = 1;
+    atomic_store(&self->executor->width, 1);
     *out = self->executor;
     return HK_OK;
 }

@@ -164,6 +164,15 @@ static hk_status arm(hk_job *job, struct hki_timer *timer, int64_t deadline_ns,
     return status;
 }
 
+/* Another limit may have claimed the end, and let go of all limits, just before
+ * this one was armed: then it is ours to let go. */
+static void let_go_if_over(hk_job *job)
+{
+    if (hki_phase(atomic_load(&job->future.state)) >= HKI_ENDING) {
+        hki_limits_disarm(job);
+    }
+}
+
 hk_status hki_limits_arm(hk_job *job)
 {
     struct hki_limits *limits = job->limits;
@@ -185,6 +194,7 @@ hk_status hki_limits_arm(hk_job *job)
     }
     if (status == HK_OK && limits->deadline_ns != HKI_NEVER && !on_return) {
         status = arm(job, &limits->deadline_timer, limits->deadline_ns, deadline_came);
+        let_go_if_over(job);
     }
     return status;
 }
@@ -200,9 +210,7 @@ hk_status hki_limits_started(hk_job *job)
     atomic_store(&limits->run_end_ns, hki_deadline(limits->timeout));
     if (!job->executor->traits->judged_on_return) {
         status = arm(job, &limits->run_timer, atomic_load(&limits->run_end_ns), run_ended);
-        if (hki_future_ended(&job->future)) {
-            hki_limits_disarm(job); /* The deadline came in between. */
-        }
+        let_go_if_over(job);
     }
     return status;
 }

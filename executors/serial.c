@@ -305,7 +305,7 @@ hk_status hki_serial_create(hk_executor *base, bool owns_base, const hk_executor
     self->base = hki_executor_ref(base);
     self->owned_base = owns_base ? base : NULL;
     self->executor->traits = &traits;
-    self->executor->width = 1;
+    atomic_store(&self->executor->width, 1);
     *out = self->executor;
     return HK_OK;
 }

@@ -207,8 +207,11 @@ static hk_status cancel_pending(hk_future *future)
 hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const char *why)
 {
     unsigned state;
-    hk_status status = HK_OK;
+    hk_status status = hki_future_usable(future);
 
+    if (status != HK_OK) {
+        return status; /* A token or a chain of the parent process, in its child. */
+    }
     /* The caller's reference may go in a callback: keep the future to the end. */
     hk_future_ref(future);
     if (hki_future_claim_end(future, true, NULL)) {

@@ -16,7 +16,8 @@ extern "C" {
  * Each task runs within its submit, in the submitting thread: for tests, for
  * debuggers, and as the base line that others are compared with.
  *
- * Time limits are judged when the task returns. The initialiser runs within the
+ * Time limits are judged when the task returns: hk_should_stop() and hk_sleep() know
+ * of them, the descriptor of hk_stop_fd() does not. The initialiser runs within the
  * first submit (or hk_executor_prestart()), the finalizer within the shutdown.
  *
  * @param options   name, task_timeout, max_payload, initializer, finalizer, worker_arg and
