@@ -8,11 +8,12 @@
  *   idle      of these, waiting on `work`
  *   busy      of these, running a task and not blocked in a wait
  *   blocked   of these, inside a wait of a task
+ *   leaving   of the live ones, those that have decided to leave
  *   present   threads that have not handed themselves over to be joined
  *   A worker takes a task only while busy < target. So with blocked workers there
  *   may be more threads than target, but never more than target that compute.
  *
- * A worker leaves when it is superfluous (live - blocked > target) and has been
+ * A worker leaves when it is superfluous (live - leaving - blocked > target) and has been
  * idle for a moment, when it has been idle for idle_exit, when it has run
  * tasks_per_worker tasks, or when the pool is closed and its queue empty. Its
  * thread is joined by the next one that leaves, or by a join of the pool.
@@ -48,6 +49,7 @@ struct thread_pool {
     struct hki_list departed; /* Workers whose threads wait to be joined. */
     unsigned target;
     unsigned live;
+    unsigned leaving;
     unsigned present;
     unsigned starting;
     unsigned idle;

@@ -17,7 +17,7 @@
 /* Under the lock. */
 static bool is_superfluous(const struct thread_pool *pool)
 {
-    return pool->live - pool->blocked > pool->target;
+    return pool->live - pool->leaving - pool->blocked > pool->target;
 }
 
 /* --- what a worker tells its pool while it runs a task --- */
@@ -106,7 +106,9 @@ static bool idle_for_a_while(struct thread_pool *pool)
     return woken || pool->queue.length != 0;
 }
 
-/* Under the lock: serves until the worker has a reason to leave. */
+/* Under the lock: serves until the worker has a reason to leave. The caller counts
+ * it as leaving before the lock is released, so that others do not leave, too, for
+ * the same reason. */
 static void serve(struct worker *worker)
 {
     struct thread_pool *pool = worker->pool;
@@ -209,9 +211,11 @@ static void *worker_main(void *arg)
     pthread_cond_broadcast(&pool->settled);
     if (status == HK_OK) {
         serve(worker);
+        pool->leaving++;
         pthread_mutex_unlock(&pool->lock);
         hki_worker_finish(&pool->hooks, worker->local);
         pthread_mutex_lock(&pool->lock);
+        pool->leaving--;
     } else {
         pthread_cond_broadcast(&pool->work); /* The others leave too. */
         pthread_cond_broadcast(&pool->queue.room);
