@@ -145,9 +145,10 @@ static void abandon(struct thread_pool *pool, struct hki_list *jobs)
     }
 }
 
-static void discard_abandoned(struct thread_pool *pool, struct hki_list *jobs)
+/* Without the lock. */
+static void discard_abandoned(struct hki_list *jobs, bool broken)
 {
-    if (pool->broken) {
+    if (broken) {
         hki_discard_all(jobs, HK_EINIT, "the worker initialiser failed before it could start");
     } else {
         hki_discard_all(jobs, HK_EBROKEN, "no worker thread could be started to run it");
@@ -160,6 +161,7 @@ static void leave(struct worker *worker)
     struct thread_pool *pool = worker->pool;
     struct hki_list earlier;
     struct hki_list jobs;
+    bool broken;
 
     hki_list_init(&earlier);
     hki_list_init(&jobs);
@@ -167,9 +169,10 @@ static void leave(struct worker *worker)
     pool->live--;
     hki_pool_grow(pool);
     abandon(pool, &jobs);
+    broken = pool->broken;
     pthread_mutex_unlock(&pool->lock);
 
-    discard_abandoned(pool, &jobs);
+    discard_abandoned(&jobs, broken);
     /* A look at the wait-for graph may still read this thread's record. */
     worker->agent->host_ops = NULL;
     worker->agent->name = NULL;
