@@ -249,6 +249,33 @@ static hk_status run_out(hk_map_iterator *it)
     return HK_ETIMEDOUT;
 }
 
+static bool is_over(const hk_map_iterator *it)
+{
+    return it->deadline_ns != HKI_NEVER && hk_now_ns() >= it->deadline_ns;
+}
+
+/* Waits for the next chunk to deliver from. */
+static hk_status get_current(hk_map_iterator *it, hk_duration timeout)
+{
+    hk_status status;
+
+    if (has_more(it) && is_over(it)) {
+        return run_out(it);
+    }
+    fill(it);
+    if (hki_list_empty(&it->in_flight)) {
+        status = it->failure != HK_OK ? it->failure : HK_EDONE;
+        it->failure = HK_OK;
+        return status;
+    }
+    status = await_chunk(it, hki_earlier(it->deadline_ns, hki_deadline(timeout)), timeout == 0);
+    /* Also what ended just after the limit comes too late. */
+    if ((status == HK_OK || status == HK_ETIMEDOUT) && is_over(it)) {
+        return run_out(it);
+    }
+    return status;
+}
+
 hk_status hk_map_next(hk_map_iterator *it, hk_duration timeout, hk_map_item *item)
 {
     hk_status status;
@@ -262,23 +289,8 @@ hk_status hk_map_next(hk_map_iterator *it, hk_duration timeout, hk_map_item *ite
     if (it->closed) {
         return HK_EDONE;
     }
-    if (it->current == NULL) {
-        if (has_more(it) && it->deadline_ns != HKI_NEVER && hk_now_ns() >= it->deadline_ns) {
-            return run_out(it);
-        }
-        fill(it);
-        if (hki_list_empty(&it->in_flight)) {
-            status = it->failure != HK_OK ? it->failure : HK_EDONE;
-            it->failure = HK_OK;
-            return status;
-        }
-        status = await_chunk(it, hki_earlier(it->deadline_ns, hki_deadline(timeout)), timeout == 0);
-        if (status == HK_ETIMEDOUT && hk_now_ns() >= it->deadline_ns) {
-            return run_out(it);
-        }
-        if (status != HK_OK) {
-            return status;
-        }
+    if (it->current == NULL && (status = get_current(it, timeout)) != HK_OK) {
+        return status;
     }
     deliver(it, item);
     return HK_OK;
