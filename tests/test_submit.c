@@ -40,6 +40,28 @@ static unsigned char *pattern(size_t size)
     return bytes;
 }
 
+HK_TASK(returns_eight_bytes)
+{
+    return hk_return(call, "8 bytes", 8);
+}
+
+/* A small input and a small value live in the task itself. */
+static void a_small_task_is_one_allocation(void)
+{
+    unsigned char given[48] = {1};
+    hk_memory_statistics before;
+    hk_memory_statistics after;
+    hk_future *future = NULL;
+
+    HKT_OK(hk_executor_prestart(pool, HK_FOREVER)); /* Workers are allocated, too. */
+    HKT_OK(hk_memory_stats(&before));
+    HKT_OK_FATAL(hk_submit(pool, returns_eight_bytes, given, sizeof(given), NULL, &future));
+    HKT_OK(hk_future_result(future, HK_FOREVER, NULL, NULL));
+    HKT_OK(hk_memory_stats(&after));
+    HKT_EQ_INT(after.allocations - before.allocations, 1);
+    hk_future_unref(future);
+}
+
 static void bytes_of_every_size_arrive(void)
 {
     static const size_t sizes[] = {0, 1, 7, 8, 9, 47, 48, 49, 64, 4096, MEBIBYTE};
@@ -493,6 +515,7 @@ static void a_sized_options_struct_is_understood(void)
 }
 
 static CU_TestInfo tests[] = {
+    HKT_CASE("a small task is one allocation", a_small_task_is_one_allocation),
     HKT_CASE("bytes of every size arrive", bytes_of_every_size_arrive),
     HKT_CASE("bytes are aligned for any type", bytes_are_aligned_for_any_type),
     HKT_CASE("a value may be taken once", a_value_may_be_taken_once),

@@ -26,7 +26,8 @@ extern "C" {
  * hk_promise_fail() or hk_promise_follow() (the last to go on with another
  * future) and returns HK_OK. Returning HK_OK without any of them ends it DONE
  * with no bytes; returning another status ends it FAILED with that status as
- * cause, or CANCELLED for HK_ECANCELED.
+ * cause, or CANCELLED for HK_ECANCELED. It is not called at all if @p result was
+ * cancelled before.
  *
  * @param source  Borrowed; ended.
  * @param result  Borrowed for the call.

@@ -31,7 +31,8 @@ typedef enum hk_when_full {
     HK_FULL_BLOCKS = 0,      /**< Wait for room, at most queue_wait; a worker of the pool itself
                                   never waits: the task runs inside its submit. */
     HK_FULL_FAILS = 1,       /**< HK_EFULL. */
-    HK_FULL_CALLER_RUNS = 2, /**< The task runs inside the submit. */
+    HK_FULL_CALLER_RUNS = 2, /**< The task runs inside the submit; hk_worker_local() is NULL
+                                  there, unless the caller is a worker. */
     HK_FULL_DROPS_OLDEST = 3 /**< The oldest queued task ends FAILED with HK_EFULL. */
 } hk_when_full;
 

@@ -155,7 +155,7 @@ typedef struct hk_value {
  * @param[out] value  Taken over by the caller, who ends it with hk_value_drop(); untouched on
  *                    failure.
  * @retval HK_OK
- * @retval HK_ESTATE  Taken before.
+ * @retval HK_ESTATE  Taken before, or shown through by a future derived from this one.
  * @retval HK_ENOMEM  The copy of a small value found no memory; the value is still there.
  * @return or any other status of hk_future_result().
  */
