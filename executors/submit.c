@@ -151,6 +151,7 @@ hk_status hk_submit_ref_at(hk_executor *executor, const hk_site *site, const hk_
         return status;
     }
     if (executor->roundtrip || (executor->ops->flags & HK_EXECUTOR_SHARES_MEMORY) == 0) {
+        atomic_fetch_add(&executor->refused, 1);
         return HK_EPORTABLE;
     }
     return hki_submit(&(struct hki_request){.executor = executor,

@@ -37,6 +37,7 @@ static void a_reference_is_refused_at_submit(void)
     HKT_STATUS(hk_submit_ref(isolated, hkt_counts, &runs, hkt_count_drop, NULL, &future),
                HK_EPORTABLE);
     HKT_EQ_PTR(future, NULL);
+    HKT_EQ_INT(hkt_stats(isolated).refused, 1);
     /* Neither run nor dropped: it is still the caller's. */
     HKT_EQ_INT(atomic_load(&runs), 0);
     HKT_EQ_INT(hkt_take_int(hkt_submit_int(isolated, hkt_square, 7)), 49);

@@ -289,7 +289,6 @@ static void what_is_queued_when_the_base_ends_fails(void)
     hk_executor *orphan = NULL;
     struct hkt_plug plug;
     hk_future *futures[3];
-    int done = 0;
 
     HKT_OK_FATAL(hk_serial_create(other_base, NULL, &orphan));
     hkt_plug_insert(&plug, orphan, 1);
@@ -303,10 +302,8 @@ static void what_is_queued_when_the_base_ends_fails(void)
 
         /* The step under way may take some along; none is left unfinished. */
         HKT_TRUE(status == HK_OK || status == HK_ECLOSED);
-        done += status == HK_OK;
         hk_future_unref(futures[i]);
     }
-    HKT_TRUE(done <= 3);
     HKT_OK(hk_executor_destroy(orphan));
     HKT_OK(hk_executor_destroy(other_base));
 }

@@ -90,10 +90,13 @@ static void bytes_of_every_size_arrive(void)
 
 HK_TASK(checks_alignment)
 {
-    bool is_aligned = (uintptr_t)in % _Alignof(max_align_t) == 0;
     void *out = NULL;
+    hk_status status = hk_output(call, 5000, &out);
 
-    if (!is_aligned || hk_output(call, 5000, &out) != HK_OK) {
+    if (status != HK_OK) {
+        return status;
+    }
+    if ((uintptr_t)in % _Alignof(max_align_t) != 0) {
         return hk_fail(call, 1, "the input of %zu bytes is not aligned", in_size);
     }
     if ((uintptr_t)out % _Alignof(max_align_t) != 0) {
@@ -156,6 +159,8 @@ static void too_many_bytes_are_refused(void)
     HKT_OK_FATAL(hk_submit(small, checks_alignment, bytes, 100, NULL, &future));
     HKT_STATUS(hk_future_result(future, HK_FOREVER, NULL, NULL), HK_EFAILED);
     HKT_OK(hk_future_error(future, 0, &error));
+    HKT_TRUE_FATAL(error != NULL && error->cause != NULL);
+    HKT_STATUS(error->cause->status, HK_ETOOBIG);
     hk_future_unref(future);
     HKT_OK(hk_executor_destroy(small));
 }
