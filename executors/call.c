@@ -68,15 +68,24 @@ hk_status hk_output(hk_call *call, size_t size, void **out)
 
 hk_status hk_return(hk_call *call, const void *value, size_t size)
 {
+    struct hki_value before = call->value;
+    unsigned char small[HKI_SMALL_VALUE];
     void *room = NULL;
     hk_status status;
 
     if (value == NULL && size != 0) {
         return refuse(call, HK_EINVAL);
     }
+    /* It may be a part of what hk_output() gave: copy first, then drop that. */
+    if (size <= HKI_SMALL_VALUE && size != 0) {
+        memcpy(small, value, size);
+        value = small;
+    }
+    call->value = (struct hki_value){NULL, 0, NULL, NULL};
     if ((status = hk_output(call, size, &room)) == HK_OK && size != 0) {
         memcpy(room, value, size);
     }
+    hki_value_drop(&before);
     return status;
 }
 

@@ -202,9 +202,22 @@ static hk_status await_resolved(hk_executor *executor, int64_t deadline_ns)
 static hk_status join(hk_executor *executor, hk_duration wait)
 {
     int64_t deadline_ns = hki_deadline(wait);
-    hk_status status = executor->ops->join(executor->self, wait);
+    struct hki_agent *agent = hki_agent_self();
+    bool blocks = agent->depth > 0 && agent->host_ops != NULL;
+    hk_status status;
 
-    return status == HK_OK ? await_resolved(executor, deadline_ns) : status;
+    /* Inside a task of another executor: that one makes up for this worker. */
+    if (blocks) {
+        agent->host_ops->block(agent->host);
+    }
+    status = executor->ops->join(executor->self, wait);
+    if (status == HK_OK) {
+        status = await_resolved(executor, deadline_ns);
+    }
+    if (blocks) {
+        agent->host_ops->unblock(agent->host);
+    }
+    return status;
 }
 
 /* Its own worker, or a callback that one of its tasks is ending in. */

@@ -16,7 +16,7 @@
 #include "executors/worker_init.h"
 #include "sync/condition.h"
 
-enum life { NEW, INITIALISING, READY, BROKEN, FINISHED };
+enum life { NEW, INITIALISING, READY, BROKEN, FINISHING, FINISHED };
 
 struct inline_executor {
     hk_executor *executor;
@@ -62,10 +62,11 @@ static void finish_if_last(struct inline_executor *self)
         return;
     }
     if (self->life == READY) {
-        self->life = FINISHED;
+        self->life = FINISHING;
         pthread_mutex_unlock(&self->lock);
         hki_worker_finish(&self->hooks, self->local);
         pthread_mutex_lock(&self->lock);
+        self->life = FINISHED;
     }
     pthread_cond_broadcast(&self->changed);
 }
@@ -117,9 +118,9 @@ static hk_status join(void *object, hk_duration timeout)
     hk_status status = HK_OK;
 
     pthread_mutex_lock(&self->lock);
-    while (self->under_way != 0 || self->life == READY) {
+    while (self->under_way != 0 || self->life == READY || self->life == FINISHING) {
         if (!hki_condition_wait(&self->changed, &self->lock, deadline_ns)) {
-            status = self->under_way != 0 ? HK_ETIMEDOUT : HK_OK;
+            status = HK_ETIMEDOUT;
             break;
         }
     }

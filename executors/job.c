@@ -9,11 +9,6 @@
 #include "executors/call.h"
 #include "futures/wait_impl.h"
 
-enum {
-    CLAIM_DEPTH_MAX = 256,
-    CLAIM_STACK_BYTES = 128 * 1024, /* Room a claimed task must find. */
-};
-
 static void destroy(hk_future *future)
 {
     hk_job *job = hki_job_of(future);
@@ -47,20 +42,13 @@ static void published(hk_future *future)
     hki_executor_resolved(hki_job_of(future)->executor);
 }
 
-static bool stack_has_room(struct hki_agent *agent)
-{
-    char *here = __builtin_frame_address(0);
-
-    return agent->stack_low == NULL || here - agent->stack_low > CLAIM_STACK_BYTES;
-}
-
 static bool claimable(hk_future *future, const struct hki_agent *agent)
 {
     hk_job *job = hki_job_of(future);
 
     return hki_phase(hki_future_state(future)) == HKI_PENDING &&
            agent->host_owner == job->executor && job->executor->traits->claims &&
-           agent->claim_depth < CLAIM_DEPTH_MAX && !hki_limits_timed(job);
+           hki_agent_may_nest(agent) && !hki_limits_timed(job);
 }
 
 static bool claim(hk_future *future, struct hki_agent *agent)
@@ -68,7 +56,7 @@ static bool claim(hk_future *future, struct hki_agent *agent)
     hk_job *job = hki_job_of(future);
     hk_executor *executor = job->executor;
 
-    if (!stack_has_room(agent) || !executor->ops->remove(executor->self, job)) {
+    if (!executor->ops->remove(executor->self, job)) {
         return false;
     }
     agent->claim_depth++;
@@ -117,7 +105,7 @@ static struct hki_wait_node next(hk_future *future, size_t i)
 
 static const char *name(const hk_future *future)
 {
-    return hki_job_of((hk_future *)future)->task->name;
+    return hki_job_of((hk_future *)future)->named->name;
 }
 
 static const hk_site *site(const hk_future *future)
@@ -175,6 +163,7 @@ hk_job *hki_job_create(const struct hki_request *request)
     job->executor = request->executor;
     atomic_fetch_add(&job->executor->unresolved, 1);
     job->task = request->task;
+    job->named = request->named != NULL ? request->named : request->task;
     job->site = request->site;
     hki_list_init(&job->link);
     job->queued = false;
@@ -211,7 +200,7 @@ struct hki_error *hki_job_error(const hk_job *job, hk_status status, const char 
     return hki_error_make(&(struct hki_error_facts){
         .status = status,
         .message = message,
-        .task = job->task->name,
+        .task = job->named->name,
         .label = hki_job_label(job),
         .submit_site = job->site,
         .where = where,
@@ -232,7 +221,10 @@ void **hk_job_slot(hk_job *job)
 void hk_job_discard(hk_job *job, hk_status status, const char *message)
 {
     hk_future *future = &job->future;
+    /* Its callbacks are callbacks of the executor, which may wait for this end. */
+    hk_call call = {.executor = job->executor};
 
+    hki_call_enter(&call);
     if (hki_future_claim_end(future, true, NULL)) {
         unsigned phase = status == HK_ECANCELED ? HKI_CANCELLED : HKI_FAILED;
         struct hki_error *broken = atomic_load(&job->executor->broken);
@@ -247,5 +239,6 @@ void hk_job_discard(hk_job *job, hk_status status, const char *message)
         hki_job_ended(job, phase);
         hki_future_publish(future, phase);
     }
+    hki_call_leave(&call);
     hk_future_unref(future);
 }

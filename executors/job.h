@@ -36,6 +36,7 @@ struct hk_job {
     hk_future future; /* First: the two convert. */
     hk_executor *executor;
     const hk_task *task;
+    const hk_task *named; /* What texts call it: for a chunk, the task of its items. */
     const hk_site *site;
     struct hki_list link; /* In the back end's queue, then among its running jobs. */
     uint64_t sequence;    /* Order of arrival in the queue. */
@@ -54,6 +55,7 @@ struct hki_request {
     hk_executor *executor;
     const hk_site *site;
     const hk_task *task;
+    const hk_task *named; /* NULL: as task. */
     const void *bytes;
     size_t size;
     struct hki_value given; /* When size is HK_BY_REF or a buffer moves. */

@@ -135,6 +135,8 @@ static hk_status send(hk_map_iterator *it, struct hki_chunk *chunk)
                    : alone               ? it->item_timeout
                                          : HK_FOREVER,
         .token = it->options.token,
+        /* Never wait for room while there is something to deliver. */
+        .queue_wait = it->in_flight_count != 0 ? 1 : 0,
     };
     hk_status status;
 
@@ -143,6 +145,7 @@ static hk_status send(hk_map_iterator *it, struct hki_chunk *chunk)
     status = hki_submit(&(struct hki_request){.executor = it->executor,
                                               .site = it->site,
                                               .task = &hki_chunk_task,
+                                              .named = it->task,
                                               .size = HK_BY_REF,
                                               .given = {chunk, HK_BY_REF, hki_chunk_drop, chunk},
                                               .moves = true,
@@ -174,7 +177,7 @@ static void fill(hk_map_iterator *it)
             return;
         }
         status = send(it, chunk);
-        if (status == HK_EFULL && it->in_flight_count != 0) {
+        if ((status == HK_EFULL || status == HK_ETIMEDOUT) && it->in_flight_count != 0) {
             it->unsent = chunk; /* Room comes with the next delivery. */
             return;
         }

@@ -19,7 +19,8 @@ hk_status hk_map_reduce_at(hk_executor *executor, const hk_site *site, const hk_
         status = reduce(accumulator, &item);
         hk_map_item_drop(&item);
         if (status != HK_OK) {
-            break;
+            hk_map_close(it);
+            return status; /* Whatever it is: also HK_EDONE. */
         }
     }
     hk_map_close(it);

@@ -55,6 +55,13 @@ static bool arm_limits(hk_job *job)
     return false;
 }
 
+static void count_running(const hk_job *job, long change)
+{
+    if (!job->forced) {
+        atomic_fetch_add(&job->executor->running, change);
+    }
+}
+
 bool hk_job_run(hk_job *job, void *local, const char *where)
 {
     struct hki_agent *agent = hki_agent_self();
@@ -74,16 +81,20 @@ bool hk_job_run(hk_job *job, void *local, const char *where)
     hki_agent_enter(agent);
     hki_call_enter(&call);
     if (hki_future_start(&job->future, agent) == HK_OK) {
-        atomic_fetch_add(&executor->running, 1);
+        count_running(job, 1);
+        /* A hard shutdown may have passed between the queue and this moment. */
+        if (atomic_load(&executor->how) >= HK_CANCEL_ALL) {
+            (void)hki_future_request_stop(&job->future, "the executor is shut down");
+        }
         if (arm_limits(job)) {
             hk_status returned = job->task->run(&call, job->input.data, job->input.size);
 
             hki_call_outcome(&call, returned, &outcome);
-            atomic_fetch_sub(&executor->running, 1);
+            count_running(job, -1);
             conclude(job, &outcome);
             ran = true;
         } else {
-            atomic_fetch_sub(&executor->running, 1);
+            count_running(job, -1);
         }
     }
     hki_call_leave(&call);

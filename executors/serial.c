@@ -33,6 +33,7 @@ struct serial {
     struct hki_agent *agent; /* The thread that runs a task of this now. */
     bool active;
     bool closing;
+    bool on_this_stack; /* The base runs errands within the post. Never changes. */
 };
 
 static void serve(void *arg);
@@ -88,7 +89,8 @@ static void serve(void *arg)
 {
     struct serial *self = arg;
 
-    for (int served = 0; served < BATCH; served++) {
+    /* An inline base would run the next errand on this stack, inside this one. */
+    for (int served = 0; served < BATCH || self->on_this_stack; served++) {
         hk_job *job = begin_next(self);
 
         if (job == NULL) {
@@ -294,15 +296,16 @@ hk_status hki_serial_create(hk_executor *base, bool owns_base, const hk_executor
     if ((self = hki_zalloc(sizeof(*self))) == NULL) {
         return HK_ENOMEM;
     }
-    if ((status = hk_executor_create(&ops, self, options, &self->executor)) != HK_OK) {
-        hki_free(self, sizeof(*self));
-        return status;
-    }
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->settled, NULL);
     hki_task_queue_init(&self->queue, options);
     hki_list_init(&self->running);
     self->base = hki_executor_ref(base);
+    self->on_this_stack = base->traits->judged_on_return;
+    if ((status = hk_executor_create(&ops, self, options, &self->executor)) != HK_OK) {
+        destroy(self); /* The base is still the caller's. */
+        return status;
+    }
     self->owned_base = owns_base ? base : NULL;
     self->executor->traits = &traits;
     atomic_store(&self->executor->width, 1);

@@ -122,7 +122,7 @@ hk_status hki_submit(const struct hki_request *request, hk_future **future)
     return HK_OK;
 
 refused:
-    if (hki_executor_usable(executor) == HK_OK) {
+    if (!request->forced && hki_executor_usable(executor) == HK_OK) {
         atomic_fetch_add(&executor->refused, 1);
     }
     return status;

@@ -54,7 +54,14 @@ static enum decision decide(struct thread_pool *pool, hk_duration queue_wait, hk
         return QUEUE_IT;
     default:
         /* A worker never waits for its own pool: it might be all there is. */
-        return own_worker(pool) != NULL ? RUN_IT_HERE : wait_for_room(pool, queue_wait, status);
+        if (own_worker(pool) == NULL) {
+            return wait_for_room(pool, queue_wait, status);
+        }
+        if (hki_agent_may_nest(hki_agent_self())) {
+            return RUN_IT_HERE;
+        }
+        *status = HK_EFULL; /* Tasks that submit tasks would nest without end. */
+        return REFUSE_IT;
     }
 }
 
@@ -63,7 +70,9 @@ static void run_here(struct thread_pool *pool, hk_job *job)
     struct worker *worker = own_worker(pool);
 
     if (worker != NULL) {
+        hki_agent_self()->claim_depth++;
         hki_worker_run_job(worker, job);
+        hki_agent_self()->claim_depth--;
         return;
     }
     pthread_mutex_lock(&pool->lock);
@@ -267,7 +276,8 @@ static enum hki_wait_kind look(void *self, size_t *count)
     bool can_grow;
 
     pthread_mutex_lock(&pool->lock);
-    can_grow = pool->live < pool->target + pool->spares_max && !pool->cannot_grow;
+    can_grow = pool->live - pool->blocked < pool->target &&
+               pool->live < pool->target + pool->spares_max && !pool->cannot_grow;
     *count = pool->live;
     pthread_mutex_unlock(&pool->lock);
     return can_grow ? HKI_WAIT_MOVES : HKI_WAIT_ANY;

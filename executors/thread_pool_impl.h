@@ -11,7 +11,8 @@
  *   leaving   of the live ones, those that have decided to leave
  *   present   threads that have not handed themselves over to be joined
  *   A worker takes a task only while busy < target. So with blocked workers there
- *   may be more threads than target, but never more than target that compute.
+ *   may be more threads than target, but no more than target compute, but for a
+ *   moment when a blocked one returns.
  *
  * A worker leaves when it is superfluous (live - leaving - blocked > target) and has been
  * idle for a moment, when it has been idle for idle_exit, when it has run

@@ -244,6 +244,9 @@ static void in_parent(void)
 static void in_child(void)
 {
     hki_live_add(HKI_LIVE_TIMERS, -(long)timers.count);
+    for (size_t i = 1; i <= timers.count; i++) {
+        timers.heap[i]->place = 0;
+    }
     timers.count = 0;
     timers.holders = 0;
     timers.running = false;

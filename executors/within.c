@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "base/fork.h"
 #include "base/memory.h"
 #include "base/time.h"
 #include "executors/timer.h"
@@ -32,10 +33,13 @@ static struct within *within_of(hk_future *future)
 static void destroy(hk_future *future)
 {
     struct within *within = within_of(future);
+    bool foreign = hki_fork_foreign(future->generation);
 
     hk_future_unref(within->source);
     hki_free(within, sizeof(*within));
-    hki_timers_release();
+    if (!foreign) {
+        hki_timers_release(); /* The parent's hold stayed with the parent. */
+    }
 }
 
 static void stop(hk_future *future, hk_cancel_level level)

@@ -129,9 +129,11 @@ static void serve(struct worker *worker)
             }
         } else if ((pool->closing || pool->broken) && pool->queue.length == 0) {
             return;
-        } else if (!idle_for_a_while(pool)) {
-            if (is_superfluous(pool) || pool->idle_exit != HK_FOREVER) {
-                return;
+        } else {
+            bool lingers = is_superfluous(pool);
+
+            if (!idle_for_a_while(pool) && (is_superfluous(pool) || !lingers)) {
+                return; /* Too many, or idle for as long as it may. */
             }
         }
     }

@@ -96,6 +96,9 @@ hk_status hk_completion_add(hk_completion *completion, hk_future *future, uintpt
     if ((status = hki_future_usable(future)) != HK_OK) {
         return status;
     }
+    if (hki_fork_foreign(completion->generation)) {
+        return HK_EFORKED;
+    }
     if ((entry = hki_zalloc(sizeof(*entry))) == NULL) {
         return HK_ENOMEM;
     }
@@ -299,7 +302,7 @@ size_t hk_completion_outstanding(const hk_completion *completion)
     hk_completion *counted = (hk_completion *)completion;
     size_t count;
 
-    if (completion == NULL) {
+    if (completion == NULL || hki_fork_foreign(completion->generation)) {
         return 0;
     }
     pthread_mutex_lock(&counted->lock);
@@ -314,6 +317,9 @@ hk_status hk_completion_fd(hk_completion *completion, int *fd)
 
     if (completion == NULL || fd == NULL) {
         return HK_EINVAL;
+    }
+    if (hki_fork_foreign(completion->generation)) {
+        return HK_EFORKED;
     }
     pthread_mutex_lock(&completion->lock);
     if (completion->fd < 0) {
@@ -365,8 +371,8 @@ void hk_completion_destroy(hk_completion *completion)
 {
     struct entry *entry;
 
-    if (completion == NULL) {
-        return;
+    if (completion == NULL || hki_fork_foreign(completion->generation)) {
+        return; /* In a child its lock may be held by a thread that is not here. */
     }
     while ((entry = take_any(completion)) != NULL) {
         deliver(entry, NULL, NULL);

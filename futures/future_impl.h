@@ -7,6 +7,7 @@
  *             PENDING ------------> ENDING
  *   WATCHED   somebody is interested; publishing must go through the stripe lock
  *   DRAINING  ended, and a thread runs the callbacks; late ones join its list
+ *   CANCELLING  with ENDING: it will be CANCELLED
  *   STOP      somebody asked the task to stop
  *   OBSERVED  a failure was read (or passed on), so it is not "unobserved"
  *   TAKEN     the value was moved out
@@ -51,6 +52,7 @@ enum {
     HKI_OBSERVED = 1 << 6,
     HKI_TAKEN = 1 << 7,
     HKI_SHARED = 1 << 8,
+    HKI_CANCELLING = 1 << 9,
 };
 
 enum { HKI_SMALL_VALUE = 16 }; /* Values up to here need no memory of their own. */

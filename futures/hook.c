@@ -18,16 +18,16 @@
 
 #include "base/fork.h"
 #include "base/live.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "futures/future_impl.h"
 #include "futures/place.h"
+#include "futures/wait_impl.h"
 
 enum life { WAITING, RUNNING, GONE };
 
 struct hk_hook {
     struct hki_watch watch; /* Link: stripe lock. */
-    hk_future *future;      /* Borrowed while linked; see the references below. */
+    hk_future *future;      /* One reference. */
     hk_executor *where;
     hk_done_fn *fn;
     void *arg;
@@ -196,16 +196,9 @@ static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
     static const struct hki_wait_ops ops = {look_at_hook, next_of_hook, describe_hook};
     struct hki_stripe *stripe = hki_stripe_of(hook->future);
 
-    char report[HKI_WAIT_REPORT_BYTES];
-    hk_status status = HK_OK;
+    hk_status status = hki_block_begin(self, (struct hki_wait_node){&ops, hook}, false);
 
-    if (self->depth > 0) {
-        status = hki_wait_graph_begin(self, (struct hki_wait_node){&ops, hook}, false, report);
-    }
     if (status != HK_OK) {
-        if (status == HK_EDEADLK) {
-            hki_log(HK_LOG_WARNING, "removing a callback could never end: %s", report);
-        }
         return status;
     }
     pthread_mutex_lock(&stripe->lock);
@@ -213,9 +206,7 @@ static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
         pthread_cond_wait(&stripe->changed, &stripe->lock);
     }
     pthread_mutex_unlock(&stripe->lock);
-    if (self->depth > 0) {
-        hki_wait_graph_end(self);
-    }
+    hki_block_end(self);
     return HK_OK;
 }
 

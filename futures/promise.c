@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fork.h"
 #include "base/memory.h"
 #include "futures/wait_impl.h"
 
@@ -87,23 +88,31 @@ hk_status hk_promise_start(hk_promise *promise)
     if (promise == NULL) {
         return HK_EINVAL;
     }
+    if (hki_fork_foreign(promise->future.generation)) {
+        return HK_EFORKED;
+    }
     return hki_future_start(&promise->future, NULL);
 }
 
-static bool barred(hk_promise *promise)
+/* HK_OK if the promise can be ended, or why not. */
+static hk_status open_state(hk_promise *promise)
 {
-    return atomic_load(&promise->following) || hki_future_ended(&promise->future);
+    if (atomic_load(&promise->following) || hki_future_ended(&promise->future)) {
+        return HK_ESTATE;
+    }
+    return hki_future_usable(&promise->future);
 }
 
 hk_status hk_promise_set(hk_promise *promise, const void *bytes, size_t size)
 {
     void *block = NULL;
+    hk_status status;
 
     if (promise == NULL || (bytes == NULL && size != 0) || size == HK_BY_REF) {
         return HK_EINVAL;
     }
-    if (barred(promise)) {
-        return HK_ESTATE;
+    if ((status = open_state(promise)) != HK_OK) {
+        return status;
     }
     /* Memory first: after the claim there is no way back. */
     if (size > HKI_SMALL_VALUE && (block = hki_block_alloc(size)) == NULL) {
@@ -126,10 +135,13 @@ hk_status hk_promise_set_ref(hk_promise *promise, void *value, hk_drop_fn *drop)
 {
     struct hki_value reference = {value, HK_BY_REF, drop, value};
 
+    hk_status status;
+
     if (promise == NULL) {
         return HK_EINVAL;
     }
-    return barred(promise) ? HK_ESTATE : hki_future_end_done(&promise->future, &reference);
+    status = open_state(promise);
+    return status != HK_OK ? status : hki_future_end_done(&promise->future, &reference);
 }
 
 hk_status hk_promise_fail_at(hk_promise *promise, const hk_site *site, int app_code,
@@ -137,12 +149,13 @@ hk_status hk_promise_fail_at(hk_promise *promise, const hk_site *site, int app_c
 {
     char message[512];
     va_list arguments;
+    hk_status status;
 
     if (promise == NULL || format == NULL) {
         return HK_EINVAL;
     }
-    if (barred(promise)) {
-        return HK_ESTATE;
+    if ((status = open_state(promise)) != HK_OK) {
+        return status;
     }
     va_start(arguments, format);
     vsnprintf(message, sizeof(message), format, arguments);
@@ -208,7 +221,8 @@ hk_status hk_promise_follow(hk_promise *promise, hk_future *source)
     if (promise == NULL || source == NULL) {
         return HK_EINVAL;
     }
-    if ((status = hki_future_usable(source)) != HK_OK) {
+    if ((status = hki_future_usable(source)) != HK_OK ||
+        (status = hki_future_usable(&promise->future)) != HK_OK) {
         return status;
     }
     if (hki_future_ended(&promise->future) ||
@@ -251,7 +265,7 @@ void hk_promise_destroy(hk_promise *promise)
     if (promise == NULL) {
         return;
     }
-    if (!barred(promise)) {
+    if (open_state(promise) == HK_OK) {
         (void)hki_promise_break(promise, HK_EBROKEN, "the promise was destroyed before it was set",
                                 NULL);
     }

@@ -15,13 +15,21 @@
 #include "base/memory.h"
 #include "futures/future_impl.h"
 
+/* Cancelled, or about to be: who comes between claim and publication is told the
+ * same as who comes after. */
+static bool is_cancelled(unsigned state)
+{
+    return hki_phase(state) == HKI_CANCELLED ||
+           (hki_phase(state) == HKI_ENDING && (state & HKI_CANCELLING) != 0);
+}
+
 hk_status hki_future_start(hk_future *future, struct hki_agent *runner)
 {
     unsigned state = hki_future_state(future);
 
     do {
         if (hki_phase(state) != HKI_PENDING) {
-            return hki_phase(state) == HKI_CANCELLED ? HK_ECANCELED : HK_ESTATE;
+            return is_cancelled(state) ? HK_ECANCELED : HK_ESTATE;
         }
     } while (!atomic_compare_exchange_weak(&future->state, &state,
                                            (state & ~(unsigned)HKI_PHASE) | HKI_RUNNING));
@@ -195,6 +203,20 @@ hk_status hki_future_end_cancelled(hk_future *future)
     return HK_OK;
 }
 
+/* PENDING -> ENDING, and says as what. */
+static bool claim_cancel(hk_future *future)
+{
+    unsigned state = hki_future_state(future);
+
+    do {
+        if (hki_phase(state) != HKI_PENDING) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(
+        &future->state, &state, (state & ~(unsigned)HKI_PHASE) | HKI_ENDING | HKI_CANCELLING));
+    return true;
+}
+
 static hk_status cancel_pending(hk_future *future)
 {
     if (future->origin->cancelled != NULL) {
@@ -214,7 +236,7 @@ hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const 
     }
     /* The caller's reference may go in a callback: keep the future to the end. */
     hk_future_ref(future);
-    if (hki_future_claim_end(future, true, NULL)) {
+    if (claim_cancel(future)) {
         (void)hki_future_request_stop(future, why);
         status = cancel_pending(future);
         if (future->origin->stop != NULL) {
@@ -222,8 +244,8 @@ hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const 
         }
     } else {
         state = hki_future_state(future);
-        if (hki_phase_ended(state)) {
-            status = hki_phase(state) == HKI_CANCELLED ? HK_OK : HK_ESTATE;
+        if (is_cancelled(state) || hki_phase_ended(state)) {
+            status = is_cancelled(state) ? HK_OK : HK_ESTATE;
         } else if (level == HK_CANCEL_PENDING) {
             status = HK_ESTATE;
         } else {

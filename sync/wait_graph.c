@@ -39,7 +39,11 @@ struct visit {
 
 /* The visits are both a queue (breadth first) and, through table, a hash set:
  * table has twice as many places as visits and holds positions from 1. */
-enum { FEW = 32 };
+enum {
+    FEW = 32,
+    NEST_DEPTH_MAX = 256,
+    NEST_STACK_BYTES = 128 * 1024, /* Room that a nested task must find. */
+};
 
 struct look {
     struct visit *visits;
@@ -75,6 +79,14 @@ void hki_agent_leave(struct hki_agent *agent)
     if (--agent->depth == 0) {
         hki_wait_graph_settle();
     }
+}
+
+bool hki_agent_may_nest(const struct hki_agent *agent)
+{
+    char *here = __builtin_frame_address(0);
+
+    return agent->claim_depth < NEST_DEPTH_MAX &&
+           (agent->stack_low == NULL || here - agent->stack_low > NEST_STACK_BYTES);
 }
 
 static enum hki_wait_kind look_at_agent(void *object, size_t *count)
@@ -379,10 +391,11 @@ hk_status hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_nod
     pthread_mutex_lock(&graph_lock);
     atomic_fetch_add(&looks, 1);
     collect(&look, start);
-    if (find(&look, target) != NULL) {
-        status = HK_EDEADLK;
-    } else if (look.short_of_memory) {
+    if (look.short_of_memory) {
         status = HK_ENOMEM;
+    } else if (find(&look, target) != NULL) {
+        settle(&look);
+        status = look.visits[0].moves ? HK_OK : HK_EDEADLK;
     }
     atomic_fetch_sub(&looks, 1);
     pthread_mutex_unlock(&graph_lock);
@@ -390,7 +403,17 @@ hk_status hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_nod
     return status;
 }
 
+/* The thread that forked goes on in the child, but as nobody's worker: the pool and
+ * its other threads stayed behind. */
+static void forget_host(void)
+{
+    own.host_ops = NULL;
+    own.host = NULL;
+    own.host_owner = NULL;
+}
+
 __attribute__((constructor)) static void watch_forks(void)
 {
     hki_fork_guard(&graph_lock);
+    (void)pthread_atfork(NULL, NULL, forget_host);
 }

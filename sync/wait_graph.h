@@ -62,7 +62,7 @@ struct hki_agent_host_ops {
 /* A thread, as the graph sees it. One for each thread, in thread-local memory. */
 struct hki_agent {
     unsigned depth;       /* Tasks and callbacks on this stack. */
-    unsigned claim_depth; /* Of these, tasks that a wait took over. */
+    unsigned claim_depth; /* Of these, tasks that a wait or a submit took over. */
     const char *name;     /* For reports: "worker log_2"; NULL: an ordinary thread. */
     char *stack_low;      /* For the room check of claims; NULL: not asked yet. */
     /* The pool whose worker this is, or NULL. */
@@ -83,6 +83,10 @@ void hki_agent_enter(struct hki_agent *agent);
  * thread's record, so that the thread may end. */
 void hki_agent_leave(struct hki_agent *agent);
 
+/* Whether one more task may be run on this stack, inside the one that runs:
+ * bounded in depth (256), and by the room that is left. */
+bool hki_agent_may_nest(const struct hki_agent *agent);
+
 /* The node of a thread. */
 struct hki_wait_node hki_agent_node(struct hki_agent *agent);
 
@@ -98,7 +102,8 @@ hk_status hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wan
 
 void hki_wait_graph_end(struct hki_agent *agent);
 
-/* HK_EDEADLK if start, by any chain of waiting, waits for target; HK_OK if not;
+/* HK_EDEADLK if start cannot move without target, which cannot move without start:
+ * target has published that it waits for start. HK_OK if it can;
  * HK_ENOMEM if there is too much to look at and no memory. */
 hk_status hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_node target);
 

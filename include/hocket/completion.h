@@ -41,7 +41,7 @@ HK_API HK_MUST_CHECK hk_status hk_completion_create(hk_completion **out);
  * @retval HK_OK
  * @retval HK_ENOMEM
  * @retval HK_EINVAL   A pointer is NULL.
- * @retval HK_EFORKED  Unfinished, and it belongs to the parent process.
+ * @retval HK_EFORKED  The queue, or the unfinished future, belongs to the parent process.
  */
 HK_API HK_MUST_CHECK hk_status hk_completion_add(hk_completion *completion, hk_future *future,
                                                  uintptr_t tag);
@@ -69,7 +69,7 @@ HK_API HK_MUST_CHECK hk_status hk_completion_next(hk_completion *completion, hk_
  * How many were added and not delivered yet.
  *
  * @param completion  Borrowed.
- * @return the count; 0 for NULL.
+ * @return the count; 0 for NULL, and in a forked child.
  */
 HK_API size_t hk_completion_outstanding(const hk_completion *completion);
 
@@ -81,6 +81,7 @@ HK_API size_t hk_completion_outstanding(const hk_completion *completion);
  * @param[out] fd     An eventfd.
  * @retval HK_OK
  * @retval HK_ESYS    No descriptor to be had; errno tells.
+ * @retval HK_EFORKED The queue belongs to the parent process.
  * @retval HK_EINVAL  A pointer is NULL.
  */
 HK_API HK_MUST_CHECK hk_status hk_completion_fd(hk_completion *completion, int *fd);

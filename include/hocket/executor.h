@@ -221,7 +221,8 @@ HK_API hk_status hk_executor_shutdown(hk_executor *executor, hk_shutdown_how how
  * @param executor  Taken on HK_OK; NULL is allowed.
  * @retval HK_OK
  * @retval HK_EDEADLK  This is one of its own workers or callbacks; it is shut down, not released.
- * @retval HK_EFORKED  It belongs to the parent process; only this process's copy is released.
+ * @retval HK_EFORKED  It belongs to the parent process. Nothing is released: the copy goes with
+ *                     this process.
  */
 HK_API hk_status hk_executor_destroy(hk_executor *executor);
 

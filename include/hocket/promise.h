@@ -4,6 +4,8 @@
  * @brief The producing side of a future, for event loops and executors of one's own.
  *
  * **Thread safety.** Any thread; who sets first wins, the others get HK_ESTATE.
+ * **Fork.** In a forked child the parent's promises cannot be started or ended:
+ * HK_EFORKED.
  * **Ownership.** The creator owns the promise and destroys it once; destroyed
  * unset, its future ends FAILED with HK_EBROKEN, so that no waiter hangs.
  * @{
@@ -45,6 +47,7 @@ HK_API HK_PRINTF(4, 5) hk_status hk_promise_fail_at(hk_promise *promise, const h
  * @retval HK_OK
  * @retval HK_ECANCELED  The future was cancelled: do not begin.
  * @retval HK_ESTATE     Started or ended before.
+ * @retval HK_EFORKED    It belongs to the parent process.
  * @retval HK_EINVAL     NULL.
  */
 HK_API HK_MUST_CHECK hk_status hk_promise_start(hk_promise *promise);
@@ -59,6 +62,7 @@ HK_API HK_MUST_CHECK hk_status hk_promise_start(hk_promise *promise);
  * @retval HK_OK
  * @retval HK_ESTATE  Ended before; the first value stays.
  * @retval HK_ENOMEM  Nothing happened.
+ * @retval HK_EFORKED It belongs to the parent process.
  * @retval HK_EINVAL  NULL.
  */
 HK_API HK_MUST_CHECK hk_status hk_promise_set(hk_promise *promise, const void *value, size_t size);
@@ -71,6 +75,7 @@ HK_API HK_MUST_CHECK hk_status hk_promise_set(hk_promise *promise, const void *v
  * @param drop     Releases @p value once, unless somebody takes it; may be NULL.
  * @retval HK_OK
  * @retval HK_ESTATE  Ended before.
+ * @retval HK_EFORKED It belongs to the parent process.
  * @retval HK_EINVAL  @p promise is NULL.
  */
 HK_API HK_MUST_CHECK hk_status hk_promise_set_ref(hk_promise *promise, void *value,
@@ -82,7 +87,7 @@ HK_API HK_MUST_CHECK hk_status hk_promise_set_ref(hk_promise *promise, void *val
  *
  * @param promise   Borrowed.
  * @param app_code  Any number; a failure is a failure whatever it is.
- * @return HK_OK, HK_ESTATE if it had ended before, HK_EINVAL for NULL.
+ * @return HK_OK, HK_ESTATE if it had ended before, HK_EFORKED, HK_EINVAL for NULL.
  */
 #define hk_promise_fail(promise, app_code, ...)                                                    \
     hk_promise_fail_at((promise), HK_SITE, (app_code), __VA_ARGS__)
@@ -99,7 +104,7 @@ HK_API HK_MUST_CHECK hk_status hk_promise_set_ref(hk_promise *promise, void *val
  * @retval HK_EDEADLK  @p source is, or follows, this promise's own future.
  * @retval HK_ENOMEM   Nothing happened.
  * @retval HK_EINVAL   NULL.
- * @retval HK_EFORKED  @p source is unfinished and belongs to the parent process.
+ * @retval HK_EFORKED  The promise, or @p source unfinished, belongs to the parent process.
  */
 HK_API HK_MUST_CHECK hk_status hk_promise_follow(hk_promise *promise, hk_future *source);
 

@@ -164,7 +164,7 @@ HK_API HK_PRINTF(4, 5) hk_status
  * or a shutdown.
  *
  * @param call  The run.
- * @return true from then on. Cost: one atomic load.
+ * @return true from then on. Cost: one atomic load; inline, with a time limit, also the clock.
  */
 HK_API bool hk_should_stop(hk_call *call);
 
