@@ -284,6 +284,42 @@ static void of_two_that_fire_one_gives_the_reason(void)
     hkt_barrier_fini(&start);
 }
 
+struct farewell {
+    hk_cancel *token;
+    struct hkt_barrier *start;
+};
+
+/* Plain reads of the token's own memory, which the other may be about to free. */
+static void read_and_let_go(void *arg)
+{
+    struct farewell *farewell = arg;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        hkt_barrier_wait(farewell[round].start);
+        HKT_EQ_STR(hk_cancel_why(farewell[round].token), "read by both");
+        hk_cancel_unref(farewell[round].token);
+    }
+}
+
+static void the_last_reader_frees_a_token(void)
+{
+    static struct farewell farewells[ROUNDS];
+    struct hkt_barrier start;
+    struct hkt_thread thread;
+
+    hkt_barrier_init(&start, 2, "the start of a round");
+    for (int round = 0; round < ROUNDS; round++) {
+        hk_cancel *token = create(NULL);
+
+        HKT_OK(hk_cancel_fire(token, "read by both"));
+        farewells[round] = (struct farewell){hk_cancel_ref(token), &start};
+    }
+    hkt_thread_start(&thread, read_and_let_go, farewells);
+    read_and_let_go(farewells);
+    hkt_thread_join(&thread);
+    hkt_barrier_fini(&start);
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("a new token has not fired", a_new_token_has_not_fired),
     HKT_CASE("a fired token stays fired, with its first reason",
@@ -301,6 +337,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a child made while its parent fires is fired",
              a_child_made_while_its_parent_fires_is_fired),
     HKT_CASE("of two that fire, one gives the reason", of_two_that_fire_one_gives_the_reason),
+    HKT_CASE("the last reader frees a token", the_last_reader_frees_a_token),
     CU_TEST_INFO_NULL,
 };
 

@@ -449,6 +449,30 @@ static void a_failure_that_was_passed_on_is_told_once(void)
     }
 }
 
+static hk_status make_good(hk_future *source, hk_promise *result, void *arg)
+{
+    (void)source;
+    (void)arg;
+    return hkt_set_int(result, 1);
+}
+
+static void a_failure_that_a_handler_made_good_is_not_told(void)
+{
+    struct unread unread = {0};
+    struct hkt_pair pair;
+    hk_future *out = NULL;
+
+    hk_on_unobserved(take_unread, &unread);
+    hkt_pair_open(&pair);
+    HKT_OK_FATAL(hk_catch(pair.future, NULL, make_good, NULL, &out));
+    hkt_pair_end(&pair, HK_FAILED);
+    hk_promise_destroy(pair.promise);
+    hk_future_unref(pair.future);
+    hk_future_unref(out);
+    hk_on_unobserved(NULL, NULL);
+    HKT_EQ_INT(unread.calls, 0);
+}
+
 static void use_the_library(const hk_error *error, void *arg)
 {
     struct hkt_pair pair;
@@ -493,6 +517,8 @@ static CU_TestInfo tests[] = {
     HKT_CASE("waiting alone is not reading", waiting_alone_is_not_reading),
     HKT_CASE("a failure that was passed on is told once",
              a_failure_that_was_passed_on_is_told_once),
+    HKT_CASE("a failure that a handler made good is not told",
+             a_failure_that_a_handler_made_good_is_not_told),
     HKT_CASE("the hook may use the library", the_hook_may_use_the_library),
     CU_TEST_INFO_NULL,
 };
