@@ -29,7 +29,8 @@ extern "C" {
 /** What a submit does when the queue is full. */
 typedef enum hk_when_full {
     HK_FULL_BLOCKS = 0,      /**< Wait for room, at most queue_wait; a worker of the pool itself
-                                  never waits: the task runs inside its submit. */
+                                  never waits: the task runs inside its submit, nested at most
+                                  256 deep; beyond that HK_EFULL. */
     HK_FULL_FAILS = 1,       /**< HK_EFULL. */
     HK_FULL_CALLER_RUNS = 2, /**< The task runs inside the submit; hk_worker_local() is NULL
                                   there, unless the caller is a worker. */
