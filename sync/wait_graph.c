@@ -385,6 +385,7 @@ void hki_wait_graph_end(struct hki_agent *agent)
 hk_status hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_node target)
 {
     struct look look;
+    const struct visit *first;
     hk_status status = HK_OK;
 
     prepare(&look);
@@ -395,7 +396,8 @@ hk_status hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_nod
         status = HK_ENOMEM;
     } else if (find(&look, target) != NULL) {
         settle(&look);
-        status = look.visits[0].moves ? HK_OK : HK_EDEADLK;
+        first = find(&look, start);
+        status = first != NULL && !first->moves ? HK_EDEADLK : HK_OK;
     }
     atomic_fetch_sub(&looks, 1);
     pthread_mutex_unlock(&graph_lock);
