@@ -100,17 +100,11 @@ static void end_with_index(struct group *group, size_t index)
 }
 
 /* The first that does not end well decides, and takes the others along. */
-static void all_part(struct group *group, hk_future *source, unsigned phase, bool last)
+static void decide_all(struct group *group, hk_future *source, unsigned phase)
 {
     hk_future *future = &group->promise.future;
     hk_status decided;
 
-    if (phase == HKI_DONE) {
-        if (last) {
-            end_empty(group);
-        }
-        return;
-    }
     if (phase == HKI_FAILED) {
         hki_future_observe(source);
         decided = hki_future_end_failed(future, hki_error_ref(source->error));
@@ -122,24 +116,29 @@ static void all_part(struct group *group, hk_future *source, unsigned phase, boo
     }
 }
 
-static void any_part(struct group *group, struct part *part, unsigned phase, bool last)
+/* None ended well: the last failure tells why, if there was one. */
+static void conclude_any(struct group *group)
 {
-    hk_future *future = &group->promise.future;
-    hk_future *failure;
+    hk_future *failure = atomic_load(&group->last_failure);
 
-    if (phase == HKI_DONE) {
-        end_with_index(group, (size_t)(part - group->parts));
-    } else if (phase == HKI_FAILED) {
-        hki_future_observe(part->source);
-    }
-    if (!last || hki_future_ended(future)) {
-        return;
-    }
-    if ((failure = atomic_load(&group->last_failure)) == NULL) {
-        (void)hki_future_end_cancelled(future);
+    if (failure == NULL) {
+        (void)hki_future_end_cancelled(&group->promise.future);
     } else {
         (void)hki_promise_break(&group->promise, HK_EFAILED, "none of the futures ended well",
                                 hki_error_ref(failure->error));
+    }
+}
+
+/* What a part decides by itself. */
+static void decide(struct group *group, struct part *part, unsigned phase)
+{
+    if (group->rule == WHEN_ALL && phase != HKI_DONE) {
+        decide_all(group, part->source, phase);
+    } else if (group->rule == WHEN_ANY && phase == HKI_DONE) {
+        end_with_index(group, (size_t)(part - group->parts));
+    } else if (group->rule == WHEN_ANY && phase == HKI_FAILED) {
+        hki_future_observe(part->source);
+        atomic_store(&group->last_failure, part->source);
     }
 }
 
@@ -147,20 +146,16 @@ static void part_ended(struct hki_watch *watch)
 {
     struct part *part = HKI_CONTAINER(watch, struct part, watch);
     struct group *group = part->group;
-    unsigned phase = hki_phase(hki_future_state(part->source));
-    bool last;
 
-    /* Before counting down: the last one must find what earlier ones left. */
-    if (group->rule == WHEN_ANY && phase == HKI_FAILED) {
-        atomic_store(&group->last_failure, part->source);
-    }
-    last = atomic_fetch_sub(&group->missing, 1) == 1;
-    if (group->rule == WHEN_ALL) {
-        all_part(group, part->source, phase, last);
-    } else if (group->rule == WHEN_ANY) {
-        any_part(group, part, phase, last);
-    } else if (last) {
-        end_empty(group);
+    /* Decide first, count down second: whoever counts the last one finds all that
+     * the others decided, and concludes only if that was nothing. */
+    decide(group, part, hki_phase(hki_future_state(part->source)));
+    if (atomic_fetch_sub(&group->missing, 1) == 1 && !hki_future_ended(&group->promise.future)) {
+        if (group->rule == WHEN_ANY) {
+            conclude_any(group);
+        } else {
+            end_empty(group);
+        }
     }
     hk_future_unref(&group->promise.future);
 }

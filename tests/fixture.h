@@ -109,4 +109,20 @@ void hkt_plug_pull(struct hkt_plug *plug);
  * seen from outside, such as a wait that has begun. */
 bool hkt_falls_asleep(pid_t thread);
 
+/* --- Forks ------------------------------------------------------------------- */
+
+/* AddressSanitizer's allocator does not hold its own locks across fork, so beside
+ * it no other thread may allocate in that moment. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define HKT_ALLOCATOR_SURVIVES_FORK false
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define HKT_ALLOCATOR_SURVIVES_FORK false
+#endif
+#ifndef HKT_ALLOCATOR_SURVIVES_FORK
+#define HKT_ALLOCATOR_SURVIVES_FORK true
+#endif
+
 #endif

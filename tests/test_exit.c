@@ -444,23 +444,9 @@ HK_TASK(asks_its_pool)
     return HK_OK;
 }
 
-/* AddressSanitizer's allocator does not hold its own locks across fork, so beside
- * it no other thread may allocate in that moment. */
-#ifdef __has_feature
-#if __has_feature(address_sanitizer)
-#define ALLOCATOR_SURVIVES_FORK false
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define ALLOCATOR_SURVIVES_FORK false
-#endif
-#ifndef ALLOCATOR_SURVIVES_FORK
-#define ALLOCATOR_SURVIVES_FORK true
-#endif
-
 static void forks_beside_a_busy_pool_hang_no_child(void)
 {
-    const hk_task *task = ALLOCATOR_SURVIVES_FORK ? submits_itself : asks_its_pool;
+    const hk_task *task = HKT_ALLOCATOR_SURVIVES_FORK ? submits_itself : asks_its_pool;
     hk_executor *pool = hkt_pool_create((hk_executor_options){.workers = 2});
     unsigned forks = 50 / hkt_slowness();
 
