@@ -8,6 +8,7 @@
 #define HOCKET_BASE_OS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,31 @@ void hki_os_event_signal(int fd);
 void hki_os_event_drain(int fd);
 
 void hki_os_close(int fd);
+
+/* Sleeps while *word holds expected, until somebody wakes it; may also return
+ * without a cause. False: the deadline (HKI_NEVER: none) has passed. The word may be
+ * gone when a woken sleeper returns: it is not read again. */
+bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
+
+/* Wakes up to count of those who sleep on the word, which may be freed memory by
+ * now; returns how many it woke. */
+unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count);
+
+/* Makes every running thread of this process pass a full memory barrier, so that
+ * the other side of a store-load race may do with a compiler barrier. False if the
+ * kernel cannot: then both sides need seq_cst. The answer never changes. */
+bool hki_os_barrier_ready(void);
+void hki_os_barrier(void);
+
+/* The calls on the caller's stack, innermost first; returns how many. Never
+ * allocates but for the very first time in a process. */
+size_t hki_os_backtrace(void **frames, size_t max);
+
+/* "program(function+0x12) [0x55...]", as far as it is known. Never allocates. */
+void hki_os_frame_text(const void *frame, char *text, size_t size);
+
+/* The name that the kernel shows for a thread of this process; "" if unknown. */
+void hki_os_thread_name_of(int thread_id, char *text, size_t size);
 
 /* What the process's allocator has handed out and keeps resident, for
  * allocators without a counter of their own. */

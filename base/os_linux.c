@@ -2,9 +2,13 @@
 /* The contract of base/os.h, kept by Linux and glibc. */
 #include "base/os.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdio.h>
@@ -13,6 +17,8 @@
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/time.h"
 
 enum { CPU_MASK_BITS = 8192 }; /* The kernel's own limit is CONFIG_NR_CPUS <= 8192. */
 
@@ -216,4 +222,74 @@ void hki_os_heap(uint64_t *allocated, uint64_t *resident)
 
     *allocated = (uint64_t)info.uordblks + (uint64_t)info.hblkhd;
     *resident = (uint64_t)info.arena + (uint64_t)info.hblkhd;
+}
+
+bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+    struct timespec deadline = hki_timespec(deadline_ns);
+
+    /* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC. */
+    return syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
+                   deadline_ns == HKI_NEVER ? NULL : &deadline, NULL,
+                   FUTEX_BITSET_MATCH_ANY) == 0 ||
+           errno != ETIMEDOUT;
+}
+
+unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count)
+{
+    long woken = syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL, NULL, 0);
+
+    return woken > 0 ? (unsigned)woken : 0;
+}
+
+/* Written by the constructor alone. */
+static bool barrier_ready;
+
+__attribute__((constructor)) static void register_barrier(void)
+{
+    barrier_ready = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+bool hki_os_barrier_ready(void)
+{
+    return barrier_ready;
+}
+
+void hki_os_barrier(void)
+{
+    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+
+size_t hki_os_backtrace(void **frames, size_t max)
+{
+    int count = backtrace(frames, max > INT_MAX ? INT_MAX : (int)max);
+
+    return count > 0 ? (size_t)count : 0;
+}
+
+void hki_os_frame_text(const void *frame, char *text, size_t size)
+{
+    Dl_info found;
+
+    if (dladdr(frame, &found) == 0) {
+        snprintf(text, size, "[%p]", frame);
+    } else if (found.dli_sname == NULL) {
+        /* What addr2line takes: the place within the file. */
+        snprintf(text, size, "%s(+0x%tx) [%p]", found.dli_fname,
+                 (const char *)frame - (const char *)found.dli_fbase, frame);
+    } else {
+        snprintf(text, size, "%s(%s+0x%tx) [%p]", found.dli_fname, found.dli_sname,
+                 (const char *)frame - (const char *)found.dli_saddr, frame);
+    }
+}
+
+void hki_os_thread_name_of(int thread_id, char *text, size_t size)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/comm", thread_id);
+    if (!read_file(path, text, size)) {
+        text[0] = '\0';
+    }
+    text[strcspn(text, "\n")] = '\0';
 }

@@ -12,7 +12,6 @@
 #include <stdio.h>
 
 #include "base/fork.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/time.h"
 #include "sync/parker.h"
@@ -141,42 +140,6 @@ static void describe_set(void *object, char *text, size_t size)
 
     snprintf(text, size, "%s of %zu futures", set->what == HK_ALL_COMPLETED ? "all" : "any",
              set->count);
-}
-
-hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
-{
-    char report[HKI_WAIT_REPORT_BYTES];
-    hk_status status;
-
-    if (agent->depth == 0) {
-        return HK_OK;
-    }
-    /* Compensate first: a pool that could start a spare worker can move. */
-    if (agent->host_ops != NULL) {
-        agent->host_ops->block(agent->host);
-    }
-    status = hki_wait_graph_begin(agent, wanted, timed, report);
-    if (status == HK_OK) {
-        return HK_OK;
-    }
-    if (agent->host_ops != NULL) {
-        agent->host_ops->unblock(agent->host);
-    }
-    if (status == HK_EDEADLK) {
-        hki_log(HK_LOG_WARNING, "a wait was refused, for it could never end: %s", report);
-    }
-    return status;
-}
-
-void hki_block_end(struct hki_agent *agent)
-{
-    if (agent->depth == 0) {
-        return;
-    }
-    hki_wait_graph_end(agent);
-    if (agent->host_ops != NULL) {
-        agent->host_ops->unblock(agent->host);
-    }
 }
 
 /* --- the wait --- */

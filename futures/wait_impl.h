@@ -6,15 +6,11 @@
 #include <hocket/wait.h>
 
 #include "futures/future_impl.h"
+#include "sync/block.h"
 
 /* Waits for some of several futures; arguments checked. poll: never sleeps. */
 hk_status hki_wait(hk_future *const *futures, size_t count, hk_wait_for what, int64_t deadline_ns,
                    bool poll);
-
-/* Brackets a sleep: publishes it, lets the pool compensate. HK_EDEADLK, and not
- * begun, if it could never end. On a thread that runs no task it does nothing. */
-hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
-void hki_block_end(struct hki_agent *agent);
 
 /* Whether an untimed wait of the agent may try to run the future on its stack. */
 static inline bool hki_future_claimable(hk_future *future, const struct hki_agent *agent)

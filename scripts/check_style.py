@@ -18,7 +18,8 @@ import sys
 # the public headers that have their home in it.
 HOMES = {
     "base": {"error", "log", "memory", "status", "time", "version"},
-    "sync": {"sync"},
+    "sync": {"barrier", "cond", "counter", "event", "latch", "local", "lock", "lock_order", "once",
+             "queue", "ring", "rwlock", "semaphore", "waits"},
     "futures": {"cancel", "chain", "completion", "future", "promise", "wait", "within"},
     "executors": {"buffer", "executor", "executor_ops", "inline_executor", "map", "process_pool",
                   "serial", "task", "thread_pool"},

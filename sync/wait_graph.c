@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "base/fork.h"
 #include "base/memory.h"
+#include "sync/party.h"
 
 /* Guards every agent's waits_for and timed, and all looks. Rank: before a pool's
  * lock and a completion queue's; no stripe is held when it is taken. */
@@ -65,6 +66,16 @@ void hki_agent_enter(struct hki_agent *agent)
     agent->depth++;
 }
 
+void hki_wait_graph_lock(void)
+{
+    pthread_mutex_lock(&graph_lock);
+}
+
+void hki_wait_graph_unlock(void)
+{
+    pthread_mutex_unlock(&graph_lock);
+}
+
 void hki_wait_graph_settle(void)
 {
     if (atomic_load(&looks) != 0) {
@@ -76,6 +87,9 @@ void hki_wait_graph_settle(void)
 void hki_agent_leave(struct hki_agent *agent)
 {
     HKI_ASSERT(agent->depth > 0);
+    if (agent->parties != NULL) {
+        hki_parties_leave(agent, agent->depth);
+    }
     if (--agent->depth == 0) {
         hki_wait_graph_settle();
     }

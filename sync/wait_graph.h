@@ -68,7 +68,8 @@ struct hki_agent {
     /* The pool whose worker this is, or NULL. */
     const struct hki_agent_host_ops *host_ops;
     void *host;
-    void *host_owner; /* The executor that host works for. */
+    void *host_owner;          /* The executor that host works for. */
+    struct hki_party *parties; /* What it has declared itself for, see sync/party.h. */
     /* Under the graph's lock: */
     struct hki_wait_node waits_for; /* ops NULL: not waiting. */
     bool timed;
@@ -106,6 +107,10 @@ void hki_wait_graph_end(struct hki_agent *agent);
  * target has published that it waits for start. HK_OK if it can;
  * HK_ENOMEM if there is too much to look at and no memory. */
 hk_status hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_node target);
+
+/* For what is guarded by the graph's lock besides waits: parties. */
+void hki_wait_graph_lock(void);
+void hki_wait_graph_unlock(void);
 
 /* Waits for a look that is under way: called by an owner of nodes after they
  * can no longer be reached and before they are freed. */

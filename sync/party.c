@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/party.h"
+
+#include "base/memory.h"
+
+/* On two lists at once, both under the graph's lock. */
+struct hki_party {
+    struct hki_parties *parties;
+    struct hki_agent *agent;
+    unsigned depth; /* Of the task that declared it; 0: the thread itself. */
+    struct hki_party *next_of_object;
+    struct hki_party *next_of_agent;
+};
+
+static struct hki_party *find(const struct hki_parties *parties, const struct hki_agent *agent)
+{
+    struct hki_party *at = parties->first;
+
+    while (at != NULL && at->agent != agent) {
+        at = at->next_of_object;
+    }
+    return at;
+}
+
+static void take_from_object(struct hki_party *party)
+{
+    struct hki_party **at = &party->parties->first;
+
+    while (*at != party) {
+        at = &(*at)->next_of_object;
+    }
+    *at = party->next_of_object;
+}
+
+static void take_from_agent(struct hki_party *party)
+{
+    struct hki_party **at = &party->agent->parties;
+
+    while (*at != party) {
+        at = &(*at)->next_of_agent;
+    }
+    *at = party->next_of_agent;
+}
+
+static void forget(struct hki_party *party)
+{
+    take_from_object(party);
+    take_from_agent(party);
+    hki_free(party, sizeof(*party));
+}
+
+hk_status hki_parties_bind(struct hki_parties *parties)
+{
+    struct hki_agent *agent = hki_agent_self();
+    struct hki_party *party = hki_alloc(sizeof(*party));
+    hk_status status = HK_OK;
+
+    if (party == NULL) {
+        return HK_ENOMEM;
+    }
+    hki_wait_graph_lock();
+    if (find(parties, agent) == NULL) {
+        *party = (struct hki_party){parties, agent, agent->depth, parties->first, agent->parties};
+        parties->first = party;
+        agent->parties = party;
+        party = NULL;
+    }
+    hki_wait_graph_unlock();
+    hki_free(party, sizeof(*party));
+    return status;
+}
+
+hk_status hki_parties_unbind(struct hki_parties *parties)
+{
+    struct hki_party *party;
+
+    hki_wait_graph_lock();
+    party = find(parties, hki_agent_self());
+    if (party != NULL) {
+        forget(party);
+    }
+    hki_wait_graph_unlock();
+    return party == NULL ? HK_ESTATE : HK_OK;
+}
+
+void hki_parties_clear(struct hki_parties *parties)
+{
+    hki_wait_graph_lock();
+    while (parties->first != NULL) {
+        forget(parties->first);
+    }
+    hki_wait_graph_unlock();
+}
+
+void hki_parties_leave(struct hki_agent *agent, unsigned depth)
+{
+    struct hki_party *at;
+
+    hki_wait_graph_lock();
+    for (at = agent->parties; at != NULL;) {
+        struct hki_party *next = at->next_of_agent;
+
+        if (at->depth >= depth) {
+            forget(at);
+        }
+        at = next;
+    }
+    hki_wait_graph_unlock();
+}
+
+enum hki_wait_kind hki_parties_look(const struct hki_parties *parties, enum hki_wait_kind kind,
+                                    size_t *count)
+{
+    *count = 0;
+    for (const struct hki_party *at = parties->first; at != NULL; at = at->next_of_object) {
+        ++*count;
+    }
+    return *count == 0 ? HKI_WAIT_MOVES : kind;
+}
+
+struct hki_wait_node hki_parties_next(const struct hki_parties *parties, size_t i)
+{
+    const struct hki_party *at = parties->first;
+
+    while (at != NULL && i-- != 0) {
+        at = at->next_of_object;
+    }
+    return at == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(at->agent);
+}
