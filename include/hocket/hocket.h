@@ -15,6 +15,7 @@
 #include <hocket/executor_ops.h>
 #include <hocket/future.h>
 #include <hocket/inline_executor.h>
+#include <hocket/lock_order.h>
 #include <hocket/log.h>
 #include <hocket/map.h>
 #include <hocket/memory.h>
