@@ -269,15 +269,15 @@ static void run_claimed(void *self, hk_job *job, struct hki_agent *agent)
     hki_worker_run_job(agent->host, job);
 }
 
-/* A queued task moves when any worker does, or when another could be started. */
+/* A queued task moves when any worker does, or when another could be started: also for
+ * one that waits for a lock and has not told the pool yet (see sync/block.h). */
 static enum hki_wait_kind look(void *self, size_t *count)
 {
     struct thread_pool *pool = self;
     bool can_grow;
 
     pthread_mutex_lock(&pool->lock);
-    can_grow = pool->live - pool->blocked < pool->target &&
-               pool->live < pool->target + pool->spares_max && !pool->cannot_grow;
+    can_grow = pool->live < pool->target + pool->spares_max && !pool->cannot_grow;
     *count = pool->live;
     pthread_mutex_unlock(&pool->lock);
     return can_grow ? HKI_WAIT_MOVES : HKI_WAIT_ANY;

@@ -212,7 +212,7 @@ static bool claim_one(hk_completion *completion, struct hki_agent *agent)
 static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
 {
     static const struct hki_wait_ops ops = {look_at_completion, next_of_completion,
-                                            describe_completion};
+                                            describe_completion, NULL, false};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = {&ops, completion};
     hk_status status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);

@@ -99,16 +99,34 @@ static void describe_future(void *object, char *text, size_t size)
     const hk_future *future = object;
     const hk_site *site = future->origin->site == NULL ? NULL : future->origin->site(future);
     const char *name = hki_future_name(future);
-    int used = snprintf(text, size, "future %p%s%s", object, name[0] == '\0' ? "" : " of ", name);
 
-    if (site != NULL && used > 0 && (size_t)used < size) {
-        snprintf(text + used, size - (size_t)used, " (submitted at %s:%d)", site->file, site->line);
+    name = name[0] == '\0' ? "unnamed" : name;
+    if (site == NULL) {
+        snprintf(text, size, "future %p (%s)", object, name);
+    } else {
+        snprintf(text, size, "future %p (%s, submitted at %s:%d)", object, name, site->file,
+                 site->line);
     }
+}
+
+/* A running one is run by a thread, one that has not started must be by some worker,
+ * a derived one waits for its sources. */
+static void relate_future(void *object, struct hki_wait_node next, const char *words, char *text,
+                          size_t size)
+{
+    hk_future *future = object;
+
+    snprintf(text, size, "%s %s",
+             !hki_agent_is_node(next)                                ? "which waits for"
+             : hki_phase(atomic_load(&future->state)) == HKI_RUNNING ? "run by"
+                                                                     : "which must be started by",
+             words);
 }
 
 struct hki_wait_node hki_future_node(hk_future *future)
 {
-    static const struct hki_wait_ops ops = {look_at_future, next_of_future, describe_future};
+    static const struct hki_wait_ops ops = {look_at_future, next_of_future, describe_future,
+                                            relate_future, false};
 
     return (struct hki_wait_node){&ops, future};
 }
@@ -176,7 +194,7 @@ static void claim_all(const struct set *set, struct hki_agent *agent)
 
 static hk_status sleep_for(struct group *group, const struct set *set, int64_t deadline_ns)
 {
-    static const struct hki_wait_ops ops = {look_at_set, next_of_set, describe_set};
+    static const struct hki_wait_ops ops = {look_at_set, next_of_set, describe_set, NULL, false};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = set->count == 1 ? hki_future_node(set->futures[0])
                                                 : (struct hki_wait_node){&ops, (void *)set};
