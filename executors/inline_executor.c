@@ -160,7 +160,16 @@ static const hk_executor_ops ops = {
     .prestart = prestart,
 };
 
-static const struct hki_executor_traits traits = {.judged_on_return = true};
+/* It ends when the threads that run its tasks do; which those are is not kept. */
+static enum hki_wait_kind look_at_end(void *object, size_t *count)
+{
+    (void)object;
+    (void)count;
+    return HKI_WAIT_MOVES;
+}
+
+static const struct hki_executor_traits traits = {.judged_on_return = true,
+                                                  .look_at_end = look_at_end};
 
 hk_status hk_inline_create(const hk_executor_options *options, hk_executor **out)
 {

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "executors/post.h"
+#include "executors/room.h"
 #include "executors/running.h"
 #include "executors/serial_impl.h"
 #include "executors/task_queue.h"
@@ -103,11 +104,14 @@ static void serve(void *arg)
     }
 }
 
+static bool is_closing(const void *self)
+{
+    return ((const struct serial *)self)->closing;
+}
+
 /* Under the lock: whether there is, or comes, room. */
 static hk_status make_room(struct serial *self, hk_duration queue_wait, hk_job **victim)
 {
-    int64_t deadline_ns = hki_deadline(queue_wait);
-
     if (self->queue.when_full == HK_FULL_DROPS_OLDEST) {
         *victim = hki_task_queue_pop_oldest(&self->queue);
         return HK_OK;
@@ -116,12 +120,8 @@ static hk_status make_room(struct serial *self, hk_duration queue_wait, hk_job *
     if (self->queue.when_full == HK_FULL_FAILS || self->agent == hki_agent_self()) {
         return HK_EFULL;
     }
-    while (hki_task_queue_full(&self->queue) && !self->closing) {
-        if (!hki_condition_wait(&self->queue.room, &self->lock, deadline_ns)) {
-            return hki_task_queue_full(&self->queue) ? HK_ETIMEDOUT : HK_OK;
-        }
-    }
-    return HK_OK;
+    return hki_room_await(self->executor, &self->queue, &self->lock, is_closing,
+                          hki_deadline(queue_wait));
 }
 
 static hk_status submit(void *object, hk_job *job, hk_duration queue_wait)
@@ -276,7 +276,19 @@ static struct hki_wait_node next(void *object, size_t i)
                                 : traits->next(self->base->self, i);
 }
 
-static const struct hki_executor_traits traits = {.look = look, .next = next};
+static enum hki_wait_kind look_at_end(void *object, size_t *count)
+{
+    struct serial *self = object;
+    bool active;
+
+    pthread_mutex_lock(&self->lock);
+    active = self->active;
+    pthread_mutex_unlock(&self->lock);
+    return active ? look(object, count) : HKI_WAIT_MOVES;
+}
+
+static const struct hki_executor_traits traits = {
+    .look = look, .look_at_end = look_at_end, .next = next};
 
 hk_status hki_serial_create(hk_executor *base, bool owns_base, const hk_executor_options *options,
                             hk_executor **out)

@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "base/time.h"
+#include "executors/room.h"
 #include "executors/thread_pool_impl.h"
 #include "sync/condition.h"
 
@@ -26,18 +27,19 @@ static struct worker *own_worker(const struct thread_pool *pool)
 /* Under the lock. What the policy says about a full queue. */
 enum decision { QUEUE_IT, RUN_IT_HERE, REFUSE_IT };
 
+static bool takes_nothing(const void *self)
+{
+    const struct thread_pool *pool = self;
+
+    return pool->closing || pool->broken;
+}
+
 static enum decision wait_for_room(struct thread_pool *pool, hk_duration queue_wait,
                                    hk_status *status)
 {
-    int64_t deadline_ns = hki_deadline(queue_wait);
-
-    while (hki_task_queue_full(&pool->queue) && !pool->closing && !pool->broken) {
-        if (!hki_condition_wait(&pool->queue.room, &pool->lock, deadline_ns)) {
-            *status = HK_ETIMEDOUT;
-            return hki_task_queue_full(&pool->queue) ? REFUSE_IT : QUEUE_IT;
-        }
-    }
-    return QUEUE_IT;
+    *status = hki_room_await(pool->executor, &pool->queue, &pool->lock, takes_nothing,
+                             hki_deadline(queue_wait));
+    return *status == HK_OK ? QUEUE_IT : REFUSE_IT;
 }
 
 static enum decision decide(struct thread_pool *pool, hk_duration queue_wait, hk_job **victim,
@@ -302,8 +304,18 @@ static struct hki_wait_node next(void *self, size_t i)
     return node;
 }
 
-static const struct hki_executor_traits traits = {
-    .claims = true, .run_here = run_claimed, .look = look, .next = next};
+/* The end waits for every worker. */
+static enum hki_wait_kind look_at_end(void *self, size_t *count)
+{
+    (void)look(self, count);
+    return HKI_WAIT_ALL;
+}
+
+static const struct hki_executor_traits traits = {.claims = true,
+                                                  .run_here = run_claimed,
+                                                  .look = look,
+                                                  .look_at_end = look_at_end,
+                                                  .next = next};
 
 /* --- making one --- */
 
