@@ -41,6 +41,14 @@ void hki_os_event_signal(int fd);
 /* Makes it unreadable again; idempotent. */
 void hki_os_event_drain(int fd);
 
+/* A timerfd of CLOCK_MONOTONIC: close-on-exec, non-blocking, unset. -1 with errno on
+ * failure. */
+int hki_os_timer_create(void);
+
+/* Makes it readable from a moment on, which may have passed; 0: unreadable until it is set
+ * again. */
+void hki_os_timer_set(int fd, int64_t when_ns);
+
 void hki_os_close(int fd);
 
 /* Sleeps while *word holds expected, until somebody wakes it; may also return

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/time.h"
@@ -209,6 +210,18 @@ void hki_os_event_drain(int fd)
     do {
         got = read(fd, &count, sizeof(count));
     } while (got < 0 && errno == EINTR);
+}
+
+int hki_os_timer_create(void)
+{
+    return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+void hki_os_timer_set(int fd, int64_t when_ns)
+{
+    struct itimerspec when = {.it_value = hki_timespec(when_ns)};
+
+    (void)timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 void hki_os_close(int fd)

@@ -20,6 +20,8 @@
 #include <hocket/map.h>
 #include <hocket/memory.h>
 #include <hocket/promise.h>
+#include <hocket/queue.h>
+#include <hocket/ring.h>
 #include <hocket/serial.h>
 #include <hocket/status.h>
 #include <hocket/task.h>

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a queue: one mutex, three groups of sleepers, and the rule that who lets
+ * go of the mutex wakes whom the state owes a wake (hki_queue_unlock()).
+ *
+ * Who is about to sleep counts itself inside first, and out as its last touch: so a
+ * destroy sees it. Everybody else touches nothing of the queue once the mutex is free, but
+ * for the address that it wakes: so a getter of the last item may destroy it.
+ */
+#ifndef HOCKET_SYNC_QUEUE_IMPL_H
+#define HOCKET_SYNC_QUEUE_IMPL_H
+
+#include <hocket/queue.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fork.h"
+#include "base/list.h"
+#include "base/time.h"
+#include "sync/queue_store.h"
+#include "sync/sides.h"
+#include "sync/wait_graph.h"
+#include "sync/waiters.h"
+
+enum { HKI_QUEUE_NAME_BYTES = 32 };
+
+struct hk_queue {
+    pthread_mutex_t lock;
+    /* Under the lock: */
+    struct hki_store store;
+    size_t capacity; /* SIZE_MAX: no limit. */
+    struct hki_waiters getters;
+    struct hki_waiters putters;
+    struct hki_waiters joiners; /* Their epoch moves when unfinished becomes 0. */
+    uint64_t unfinished;        /* Put, and not reported done. */
+    const void *leader;         /* DELAY: the getter that sleeps until the first is due. */
+    bool closed;
+    bool observed;             /* There is a descriptor or a selector: see queue_watch.c. */
+    bool fd_raised;            /* What the descriptor shows. */
+    bool news;                 /* Something a selector wants to look at. */
+    int fd;                    /* -1 until asked for. */
+    int64_t fd_due_ns;         /* DELAY: when the descriptor becomes readable; 0: never. */
+    struct hki_list selectors; /* Links of struct hki_selector_link. */
+    /* Not under the lock: */
+    atomic_uint inside; /* Threads that sleep in a call, or are about to. */
+    struct hki_sides sides;
+    uint32_t generation;
+    hk_item_drop_fn *drop;
+    void *drop_arg;
+    char name[HKI_QUEUE_NAME_BYTES];
+};
+
+/* HK_OK if a public call with this timeout may go on. */
+static inline hk_status hki_queue_usable(const hk_queue *queue, hk_duration timeout)
+{
+    if (queue == NULL || !hki_duration_valid(timeout)) {
+        return HK_EINVAL;
+    }
+    return hki_fork_foreign(queue->generation) ? HK_EFORKED : HK_OK;
+}
+
+/* Closed, and nothing left. */
+static inline bool hki_queue_drained(const hk_queue *queue)
+{
+    return queue->closed && queue->store.count == 0;
+}
+
+/* Whether a sleeping getter should look. While a leader sees to the first delayed item,
+ * the others have nothing to look for. */
+static inline bool hki_queue_owes_getter(const hk_queue *queue)
+{
+    return (queue->store.count != 0 && queue->leader == NULL) || hki_queue_drained(queue);
+}
+
+static inline bool hki_queue_owes_putter(const hk_queue *queue)
+{
+    return queue->store.count < queue->capacity || queue->closed;
+}
+
+/* Descriptors and selectors; under the lock. */
+void hki_queue_tell(hk_queue *queue);
+
+static inline void hki_queue_lock(hk_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+}
+
+static inline void hki_queue_unlock(hk_queue *queue)
+{
+    bool wake_getter = queue->getters.count != 0 && hki_queue_owes_getter(queue) &&
+                       hki_waiters_claim(&queue->getters);
+    bool wake_putter = queue->putters.count != 0 && hki_queue_owes_putter(queue) &&
+                       hki_waiters_claim(&queue->putters);
+
+    if (queue->observed) {
+        hki_queue_tell(queue);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    if (wake_getter) {
+        hki_waiters_wake(&queue->getters);
+    }
+    if (wake_putter) {
+        hki_waiters_wake(&queue->putters);
+    }
+}
+
+/* Sleeps as one of waiters, under the lock, which is free meanwhile. False: the deadline
+ * has passed. */
+bool hki_queue_sleep(hk_queue *queue, struct hki_waiters *waiters, int64_t deadline_ns);
+
+/* Before and after a sleep, without the lock. HK_OK: hki_queue_sleep() may be called. */
+hk_status hki_queue_begin_wait(hk_queue *queue, const struct hki_wait_ops *ops,
+                               int64_t deadline_ns);
+void hki_queue_end_wait(void);
+
+/* The last touch of a sleeper. */
+static inline void hki_queue_leave(hk_queue *queue)
+{
+    /* release, pairs with the load in hk_queue_destroy(): what was done here comes first. */
+    atomic_fetch_sub_explicit(&queue->inside, 1, memory_order_release);
+}
+
+/* Under the lock: takes what is there and due, up to max. */
+size_t hki_queue_take(hk_queue *queue, void **items, size_t max);
+
+/* Whether a get would not wait; under the lock. */
+bool hki_queue_can_get(const hk_queue *queue);
+
+/* What waits for the queue: an item, room, or that all is done. */
+extern const struct hki_wait_ops hki_queue_getter_ops;
+extern const struct hki_wait_ops hki_queue_putter_ops;
+extern const struct hki_wait_ops hki_queue_joiner_ops;
+
+#endif
