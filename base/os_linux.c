@@ -21,6 +21,16 @@
 
 #include "base/time.h"
 
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER
+#endif
+#endif
+
+enum { SANITIZER_SLEEP_NS = 20 * 1000 * 1000 };
+
 enum { CPU_MASK_BITS = 8192 }; /* The kernel's own limit is CONFIG_NR_CPUS <= 8192. */
 
 static unsigned affinity_count(void)
@@ -237,7 +247,7 @@ void hki_os_heap(uint64_t *allocated, uint64_t *resident)
     *resident = (uint64_t)info.arena + (uint64_t)info.hblkhd;
 }
 
-bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+static bool sleep_on_word(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
     struct timespec deadline = hki_timespec(deadline_ns);
 
@@ -246,6 +256,21 @@ bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadl
                    deadline_ns == HKI_NEVER ? NULL : &deadline, NULL,
                    FUTEX_BITSET_MATCH_ANY) == 0 ||
            errno != ETIMEDOUT;
+}
+
+bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+#ifdef THREAD_SANITIZER
+    /* ThreadSanitizer runs a signal handler only when the thread next calls a function
+     * that it knows, and a system call is none: so come up for air now and then. */
+    int64_t soon_ns = hk_now_ns() + SANITIZER_SLEEP_NS;
+
+    if (soon_ns < deadline_ns) {
+        (void)sleep_on_word(word, expected, soon_ns);
+        return true;
+    }
+#endif
+    return sleep_on_word(word, expected, deadline_ns);
 }
 
 unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count)

@@ -100,8 +100,8 @@ static void describe_agent(void *object, char *text, size_t size)
     snprintf(text, size, "thread %s (%d)", name, agent->thread_id);
 }
 
-static const struct hki_wait_ops agent_ops = {look_at_agent, next_of_agent, describe_agent, NULL,
-                                              false};
+static const struct hki_wait_ops agent_ops = {
+    .look = look_at_agent, .next = next_of_agent, .describe = describe_agent};
 
 struct hki_wait_node hki_agent_node(struct hki_agent *agent)
 {

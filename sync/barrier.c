@@ -170,7 +170,7 @@ static hk_status sleep_through(hk_barrier *barrier, struct waiter *waiter, uint3
 /* Others are missing: come, unless it is too late by now, and sleep. */
 static hk_status wait_for_others(hk_barrier *barrier, int64_t deadline_ns, bool *serial)
 {
-    static const struct hki_wait_ops ops = {look, NULL, describe};
+    static const struct hki_wait_ops ops = {.look = look, .next = NULL, .describe = describe};
     struct hki_agent *agent = hki_agent_self();
     struct waiter waiter = {.barrier = barrier, .outcome = WAITING};
     _Atomic(uint32_t) *word = hki_word(&barrier->round_);

@@ -111,7 +111,7 @@ static void describe(void *object, char *text, size_t size)
 
 hk_status hk_event_wait(hk_event *event, hk_duration timeout)
 {
-    static const struct hki_wait_ops ops = {look, NULL, describe};
+    static const struct hki_wait_ops ops = {.look = look, .next = NULL, .describe = describe};
     struct wait wait = {.event = event};
     uint32_t state;
 

@@ -85,7 +85,7 @@ void hki_local_changed(void)
 
 void hki_local_await_change(void)
 {
-    static const struct hki_wait_ops ops = {look, NULL, describe};
+    static const struct hki_wait_ops ops = {.look = look, .next = NULL, .describe = describe};
     struct hki_agent *agent = hki_agent_self();
     uint64_t seen = changes;
     hk_status status;

@@ -90,8 +90,11 @@ static void relate_lock(void *object, struct hki_wait_node next, const char *wor
              site == NULL ? 0 : site->line);
 }
 
-static const struct hki_wait_ops lock_ops = {look_at_lock, next_of_lock, describe_lock, relate_lock,
-                                             true};
+static const struct hki_wait_ops lock_ops = {.look = look_at_lock,
+                                             .next = next_of_lock,
+                                             .describe = describe_lock,
+                                             .relate = relate_lock,
+                                             .is_lock = true};
 
 /* --- identity --- */
 

@@ -84,7 +84,8 @@ static void describe(void *object, char *text, size_t size)
 
 static hk_status await(hk_once *once, uint32_t state)
 {
-    static const struct hki_wait_ops ops = {look, next, describe};
+    static const struct hki_wait_ops ops = {
+        .look = look, .next = next, .describe = describe, .verb = "run by"};
     struct wait wait = {.once = once};
 
     /* relaxed: it is this thread only if this thread wrote it. */

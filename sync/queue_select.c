@@ -174,7 +174,10 @@ static void describe_any(void *object, char *text, size_t size)
     snprintf(text, size, "an item of one of %zu queues", choice->count);
 }
 
-static const struct hki_wait_ops any_ops = {look_for_any, next_of_any, describe_any};
+static const struct hki_wait_ops any_ops = {.look = look_for_any,
+                                            .next = next_of_any,
+                                            .describe = describe_any,
+                                            .verb = "which must be put by"};
 
 /* --- The calls --------------------------------------------------------------------- */
 

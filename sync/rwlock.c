@@ -85,7 +85,8 @@ static void relate(void *object, struct hki_wait_node next_node, const char *wor
              held == NULL ? "?" : held->site->file, held == NULL ? 0 : held->site->line);
 }
 
-static const struct hki_wait_ops ops = {look, next, describe, relate, true};
+static const struct hki_wait_ops ops = {
+    .look = look, .next = next, .describe = describe, .relate = relate, .is_lock = true};
 
 /* --- the word --- */
 

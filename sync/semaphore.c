@@ -130,7 +130,7 @@ static void go(_Atomic(uint64_t) *state)
 
 hk_status hk_semaphore_acquire(hk_semaphore *semaphore, uint32_t count, hk_duration timeout)
 {
-    static const struct hki_wait_ops ops = {look, NULL, describe};
+    static const struct hki_wait_ops ops = {.look = look, .next = NULL, .describe = describe};
     struct wait wait = {.semaphore = semaphore, .count = count};
     _Atomic(uint64_t) *state;
     hk_status status;

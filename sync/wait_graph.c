@@ -79,7 +79,8 @@ static void append_relation(const struct hki_visit *place, const struct hki_visi
         place->node.ops->relate(place->node.object, successor->node, name, words + 1,
                                 sizeof(words) - 1);
     } else {
-        snprintf(words, sizeof(words), ", which needs %s", name);
+        snprintf(words, sizeof(words), "%s%s %s", place->node.ops->verb == NULL ? "" : " ",
+                 place->node.ops->verb == NULL ? ", which needs" : place->node.ops->verb, name);
     }
     append(report, words);
 }
