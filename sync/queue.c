@@ -8,20 +8,26 @@
 #include "sync/block.h"
 #include "sync/queue_impl.h"
 
+enum { MEMORY_BYTES = sizeof(hk_queue) + HKI_CACHE_LINE };
+
 hk_status hk_queue_create(const hk_queue_options *options, hk_queue **out)
 {
     static const hk_queue_options defaults;
     hk_queue *queue;
+    void *memory;
 
     options = options == NULL ? &defaults : options;
     if (out == NULL || (unsigned)options->order > HK_QUEUE_DELAY ||
         options->capacity > SIZE_MAX / 4 / sizeof(struct hki_store_entry)) {
         return HK_EINVAL;
     }
-    if ((queue = hki_zalloc(sizeof(*queue))) == NULL) {
+    if ((memory = hki_zalloc(MEMORY_BYTES)) == NULL) {
         return HK_ENOMEM;
     }
-    pthread_mutex_init(&queue->lock, NULL);
+    queue =
+        (hk_queue *)(((uintptr_t)memory + HKI_CACHE_LINE - 1) & ~(uintptr_t)(HKI_CACHE_LINE - 1));
+    queue->memory = memory;
+    hki_os_mutex_init(&queue->lock);
     queue->store.order = options->order;
     queue->capacity = options->capacity == 0 ? SIZE_MAX : options->capacity;
     queue->drop = options->drop;
@@ -69,7 +75,7 @@ hk_status hk_queue_destroy(hk_queue *queue)
         hki_os_close(queue->fd);
     }
     pthread_mutex_destroy(&queue->lock);
-    hki_free(queue, sizeof(*queue));
+    hki_free(queue->memory, MEMORY_BYTES);
     hki_live_add(HKI_LIVE_QUEUES, -1);
     return HK_OK;
 }

@@ -102,11 +102,12 @@ static hk_status wait_and_take(hk_queue *queue, hk_duration timeout, void **item
     return status;
 }
 
-static hk_status take(hk_queue *queue, hk_duration timeout, void **items, size_t max, size_t *taken)
+/* Comes with the lock and leaves without it. */
+static hk_status take_locked(hk_queue *queue, hk_duration timeout, void **items, size_t max,
+                             size_t *taken)
 {
     hk_status status = HK_OK;
 
-    hki_queue_lock(queue);
     *taken = hki_queue_take(queue, items, max);
     if (*taken == 0) {
         if (hki_queue_drained(queue)) {
@@ -121,15 +122,32 @@ static hk_status take(hk_queue *queue, hk_duration timeout, void **items, size_t
     return status;
 }
 
+/* When it is not as simple as in hk_queue_get(); comes with the lock. */
+__attribute__((noinline)) static hk_status get_locked(hk_queue *queue, hk_duration timeout,
+                                                      void **item)
+{
+    size_t taken;
+
+    return take_locked(queue, timeout, item, 1, &taken);
+}
+
 hk_status hk_queue_get(hk_queue *queue, hk_duration timeout, void **item)
 {
     hk_status status = hki_queue_usable(queue, timeout);
-    size_t taken;
 
     if (item == NULL) {
         return HK_EINVAL;
     }
-    return status != HK_OK ? status : take(queue, timeout, item, 1, &taken);
+    if (status != HK_OK) {
+        return status;
+    }
+    hki_queue_lock(queue);
+    if (queue->closed || queue->store.count == 0 || hki_store_is_heap(&queue->store)) {
+        return get_locked(queue, timeout, item);
+    }
+    *item = hki_store_pop(&queue->store);
+    hki_queue_unlock(queue);
+    return HK_OK;
 }
 
 hk_status hk_queue_take_many(hk_queue *queue, hk_duration timeout, void **items, size_t max,
@@ -144,5 +162,9 @@ hk_status hk_queue_take_many(hk_queue *queue, hk_duration timeout, void **items,
     if (items == NULL || max == 0) {
         return HK_EINVAL;
     }
-    return status != HK_OK ? status : take(queue, timeout, items, max, taken);
+    if (status != HK_OK) {
+        return status;
+    }
+    hki_queue_lock(queue);
+    return take_locked(queue, timeout, items, max, taken);
 }

@@ -25,33 +25,40 @@
 #include "sync/wait_graph.h"
 #include "sync/waiters.h"
 
-enum { HKI_QUEUE_NAME_BYTES = 32 };
+enum { HKI_QUEUE_NAME_BYTES = 32, HKI_CACHE_LINE = 64 };
 
+/* What every put and get touches comes first and fills two cache lines, for they travel
+ * from processor to processor together with the lock. */
 struct hk_queue {
     pthread_mutex_t lock;
     /* Under the lock: */
     struct hki_store store;
-    size_t capacity; /* SIZE_MAX: no limit. */
+    size_t capacity;     /* SIZE_MAX: no limit. */
+    uint64_t unfinished; /* Put, and not reported done. */
+    unsigned observed;   /* Not 0: there is a descriptor or a selector, see queue_watch.c. */
+    bool closed;
+    bool news; /* Something a selector wants to look at. */
     struct hki_waiters getters;
     struct hki_waiters putters;
     struct hki_waiters joiners; /* Their epoch moves when unfinished becomes 0. */
-    uint64_t unfinished;        /* Put, and not reported done. */
     const void *leader;         /* DELAY: the getter that sleeps until the first is due. */
-    bool closed;
-    bool observed;             /* There is a descriptor or a selector: see queue_watch.c. */
-    bool fd_raised;            /* What the descriptor shows. */
-    bool news;                 /* Something a selector wants to look at. */
-    int fd;                    /* -1 until asked for. */
-    int64_t fd_due_ns;         /* DELAY: when the descriptor becomes readable; 0: never. */
-    struct hki_list selectors; /* Links of struct hki_selector_link. */
+    int fd;                     /* -1 until asked for. */
+    bool fd_raised;             /* What the descriptor shows. */
+    int64_t fd_due_ns;          /* DELAY: when the descriptor becomes readable; 0: never. */
+    struct hki_list selectors;  /* Links of struct hki_selector_link. */
     /* Not under the lock: */
     atomic_uint inside; /* Threads that sleep in a call, or are about to. */
     struct hki_sides sides;
+    char apart[HKI_CACHE_LINE]; /* What follows is only read, by every call. */
     uint32_t generation;
+    void *memory; /* What was allocated; the queue begins with a cache line in it. */
     hk_item_drop_fn *drop;
     void *drop_arg;
     char name[HKI_QUEUE_NAME_BYTES];
 };
+
+_Static_assert(offsetof(struct hk_queue, joiners) <= 2 * HKI_CACHE_LINE,
+               "a put touches two cache lines");
 
 /* HK_OK if a public call with this timeout may go on. */
 static inline hk_status hki_queue_usable(const hk_queue *queue, hk_duration timeout)
@@ -88,22 +95,16 @@ static inline void hki_queue_lock(hk_queue *queue)
     pthread_mutex_lock(&queue->lock);
 }
 
+/* With somebody to tell or to wake. */
+void hki_queue_unlock_watched(hk_queue *queue);
+
+/* Lets go, and wakes whom the state owes a wake. */
 static inline void hki_queue_unlock(hk_queue *queue)
 {
-    bool wake_getter = queue->getters.count != 0 && hki_queue_owes_getter(queue) &&
-                       hki_waiters_claim(&queue->getters);
-    bool wake_putter = queue->putters.count != 0 && hki_queue_owes_putter(queue) &&
-                       hki_waiters_claim(&queue->putters);
-
-    if (queue->observed) {
-        hki_queue_tell(queue);
-    }
-    pthread_mutex_unlock(&queue->lock);
-    if (wake_getter) {
-        hki_waiters_wake(&queue->getters);
-    }
-    if (wake_putter) {
-        hki_waiters_wake(&queue->putters);
+    if (__builtin_expect((queue->getters.count | queue->putters.count | queue->observed) != 0, 0)) {
+        hki_queue_unlock_watched(queue);
+    } else {
+        pthread_mutex_unlock(&queue->lock);
     }
 }
 

@@ -80,17 +80,22 @@ static hk_status wait_and_put(hk_queue *queue, struct offer *offer, hk_duration 
     return status;
 }
 
-static hk_status put(hk_queue *queue, struct offer *offer, hk_duration timeout)
+/* Comes with the lock and leaves without it. */
+static hk_status put_locked(hk_queue *queue, struct offer *offer, hk_duration timeout)
 {
-    hk_status status;
+    hk_status status = put_what_fits(queue, offer);
 
-    hki_queue_lock(queue);
-    status = put_what_fits(queue, offer);
     if (status == HK_ETIMEDOUT && timeout != 0) {
         return wait_and_put(queue, offer, timeout);
     }
     hki_queue_unlock(queue);
     return status;
+}
+
+static hk_status put(hk_queue *queue, struct offer *offer, hk_duration timeout)
+{
+    hki_queue_lock(queue);
+    return put_locked(queue, offer, timeout);
 }
 
 /* The key of an item without one of its own. */
@@ -99,16 +104,34 @@ static int64_t plain_key(const hk_queue *queue)
     return queue->store.order == HK_QUEUE_DELAY ? hk_now_ns() : 0;
 }
 
+/* When it is not as simple as in hk_queue_put(); comes with the lock. */
+__attribute__((noinline)) static hk_status put_one_locked(hk_queue *queue, void *item,
+                                                          hk_duration timeout)
+{
+    struct offer offer = {.items = &item, .count = 1, .key = plain_key(queue)};
+
+    return put_locked(queue, &offer, timeout);
+}
+
 hk_status hk_queue_put(hk_queue *queue, void *item, hk_duration timeout)
 {
-    struct offer offer = {.items = &item, .count = 1};
     hk_status status = hki_queue_usable(queue, timeout);
+    struct hki_store *store;
 
     if (status != HK_OK) {
         return status;
     }
-    offer.key = plain_key(queue);
-    return put(queue, &offer, timeout);
+    store = &queue->store;
+    hki_queue_lock(queue);
+    if (queue->closed || store->count >= queue->capacity || store->count >= store->room ||
+        hki_store_is_heap(store)) {
+        return put_one_locked(queue, item, timeout);
+    }
+    hki_store_push(store, item, 0);
+    queue->unfinished++;
+    queue->news = true;
+    hki_queue_unlock(queue);
+    return HK_OK;
 }
 
 hk_status hk_queue_put_priority(hk_queue *queue, void *item, int priority, hk_duration timeout)

@@ -57,10 +57,8 @@ bool hki_store_grow(struct hki_store *store, size_t more)
 
 void hki_store_release(struct hki_store *store)
 {
-    hki_free(store->items, store->room * sizeof(*store->items));
-    hki_free(store->heap, store->room * sizeof(*store->heap));
+    hki_free(store->items, store->room * entry_size(store));
     store->items = NULL;
-    store->heap = NULL;
     store->room = 0;
 }
 

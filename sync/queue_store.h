@@ -21,11 +21,15 @@ struct hki_store_entry {
 
 struct hki_store {
     size_t count;
+    union {
+        size_t head;       /* FIFO: runs on; the first item is at head modulo room. LIFO: 0. */
+        uint64_t sequence; /* Heaps: of the next entry. */
+    };
+    union {
+        void **items;
+        struct hki_store_entry *heap; /* PRIORITY and DELAY. */
+    };
     size_t room; /* Places in the array: a power of two, or 0 before the first item. */
-    size_t head; /* FIFO: runs on without end; the first item is at head modulo room. */
-    void **items;
-    struct hki_store_entry *heap; /* PRIORITY and DELAY: in place of items. */
-    uint64_t sequence;            /* Of the next entry. */
     hk_queue_order order;
 };
 

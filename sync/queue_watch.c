@@ -55,7 +55,7 @@ static void set_event(hk_queue *queue)
     }
 }
 
-void hki_queue_tell(hk_queue *queue)
+static void tell(hk_queue *queue)
 {
     if (queue->news) {
         queue->news = false;
@@ -71,9 +71,28 @@ void hki_queue_tell(hk_queue *queue)
     }
 }
 
+void hki_queue_unlock_watched(hk_queue *queue)
+{
+    bool wake_getter = queue->getters.count != 0 && hki_queue_owes_getter(queue) &&
+                       hki_waiters_claim(&queue->getters);
+    bool wake_putter = queue->putters.count != 0 && hki_queue_owes_putter(queue) &&
+                       hki_waiters_claim(&queue->putters);
+
+    if (queue->observed != 0) {
+        tell(queue);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    if (wake_getter) {
+        hki_waiters_wake(&queue->getters);
+    }
+    if (wake_putter) {
+        hki_waiters_wake(&queue->putters);
+    }
+}
+
 static void observe(hk_queue *queue)
 {
-    queue->observed = queue->fd >= 0 || !hki_list_empty(&queue->selectors);
+    queue->observed = queue->fd >= 0 || !hki_list_empty(&queue->selectors) ? 1 : 0;
 }
 
 void hki_queue_add_selector(hk_queue *queue, struct hki_selector_link *link)
