@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The condition variable: an epoch, read under the lock, slept on after its release.
+ * sync/cond.c; sync/condition.h is the same, with all calls under the mutex.
  *
  * As many items come as there are untimed waiters; each takes one. A timed waiter runs
  * out, or passes its item on. Who still sleeps in the end is an invalid end state. The
@@ -12,6 +13,8 @@
  * CHECK broadcast       WAITERS=3 SIGNALLERS=1 BROADCAST TIMED=1 INTERRUPTS=1 CYCLES
  *
  * MUTANT EPOCH_AFTER_RELEASE  signal_inside: the waiter reads the epoch after the release
+ * MUTANT COUNTED_AFTER_RELEASE signal_inside: the waiter counts itself after the release
+ * MUTANT UNCOUNTS_ALL        signal_outside: a woken waiter uncounts the others, too
  * MUTANT WAKE_BEFORE_BUMP     signal_inside: the wake comes before the new epoch
  * MUTANT NO_BUMP              signal_inside: the signal is a wake alone
  * MUTANT SLEEP_BLINDLY        signal_inside: the sleep does not compare the epoch
@@ -34,6 +37,7 @@
 #define EPOCH 1 /* The number of the futex. */
 
 byte epoch;
+byte waiters;
 bool locked;
 byte items; /* The predicate, guarded by the lock: more than 0. */
 
@@ -47,9 +51,12 @@ inline release()
     locked = false
 }
 
-/* hk_cond_wait(): called and left with the lock held. */
+/* sleep_and_return(): called and left with the lock held. */
 inline wait()
 {
+#ifndef MUTANT_COUNTED_AFTER_RELEASE
+    waiters++;
+#endif
 #ifdef MUTANT_EPOCH_AFTER_RELEASE
     release();
     seen = epoch;
@@ -57,10 +64,18 @@ inline wait()
     seen = epoch;
     release();
 #endif
+#ifdef MUTANT_COUNTED_AFTER_RELEASE
+    waiters++;
+#endif
 #ifdef MUTANT_SLEEP_BLINDLY
     futex_wait(EPOCH, true, timed, result);
 #else
     futex_wait(EPOCH, epoch == seen, timed, result);
+#endif
+#ifdef MUTANT_UNCOUNTS_ALL
+    waiters = 0;
+#else
+    waiters--;
 #endif
 #ifdef MUTANT_WOKEN_SAYS_TIMED_OUT
     if
@@ -95,13 +110,17 @@ inline wake()
 /* hk_cond_signal(), hk_cond_broadcast(). */
 inline signal()
 {
+    if
+    :: waiters != 0 ->
 #ifdef MUTANT_WAKE_BEFORE_BUMP
-    wake();
-    bump()
+        wake();
+        bump()
 #else
-    bump();
-    wake()
+        bump();
+        wake()
 #endif
+    :: else
+    fi
 }
 
 proctype waiter(byte me; bool timed)

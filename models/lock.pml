@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock: one word, owner << 1 | waiters bit; 0 is free.
+ * The lock: one word, owner << 1 | waiters bit; 0 is free. sync/lock.c
  *
  * Mutual exclusion, and no lost wake-up: the threads' programs are finite, so a
  * sleeper that nobody will wake is an invalid end state. No retry goes in circles.
+ * With ENDS the first thread may end while it holds the lock: whoever waits leaves.
  *
  * CHECK three_threads   THREADS=3 ROUNDS=2 CYCLES
  * CHECK one_timed       THREADS=3 ROUNDS=2 TIMED=1 CYCLES
  * CHECK interrupted     THREADS=3 ROUNDS=2 INTERRUPTS=1
  * CHECK four_threads    THREADS=4 ROUNDS=1 TIMED=1
+ * CHECK owner_ends      THREADS=3 ROUNDS=1 ENDS CYCLES
  *
  * MUTANT NO_WAKE            three_threads: release leaves the sleepers alone
  * MUTANT NO_BIT_AFTER_SLEEP three_threads: who has slept takes the lock without the bit
@@ -18,6 +20,8 @@
  * MUTANT TAKE_BY_STORE      three_threads: a free word is taken by a store
  * MUTANT WOKEN_GIVES_UP     one_timed: who is woken as its time runs out leaves at once
  * MUTANT GIVES_UP_UNMARKED  one_timed: it leaves a new owner without the bit
+ * MUTANT END_WAKES_ONE      owner_ends: an owner that ends wakes one waiter
+ * MUTANT END_KEEPS_WORD     owner_ends: it wakes all, but the word stays as it is
  */
 #include "machine.pml"
 
@@ -27,24 +31,26 @@
 
 #define WAITERS 1
 #define OWNER ((me + 1) << 1)
-#define LOCK 1 /* The number of the futex. */
+#define BROKEN 254 /* The owner that stands for a thread that has ended. */
+#define LOCK 1     /* The number of the futex. */
 
 byte word;
-byte holders; /* Threads that believe they hold the lock. */
+byte holders;  /* Threads that believe they hold the lock. */
+bool ended;    /* What hki_slot_ended() says of the first thread. */
 
-inline mark_and_sleep()
+/* sleep_on(): until the word may be free. */
+inline sleep_on()
 {
+    swapped = true;
     if
     :: !(seen & WAITERS) ->
 #ifdef MUTANT_BIT_BY_STORE
         word = seen | WAITERS;
-        swapped = true;
 #else
         compare_and_swap(word, seen, seen | WAITERS, swapped);
 #endif
         seen = seen | WAITERS
-    :: else ->
-        swapped = true
+    :: else
     fi;
     if
     :: swapped ->
@@ -59,39 +65,59 @@ inline mark_and_sleep()
     fi
 }
 
+/* try_word(), in the slow path. */
+inline try_marked()
+{
+#if defined(MUTANT_TAKE_BY_STORE)
+    if
+    :: word == 0 -> word = OWNER | WAITERS; swapped = true
+    :: else -> swapped = false
+    fi
+#elif defined(MUTANT_NO_BIT_AFTER_SLEEP)
+    compare_and_swap(word, 0, OWNER, swapped)
+#else
+    /* With the bit: others may sleep still. */
+    compare_and_swap(word, 0, OWNER | WAITERS, swapped)
+#endif
+}
+
+/* await_word(). */
+inline await_word()
+{
+    do
+    :: true ->
+#ifdef MUTANT_WOKEN_GIVES_UP
+        if
+        :: timed && slept -> break
+        :: true
+        fi;
+#endif
+        try_marked();
+        if
+        :: swapped || result == TIMED_OUT -> break
+        :: else
+        fi;
+        seen = word;
+        if
+        :: seen == 0
+        :: seen != 0 && (seen >> 1 == BROKEN >> 1 || (ended && seen >> 1 == 1)) -> break
+#ifdef MUTANT_GIVES_UP_UNMARKED
+        :: seen != 0 && timed && slept -> break
+#endif
+        :: seen != 0 && seen >> 1 != BROKEN >> 1 && !(ended && seen >> 1 == 1) -> sleep_on()
+        fi
+    od
+}
+
 inline acquire()
 {
     slept = false;
     result = WOKEN;
     compare_and_swap(word, 0, OWNER, swapped);
-    do
-    :: swapped || result == TIMED_OUT -> break
-    :: else ->
-#ifdef MUTANT_WOKEN_GIVES_UP
-        if
-        :: timed && slept -> result = TIMED_OUT; break
-        :: true
-        fi;
-#endif
-        seen = word;
-        if
-        :: seen == 0 ->
-#if defined(MUTANT_TAKE_BY_STORE)
-            word = OWNER | (slept -> WAITERS : 0);
-            swapped = true
-#elif defined(MUTANT_NO_BIT_AFTER_SLEEP)
-            compare_and_swap(word, 0, OWNER, swapped)
-#else
-            /* Others may sleep still: this thread, when it slept, was not alone. */
-            compare_and_swap(word, 0, OWNER | (slept -> WAITERS : 0), swapped)
-#endif
-#ifdef MUTANT_GIVES_UP_UNMARKED
-        :: seen != 0 && timed && slept -> result = TIMED_OUT
-#endif
-        :: seen != 0 ->
-            mark_and_sleep()
-        fi
-    od
+    if
+    :: !swapped -> await_word()
+    :: else
+    fi
 }
 
 inline release()
@@ -110,6 +136,20 @@ inline release()
 #endif
 }
 
+/* The end of a thread that holds the lock. */
+inline end()
+{
+    ended = true;
+#ifndef MUTANT_END_KEEPS_WORD
+    word = BROKEN;
+#endif
+#ifdef MUTANT_END_WAKES_ONE
+    futex_wake_one(LOCK, woken)
+#else
+    futex_wake_all(LOCK)
+#endif
+}
+
 proctype thread(byte me; bool timed)
 {
     byte round, seen, result, woken;
@@ -125,7 +165,12 @@ proctype thread(byte me; bool timed)
             assert(holders == 1);
             assert(word >> 1 == OWNER >> 1);
             holders--;
-            release()
+            if
+#ifdef ENDS
+            :: me == 0 -> end()
+#endif
+            :: true -> release()
+            fi
         :: else /* Gave up. */
         fi
     :: else -> break

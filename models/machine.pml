@@ -19,6 +19,17 @@
 #endif
 byte interrupts = INTERRUPTS;
 
+/* How often sleepers may still run out of time, of all threads together, where a model
+ * bounds that: a sleeper that can always leave cannot be stuck. */
+#ifdef TIMEOUTS
+byte timeouts = TIMEOUTS;
+#define MAY_TIME_OUT (timeouts > 0)
+#define COUNT_TIMEOUT timeouts--
+#else
+#define MAY_TIME_OUT true
+#define COUNT_TIMEOUT skip
+#endif
+
 /* Which futex each thread sleeps on; 0: awake. Futexes are numbered from 1. */
 byte sleeps_on[SLEEPERS];
 
@@ -49,11 +60,15 @@ inline futex_wait(futex, condition, timed, result)
 {
     if
     :: atomic { (condition) -> sleeps_on[me] = futex };
-asleep:
         if
         :: sleeps_on[me] == 0 ->
             result = WOKEN
-        :: atomic { (timed) && sleeps_on[me] != 0 -> sleeps_on[me] = 0; result = TIMED_OUT }
+        :: atomic {
+               (timed) && MAY_TIME_OUT && sleeps_on[me] != 0 ->
+               COUNT_TIMEOUT;
+               sleeps_on[me] = 0;
+               result = TIMED_OUT
+           }
         :: atomic {
                interrupts > 0 && sleeps_on[me] != 0 ->
                interrupts--;
