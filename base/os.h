@@ -68,6 +68,12 @@ void hki_os_frame_text(const void *frame, char *text, size_t size);
 /* The name that the kernel shows for a thread of this process; "" if unknown. */
 void hki_os_thread_name_of(int thread_id, char *text, size_t size);
 
+/* The same of the calling thread, without reading a file. */
+void hki_os_thread_own_name(char *text, size_t size);
+
+/* Writes all of it, again after interruptions. False with errno on failure. */
+bool hki_os_write(int fd, const void *bytes, size_t size);
+
 /* What the process's allocator has handed out and keeps resident, for
  * allocators without a counter of their own. */
 void hki_os_heap(uint64_t *allocated, uint64_t *resident);

@@ -293,3 +293,28 @@ void hki_os_thread_name_of(int thread_id, char *text, size_t size)
     }
     text[strcspn(text, "\n")] = '\0';
 }
+
+void hki_os_thread_own_name(char *text, size_t size)
+{
+    if (pthread_getname_np(pthread_self(), text, size) != 0) {
+        text[0] = '\0';
+    }
+}
+
+bool hki_os_write(int fd, const void *bytes, size_t size)
+{
+    const char *at = bytes;
+
+    while (size > 0) {
+        ssize_t wrote = write(fd, at, size);
+
+        if (wrote < 0 && errno != EINTR) {
+            return false;
+        }
+        if (wrote > 0) {
+            at += wrote;
+            size -= (size_t)wrote;
+        }
+    }
+    return true;
+}
