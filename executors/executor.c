@@ -169,7 +169,7 @@ void hki_executor_close(hk_executor *executor, hk_shutdown_how how)
  * not in the executor: one pair for all, as such waits are rare and short.
  */
 static pthread_mutex_t resolve_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t resolved = PTHREAD_COND_INITIALIZER;
+static struct hki_condition resolved = HKI_CONDITION_INIT;
 
 /* seq_cst with `unresolved`: either the counter sees the sleeper or the sleeper
  * the count. */
@@ -179,7 +179,7 @@ void hki_executor_resolved(hk_executor *executor)
 {
     if (atomic_fetch_sub(&executor->unresolved, 1) == 1 && atomic_load(&sleepers) != 0) {
         pthread_mutex_lock(&resolve_lock);
-        pthread_cond_broadcast(&resolved);
+        hki_condition_broadcast(&resolved);
         pthread_mutex_unlock(&resolve_lock);
     }
 }

@@ -70,7 +70,7 @@ static void finish(hk_hook *hook)
     pthread_mutex_lock(&stripe->lock);
     hook->life = GONE;
     atomic_store(&hook->runner, NULL);
-    pthread_cond_broadcast(&stripe->changed);
+    hki_condition_broadcast(&stripe->changed);
     pthread_mutex_unlock(&stripe->lock);
 }
 
@@ -203,7 +203,7 @@ static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
     }
     pthread_mutex_lock(&stripe->lock);
     while (hook->life == RUNNING) {
-        pthread_cond_wait(&stripe->changed, &stripe->lock);
+        (void)hki_condition_wait(&stripe->changed, &stripe->lock, HKI_NEVER);
     }
     pthread_mutex_unlock(&stripe->lock);
     hki_block_end(self);
