@@ -10,16 +10,19 @@
 #include <hocket/cancel.h>
 #include <hocket/chain.h>
 #include <hocket/completion.h>
+#include <hocket/cond.h>
 #include <hocket/error.h>
 #include <hocket/executor.h>
 #include <hocket/executor_ops.h>
 #include <hocket/future.h>
 #include <hocket/inline_executor.h>
+#include <hocket/lock.h>
 #include <hocket/lock_order.h>
 #include <hocket/log.h>
 #include <hocket/map.h>
 #include <hocket/memory.h>
 #include <hocket/promise.h>
+#include <hocket/rwlock.h>
 #include <hocket/serial.h>
 #include <hocket/status.h>
 #include <hocket/task.h>
@@ -27,6 +30,7 @@
 #include <hocket/time.h>
 #include <hocket/version.h>
 #include <hocket/wait.h>
+#include <hocket/waits.h>
 #include <hocket/within.h>
 
 #endif
