@@ -17,9 +17,8 @@ enum {
 
 static _Thread_local struct hki_agent own;
 
-/* Stand in slots whose thread is gone for good: such slots are never given away
- * again, for locks may still name them. */
-static struct hki_agent ended_agent = {.name = "a thread that has ended"};
+/* Stands in slots whose thread is gone for good: such slots are never given away
+ * again, for locks still name them. */
 static struct hki_agent foreign_agent = {.name = "a thread of the parent process"};
 
 /* Filled by the thread itself, emptied under the graph's lock. 512 KiB, of which only
@@ -67,9 +66,6 @@ static enum hki_wait_kind look_at_agent(void *object, size_t *count)
 {
     const struct hki_agent *agent = object;
 
-    if (agent == &ended_agent) {
-        return HKI_WAIT_ANY; /* Of nothing: it will never move. */
-    }
     if (agent->waits_for.ops == NULL || agent->timed) {
         return HKI_WAIT_MOVES;
     }
@@ -120,11 +116,6 @@ struct hki_agent *hki_slot_agent(uint32_t slot)
     return atomic_load(&slots[slot]);
 }
 
-bool hki_slot_ended(uint32_t slot)
-{
-    return atomic_load(&slots[slot]) == &ended_agent;
-}
-
 bool hki_slot_foreign(uint32_t slot)
 {
     return atomic_load(&slots[slot]) == &foreign_agent;
@@ -161,11 +152,14 @@ static uint32_t take_slot(struct hki_agent *agent)
     return slot;
 }
 
-/* with NULL: the slot is free again. Under the graph's lock. */
-static void replace_in_slot(uint32_t slot, struct hki_agent *with)
+/* Under the graph's lock. */
+static void free_slot(uint32_t slot)
 {
-    atomic_store(&slots[slot], with);
-    if (with == NULL && slot < atomic_load(&slot_hint)) {
+    if (slot == HKI_SLOT_NONE) {
+        return; /* There was none left for this thread. */
+    }
+    atomic_store(&slots[slot], NULL);
+    if (slot < atomic_load(&slot_hint)) {
         atomic_store(&slot_hint, slot);
     }
 }
@@ -188,18 +182,14 @@ bool hki_agent_attach(struct hki_agent *agent)
 static void detach(void *value)
 {
     struct hki_agent *agent = value;
-    struct hki_agent *instead;
 
     if (agent->parties != NULL) {
         hki_parties_leave(agent, 0);
     }
-    instead = hki_holder_abandon(agent) ? &ended_agent : NULL;
+    hki_holder_abandon(agent);
     hki_wait_graph_lock();
-    replace_in_slot(agent->slot, instead);
+    free_slot(agent->slot);
     hki_wait_graph_unlock();
-    if (instead != NULL) {
-        hki_holder_wake_waiters(agent);
-    }
     hki_holder_free(agent);
     agent->slot = HKI_SLOT_NONE;
 }

@@ -78,6 +78,22 @@ static hk_status check_return(struct hki_holder *holder, hk_lock *lock, struct h
     return status;
 }
 
+/* Off the list before the wait is published, from when on others may read it; the word
+ * stays the caller's. A refusal leaves everything as it was. */
+static hk_status leave_list(struct hki_holder *holder, struct hki_held *held,
+                            struct hki_wait_node node, bool timed)
+{
+    struct hki_held left = *held;
+    hk_status status;
+
+    hki_holder_remove(holder, held);
+    if ((status = hki_block_begin(holder->agent, node, timed)) != HK_OK) {
+        left.key = hki_order_mix(hki_holder_key(holder), left.identity);
+        holder->held[holder->depth++] = left;
+    }
+    return status;
+}
+
 static hk_status sleep_and_return(hk_cond *cond, hk_lock *lock, struct hki_holder *holder,
                                   const hk_site *site, int64_t deadline_ns)
 {
@@ -85,7 +101,7 @@ static hk_status sleep_and_return(hk_cond *cond, hk_lock *lock, struct hki_holde
     hk_status status;
     bool woken;
 
-    hki_lock_give(lock, holder, hki_holder_find(holder, lock));
+    hki_lock_open(lock);
     woken = hki_os_futex_wait(epoch_of(cond), epoch, deadline_ns);
     atomic_fetch_sub(waiters_of(cond), 1);
     hki_block_end(holder->agent);
@@ -117,9 +133,8 @@ hk_status hk_cond_wait_at(const hk_site *site, hk_cond *cond, hk_lock *lock, hk_
     if ((status = check_return(holder, lock, held, site)) != HK_OK) {
         return status;
     }
-    /* Published while the lock is held: a refusal leaves everything as it was. */
-    status =
-        hki_block_begin(holder->agent, (struct hki_wait_node){&ops, cond}, timeout != HK_FOREVER);
+    status = leave_list(holder, hki_holder_find(holder, lock), (struct hki_wait_node){&ops, cond},
+                        timeout != HK_FOREVER);
     if (status != HK_OK) {
         return status;
     }

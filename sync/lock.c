@@ -13,6 +13,7 @@
 #include "sync/block.h"
 #include "sync/contention.h"
 #include "sync/lock_impl.h"
+#include "sync/wait_graph.h"
 
 /* A pause is some 70 ns here; four of them bridge a short section, and more would only
  * fight for the line (measured: 4 to 5 beat both 0 and 20). */
@@ -46,10 +47,15 @@ static _Atomic(const hk_site *) *site_of(hk_lock *lock)
 
 /* --- as a node of the wait-for graph --- */
 
+/* NULL: it is free, or abandoned, which those who wait are told. */
+static struct hki_agent *owner_of(uint32_t word)
+{
+    return (word & HKI_LOCK_ABANDONED) != 0 ? NULL : hki_slot_agent(word >> HKI_LOCK_OWNER_SHIFT);
+}
+
 static enum hki_wait_kind look_at_lock(void *object, size_t *count)
 {
-    uint32_t owner = atomic_load(word_of(object)) >> HKI_LOCK_OWNER_SHIFT;
-    struct hki_agent *agent = hki_slot_agent(owner);
+    struct hki_agent *agent = owner_of(atomic_load(word_of(object)));
 
     /* A thread that waits for its own lock has just got it, and only not said so yet. */
     if (agent == NULL || agent->waits_for.object == object) {
@@ -61,8 +67,7 @@ static enum hki_wait_kind look_at_lock(void *object, size_t *count)
 
 static struct hki_wait_node next_of_lock(void *object, size_t i)
 {
-    uint32_t owner = atomic_load(word_of(object)) >> HKI_LOCK_OWNER_SHIFT;
-    struct hki_agent *agent = hki_slot_agent(owner);
+    struct hki_agent *agent = owner_of(atomic_load(word_of(object)));
 
     (void)i;
     return agent == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(agent);
@@ -158,12 +163,10 @@ static bool try_word(hk_lock *lock, uint32_t mine)
 /* Why a lock with this word will not be given back, or HK_OK. */
 static hk_status owner_gone(uint32_t word)
 {
-    uint32_t owner = word >> HKI_LOCK_OWNER_SHIFT;
-
-    if (hki_slot_ended(owner)) {
+    if ((word & HKI_LOCK_ABANDONED) != 0) {
         return HK_EBROKEN;
     }
-    return hki_slot_foreign(owner) ? HK_EFORKED : HK_OK;
+    return hki_slot_foreign(word >> HKI_LOCK_OWNER_SHIFT) ? HK_EFORKED : HK_OK;
 }
 
 /* Sleeps until the word may be free: HK_OK to look again. */
@@ -241,7 +244,7 @@ static hk_status contend(hk_lock *lock, struct hki_holder *holder, const hk_site
 {
     uint32_t word = atomic_load(word_of(lock));
 
-    if ((word & ~(uint32_t)HKI_LOCK_WAITERS) == holder->word) {
+    if ((word & ~HKI_LOCK_WAITERS) == holder->word) {
         if ((lock->flags_ & HK_LOCK_RECURSIVE) == 0) {
             return HK_EDEADLK;
         }
@@ -378,9 +381,8 @@ static inline hk_status open_word(hk_lock *lock)
     return UNLIKELY((word & HKI_LOCK_WAITERS) != 0) ? wake_one(lock) : HK_OK;
 }
 
-void hki_lock_give(hk_lock *lock, struct hki_holder *holder, struct hki_held *held)
+void hki_lock_open(hk_lock *lock)
 {
-    hki_holder_remove(holder, held);
     (void)open_word(lock);
 }
 
@@ -397,8 +399,8 @@ static __attribute__((noinline)) hk_status release_slowly(hk_lock *lock)
         held->depth--;
         return HK_OK;
     }
-    hki_lock_give(lock, holder, held);
-    return HK_OK;
+    hki_holder_remove(holder, held);
+    return open_word(lock);
 }
 
 hk_status hk_lock_release(hk_lock *lock)
@@ -419,7 +421,9 @@ hk_status hk_lock_release(hk_lock *lock)
 
 void hki_lock_abandon(hk_lock *lock)
 {
-    hki_os_futex_wake(word_of(lock), UINT32_MAX >> 1);
+    /* In the word, so that who is about to sleep on it does not. */
+    atomic_fetch_or(word_of(lock), HKI_LOCK_ABANDONED);
+    hki_os_futex_wake(word_of(lock), INT32_MAX);
 }
 
 /* --- the rest --- */
@@ -429,14 +433,36 @@ bool hk_lock_held_by_me(const hk_lock *lock)
     return lock != NULL && hki_holder_find(hki_own_holder, lock) != NULL;
 }
 
+/* "held by thread b (17) since x.c:10", as far as it can be told. */
+static void describe_owner(hk_lock *lock, char *text, size_t size)
+{
+    struct hki_agent *agent;
+    char name[64] = "";
+
+    hki_wait_graph_lock();
+    if ((agent = owner_of(atomic_load(word_of(lock)))) == NULL) {
+        snprintf(text, size, "no thread holds it");
+    } else {
+        hki_agent_node(agent).ops->describe(agent, name, sizeof(name));
+        relate_lock(lock, hki_agent_node(agent), name, text, size);
+    }
+    hki_wait_graph_unlock();
+}
+
 void hk_lock_assert_held_at(const hk_site *site, const hk_lock *lock)
 {
+    char what[128] = "no lock";
+    char owner[256] = "NULL was given";
+
     if (hk_lock_held_by_me(lock)) {
         return;
     }
-    hki_log(HK_LOG_ERROR, "%s:%d (%s): the caller must hold lock %p (%s) here, and does not",
-            site->file, site->line, site->function, (const void *)lock,
-            lock == NULL || lock->name_ == NULL ? "unnamed" : lock->name_);
+    if (lock != NULL) {
+        describe_lock((void *)(uintptr_t)lock, what, sizeof(what));
+        describe_owner((hk_lock *)(uintptr_t)lock, owner, sizeof(owner));
+    }
+    hki_log(HK_LOG_ERROR, "%s:%d (%s): the caller must hold %s here, and does not: %s", site->file,
+            site->line, site->function, what, owner);
     abort();
 }
 

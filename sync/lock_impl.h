@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The word of a lock: owner's slot << 1 | waiters; 0 is free.
+ * The word of a lock: owner's slot << 1 | waiters; 0 is free. The abandoned bit is set when
+ * the owner's thread ends, and stays: the slot may by then be another thread's.
  *
  * Invariant: a thread that sleeps has seen the waiters bit in the word and does not
  * take the lock afterwards without setting it again; so a release that finds the bit
@@ -13,7 +14,9 @@
 
 #include "sync/holder.h"
 
-enum { HKI_LOCK_WAITERS = 1, HKI_LOCK_OWNER_SHIFT = 1 };
+#define HKI_LOCK_WAITERS     ((uint32_t)1)
+#define HKI_LOCK_OWNER_SHIFT 1
+#define HKI_LOCK_ABANDONED   ((uint32_t)1 << 31)
 
 /* The lock's place in the order, given out on first use; 0: it has none. */
 uint64_t hki_lock_identity(hk_lock *lock);
@@ -23,11 +26,10 @@ uint64_t hki_lock_identity(hk_lock *lock);
 hk_status hki_lock_take(hk_lock *lock, struct hki_holder *holder, const hk_site *site,
                         int64_t deadline_ns, bool poll);
 
-/* Opens the word of a lock that is not on top of the holder's, or is: and forgets
- * it there. The number of times it was taken does not matter. */
-void hki_lock_give(hk_lock *lock, struct hki_holder *holder, struct hki_held *held);
+/* The caller has it no more on its list: opens the word, for the next one. */
+void hki_lock_open(hk_lock *lock);
 
-/* Its owner has ended: those who wait look again. */
+/* Its owner ends: those who wait, and who come, learn that it will not be given back. */
 void hki_lock_abandon(hk_lock *lock);
 
 #endif

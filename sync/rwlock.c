@@ -25,6 +25,13 @@ static _Atomic(const hk_site *) *site_of(hk_rwlock *lock)
     return (_Atomic(const hk_site *) *)&lock->site_;
 }
 
+/* Whether a word lets one more in. */
+static bool admits(uint64_t word, bool write)
+{
+    return write ? (word & (HKI_RW_READERS | HKI_RW_WRITER)) == 0
+                 : (word & (HKI_RW_WAITERS | HKI_RW_WRITER)) == 0;
+}
+
 /* --- as a node of the wait-for graph --- */
 
 /*
@@ -53,6 +60,17 @@ static enum hki_wait_kind look(void *object, size_t *count)
         ++*count;
     }
     return *count == 0 ? HKI_WAIT_MOVES : HKI_WAIT_ALL;
+}
+
+/* Who waits for an open lock has been woken, and only not entered yet. */
+static enum hki_wait_kind look_as_reader(void *object, size_t *count)
+{
+    return admits(atomic_load(word_of(object)), false) ? HKI_WAIT_MOVES : look(object, count);
+}
+
+static enum hki_wait_kind look_as_writer(void *object, size_t *count)
+{
+    return admits(atomic_load(word_of(object)), true) ? HKI_WAIT_MOVES : look(object, count);
 }
 
 static struct hki_wait_node next(void *object, size_t i)
@@ -85,17 +103,13 @@ static void relate(void *object, struct hki_wait_node next_node, const char *wor
              held == NULL ? "?" : held->site->file, held == NULL ? 0 : held->site->line);
 }
 
-static const struct hki_wait_ops ops = {
-    .look = look, .next = next, .describe = describe, .relate = relate, .is_lock = true};
+/* Two nodes, since what keeps a writer out need not keep a reader out. */
+static const struct hki_wait_ops reader_ops = {
+    .look = look_as_reader, .next = next, .describe = describe, .relate = relate, .is_lock = true};
+static const struct hki_wait_ops writer_ops = {
+    .look = look_as_writer, .next = next, .describe = describe, .relate = relate, .is_lock = true};
 
 /* --- the word --- */
-
-/* Whether a word lets one more in. */
-static bool admits(uint64_t word, bool write)
-{
-    return write ? (word & (HKI_RW_READERS | HKI_RW_WRITER)) == 0
-                 : (word & (HKI_RW_WAITERS | HKI_RW_WRITER)) == 0;
-}
 
 static uint64_t generation(void)
 {
@@ -151,68 +165,126 @@ static void change(hk_rwlock *lock, uint64_t minus)
     }
 }
 
-/* Sleeps until the word may have opened. HK_OK: look again. */
-static hk_status sleep_on(hk_rwlock *lock, bool write, int64_t deadline_ns)
+/* One call that waits. */
+struct wait {
+    hk_rwlock *lock;
+    struct hki_agent *agent;
+    bool write;
+    bool timed;
+    bool begun;   /* Its block has begun. */
+    uint64_t own; /* What it counts for in the word while it waits. */
+};
+
+static struct hki_wait_node node_of(const struct wait *wait)
 {
+    return (struct hki_wait_node){wait->write ? &writer_ops : &reader_ops, wait->lock};
+}
+
+/*
+ * Looks at the graph, and again before every sleep: after the word was seen closed, and
+ * with the epoch of that moment. A lock may open and be closed again by a writer that
+ * comes to wait, holds nothing, and so never looks itself; then the epoch has moved.
+ */
+static hk_status look_before_sleep(struct wait *wait)
+{
+    hk_status status;
+
+    if (wait->begun) {
+        status = hki_block_look_again(wait->agent, node_of(wait), wait->timed);
+    } else {
+        status = hki_block_begin_briefly(wait->agent, node_of(wait), wait->timed);
+    }
+    wait->begun = status == HK_OK;
+    return status;
+}
+
+/* In, and in the same breath not waiting any more: else a look could take who holds
+ * it already for one who waits for the other holders. */
+static bool enter_after_sleep(struct wait *wait)
+{
+    bool entered;
+
+    if (!wait->begun) {
+        return enter(wait->lock, wait->write, wait->own);
+    }
+    hki_wait_graph_lock();
+    entered = enter(wait->lock, wait->write, wait->own);
+    if (entered) {
+        wait->agent->waits_for.ops = NULL;
+    }
+    hki_wait_graph_unlock();
+    return entered;
+}
+
+/* Sleeps until the word may have opened. HK_OK: look again. */
+static hk_status sleep_on(struct wait *wait, int64_t deadline_ns)
+{
+    hk_rwlock *lock = wait->lock;
     uint32_t epoch = atomic_load(epoch_of(lock));
     uint64_t word = atomic_load(word_of(lock));
+    hk_status status = holder_gone(word);
 
-    hk_status gone = holder_gone(word);
-
-    if (gone != HK_OK && !admits(word, write)) {
-        return gone;
-    }
-    if (admits(word, write) ||
-        !atomic_compare_exchange_strong(word_of(lock), &word, word | HKI_RW_SLEEPERS)) {
+    if (admits(word, wait->write)) {
         return HK_OK;
+    }
+    if (status != HK_OK) {
+        return status;
+    }
+    if (!atomic_compare_exchange_strong(word_of(lock), &word, word | HKI_RW_SLEEPERS)) {
+        return HK_OK;
+    }
+    if ((status = look_before_sleep(wait)) != HK_OK) {
+        return status;
     }
     return hki_os_futex_wait(epoch_of(lock), epoch, deadline_ns) ? HK_OK : HK_ETIMEDOUT;
 }
 
-static hk_status await_word(hk_rwlock *lock, bool write, uint64_t own, int64_t deadline_ns)
+static hk_status await_word(struct wait *wait, int64_t deadline_ns)
 {
     hk_status status = HK_OK;
 
-    while (!enter(lock, write, own)) {
+    while (!enter_after_sleep(wait)) {
         if (status != HK_OK) {
             return status;
         }
-        status = sleep_on(lock, write, deadline_ns);
+        status = sleep_on(wait, deadline_ns);
     }
     return HK_OK;
+}
+
+static hk_status await_patiently(struct wait *wait, int64_t deadline_ns)
+{
+    int64_t patience_ns = hki_block_patience(wait->agent, deadline_ns);
+    hk_status status = await_word(wait, patience_ns);
+
+    if (status != HK_ETIMEDOUT || patience_ns == deadline_ns) {
+        return status;
+    }
+    status = hki_block_lengthen(wait->agent, node_of(wait), wait->timed);
+    wait->begun = status == HK_OK;
+    return status == HK_OK ? await_word(wait, deadline_ns) : status;
 }
 
 static hk_status wait_for_word(hk_rwlock *lock, struct hki_holder *holder, const hk_site *site,
                                bool write, int64_t deadline_ns)
 {
-    struct hki_wait_node node = {&ops, lock};
-    bool timed = deadline_ns != HKI_NEVER;
-    /* A timed writer keeps nobody out: a reader would wait for it, and the graph
-     * could not tell that this wait ends. */
-    uint64_t own = write && !timed ? HKI_RW_WAITING : 0;
+    struct wait wait = {
+        .lock = lock, .agent = holder->agent, .write = write, .timed = deadline_ns != HKI_NEVER};
     int64_t start_ns = hk_now_ns();
-    int64_t patience_ns;
     hk_status status;
 
-    if ((status = hki_block_begin_briefly(holder->agent, node, timed)) != HK_OK) {
-        return status;
-    }
-    atomic_fetch_add(word_of(lock), own);
-    patience_ns = hki_block_patience(holder->agent, deadline_ns);
-    status = await_word(lock, write, own, patience_ns);
-    if (status == HK_ETIMEDOUT && patience_ns != deadline_ns) {
-        status = hki_block_lengthen(holder->agent, node, timed);
-        if (status != HK_OK) {
-            change(lock, own);
-            return status;
-        }
-        status = await_word(lock, write, own, deadline_ns);
-    }
+    /* A timed writer keeps nobody out: a reader would wait for it, and the graph
+     * could not tell that this wait ends. */
+    wait.own = write && !wait.timed ? HKI_RW_WAITING : 0;
+    atomic_fetch_add(word_of(lock), wait.own);
+    status = await_patiently(&wait, deadline_ns);
     if (status != HK_OK) {
-        change(lock, own);
+        change(lock, wait.own);
     }
-    hki_block_end(holder->agent);
-    hki_contention_add(site, lock->name_, hk_now_ns() - start_ns);
+    if (wait.begun) {
+        hki_block_end(holder->agent);
+        hki_contention_add(site, lock->name_, hk_now_ns() - start_ns);
+    }
     return status;
 }
 
