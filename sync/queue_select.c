@@ -169,9 +169,8 @@ static struct hki_wait_node next_of_any(void *object, size_t i)
 
 static void describe_any(void *object, char *text, size_t size)
 {
-    const struct choice *choice = object;
-
-    snprintf(text, size, "an item of one of %zu queues", choice->count);
+    (void)object;
+    snprintf(text, size, "an item of one of several queues");
 }
 
 static const struct hki_wait_ops any_ops = {.look = look_for_any,
