@@ -24,12 +24,11 @@ static void leave(const struct hki_local_call *call)
     *hki_local_calls() = call->outer;
 }
 
-/* Whether this thread is within a function of the local; within its drop function too, if
- * that counts. */
-static bool is_within(const hk_local *local, bool drops_count)
+/* Whether this thread is within a function of the local of one of the kinds. */
+static bool is_within(const hk_local *local, unsigned kinds)
 {
     for (const struct hki_local_call *call = *hki_local_calls(); call != NULL; call = call->outer) {
-        if (call->local == local && (drops_count || call->kind != HKI_LOCAL_DROPS)) {
+        if (call->local == local && (call->kind & kinds) != 0) {
             return true;
         }
     }
@@ -202,7 +201,7 @@ hk_status hk_local_set(hk_local *local, void *object)
     if (local == NULL) {
         return HK_EINVAL;
     }
-    if (is_within(local, false)) {
+    if (is_within(local, HKI_LOCAL_VISITS | HKI_LOCAL_FOLDS)) {
         return HK_EDEADLK;
     }
     if (object == hk_local_peek(local)) {
@@ -301,7 +300,7 @@ hk_status hk_local_fold(hk_local *local, void *total)
     if (local->fold_ == NULL) {
         return HK_ESTATE;
     }
-    if (local->folder_ == hki_local_calls()) {
+    if (is_within(local, HKI_LOCAL_FOLDS)) {
         return HK_EDEADLK;
     }
     folding = (struct folding){local->fold_, total};
@@ -351,7 +350,7 @@ bool hki_local_leave(void)
     if (is_empty) {
         hki_local_thread_free(thread);
     }
-    return true;
+    return !is_empty;
 }
 
 hk_status hk_local_create(hk_local_make_fn *make, hk_local_drop_fn *drop, void *arg, hk_local **out)
@@ -414,7 +413,7 @@ hk_status hk_local_destroy(hk_local *local)
     if (local == NULL) {
         return HK_OK;
     }
-    if (is_within(local, true)) {
+    if (is_within(local, HKI_LOCAL_VISITS | HKI_LOCAL_FOLDS | HKI_LOCAL_DROPS)) {
         return HK_EDEADLK;
     }
     hki_local_lock();

@@ -41,7 +41,7 @@ struct hki_local_thread {
 
 /* A function of the application that the library calls for a local, innermost
  * first: who calls back is known by it. */
-enum hki_local_call_kind { HKI_LOCAL_VISITS, HKI_LOCAL_FOLDS, HKI_LOCAL_DROPS };
+enum hki_local_call_kind { HKI_LOCAL_VISITS = 1, HKI_LOCAL_FOLDS = 2, HKI_LOCAL_DROPS = 4 };
 struct hki_local_call {
     const hk_local *local;
     enum hki_local_call_kind kind;
@@ -99,7 +99,8 @@ struct hki_local_call **hki_local_calls(void);
 
 /* --- local.c --- */
 
-/* One round of a thread's end; false if nothing was there. */
+/* One round of a thread's end. True if there is something to do for another one: drop functions
+ * have built objects. */
 bool hki_local_leave(void);
 
 /* From now on the calling thread builds nothing. */

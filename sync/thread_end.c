@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One thread key for the whole library. Its destructor may run several times for a
- * thread: objects that are built while others are dropped set it again.
+ * thread: objects that are built by the destructors of other keys set it again. What drop
+ * functions build is seen to at once, for the last runs may come when a sanitizer has taken the
+ * thread apart already.
  *
  * The main thread has no such destructor when the process exits, and a shared object
  * that is unloaded must leave no key behind whose destructor is gone; so the library's own
@@ -31,13 +33,14 @@ static void leave(void *unused)
 
     (void)unused;
     watched = false;
+    do {
+        if (++rounds >= PTHREAD_DESTRUCTOR_ITERATIONS) {
+            hki_local_stop_building();
+        }
+    } while (hki_local_leave());
     if (agent->parties != NULL) {
         hki_parties_leave(agent, 0);
     }
-    if (++rounds >= PTHREAD_DESTRUCTOR_ITERATIONS) {
-        hki_local_stop_building();
-    }
-    (void)hki_local_leave();
 }
 
 bool hki_thread_end_watch(void)
@@ -57,14 +60,7 @@ __attribute__((constructor(101))) static void take_key(void)
 
 __attribute__((destructor(101))) static void give_key_back(void)
 {
-    for (int round = 0; round < PTHREAD_DESTRUCTOR_ITERATIONS; round++) {
-        if (round == PTHREAD_DESTRUCTOR_ITERATIONS - 1) {
-            hki_local_stop_building();
-        }
-        if (!hki_local_leave()) {
-            break;
-        }
-    }
+    leave(NULL);
     atomic_store(&is_over, true);
     if (atomic_load(&is_ready)) {
         pthread_key_delete(key);
