@@ -4,8 +4,9 @@
  * includes this defines before:
  *
  *     queue_type
- *     void queue_put_many(queue_type *, const uint64_t *items, size_t count)
- *     size_t queue_take_many(queue_type *, uint64_t *items, size_t max)
+ *     queue_item                                      what it holds: a pointer or uint64_t
+ *     void queue_put_many(queue_type *, queue_item *items, size_t count)
+ *     size_t queue_take_many(queue_type *, queue_item *items, size_t max)
  *
  * of which the first puts all, and the second takes at least one.
  */
@@ -13,13 +14,13 @@
 static bool queue_produce_batches(void *arg, uint64_t first, uint64_t count)
 {
     queue_type *queue = arg;
-    uint64_t items[QUEUE_BATCH];
+    queue_item items[QUEUE_BATCH];
 
     while (count > 0) {
         size_t part = count < QUEUE_BATCH ? (size_t)count : QUEUE_BATCH;
 
         for (size_t i = 0; i < part; i++) {
-            items[i] = first + i;
+            items[i] = (queue_item)(first + i);
         }
         queue_put_many(queue, items, part);
         first += part;
@@ -31,13 +32,14 @@ static bool queue_produce_batches(void *arg, uint64_t first, uint64_t count)
 static bool queue_consume_batches(void *arg, uint64_t count, uint64_t *sum)
 {
     queue_type *queue = arg;
-    uint64_t items[QUEUE_BATCH], total = 0;
+    queue_item items[QUEUE_BATCH];
+    uint64_t total = 0;
 
     while (count > 0) {
         size_t got = queue_take_many(queue, items, count < QUEUE_BATCH ? count : QUEUE_BATCH);
 
         for (size_t i = 0; i < got; i++) {
-            total += items[i];
+            total += (uint64_t)items[i];
         }
         count -= got;
     }

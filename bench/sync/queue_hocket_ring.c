@@ -41,29 +41,23 @@ static inline bool queue_take(queue_type *queue, uint64_t *item)
     return status == HK_OK;
 }
 
-static void queue_put_many(queue_type *queue, const uint64_t *items, size_t count)
+typedef void *queue_item;
+
+static void queue_put_many(queue_type *queue, queue_item *items, size_t count)
 {
-    void *pointers[QUEUE_BATCH];
     size_t put;
 
-    for (size_t i = 0; i < count; i++) {
-        pointers[i] = (void *)(uintptr_t)items[i];
-    }
-    if (hk_ring_put_many(queue, pointers, count, HK_FOREVER, &put) != HK_OK || put != count) {
+    if (hk_ring_put_many(queue, items, count, HK_FOREVER, &put) != HK_OK || put != count) {
         bench_die("hk_ring_put_many");
     }
 }
 
-static size_t queue_take_many(queue_type *queue, uint64_t *items, size_t max)
+static size_t queue_take_many(queue_type *queue, queue_item *items, size_t max)
 {
-    void *pointers[QUEUE_BATCH];
     size_t count;
 
-    if (hk_ring_take_many(queue, HK_FOREVER, pointers, max, &count) != HK_OK) {
+    if (hk_ring_take_many(queue, HK_FOREVER, items, max, &count) != HK_OK) {
         bench_die("hk_ring_take_many");
-    }
-    for (size_t i = 0; i < count; i++) {
-        items[i] = (uintptr_t)pointers[i];
     }
     return count;
 }

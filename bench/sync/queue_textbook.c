@@ -83,7 +83,9 @@ static bool queue_take(queue_type *queue, uint64_t *item)
 
 /* --- Batches: as many as go at once, and everybody is woken --------------------------- */
 
-static void queue_put_many(queue_type *queue, const uint64_t *items, size_t count)
+typedef uint64_t queue_item;
+
+static void queue_put_many(queue_type *queue, const queue_item *items, size_t count)
 {
     pthread_mutex_lock(&queue->lock);
     for (size_t i = 0; i < count; i++) {
@@ -97,7 +99,7 @@ static void queue_put_many(queue_type *queue, const uint64_t *items, size_t coun
     pthread_mutex_unlock(&queue->lock);
 }
 
-static size_t queue_take_many(queue_type *queue, uint64_t *items, size_t max)
+static size_t queue_take_many(queue_type *queue, queue_item *items, size_t max)
 {
     size_t count = 0;
 
