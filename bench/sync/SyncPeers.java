@@ -147,12 +147,12 @@ public final class SyncPeers {
         long elapsed = crew(request.threads, index -> {
             long mine = 0;
 
-            while (!stop) {
+            do {
                 lock.lock();
                 counter++;
                 lock.unlock();
                 mine++;
-            }
+            } while (!stop);
             turns[index] = mine;
         });
         clock.join();

@@ -18,7 +18,7 @@
 
 #include "bench/sync/harness_impl.h"
 
-enum { ANSWER_MS_MAX = 60 * 1000, WARM_UP_MS = 1500 };
+enum { ANSWER_MS_MAX = 60 * 1000, WARM_UP_RUNS = 100 };
 
 struct process {
     const char *name, *command;
@@ -205,7 +205,7 @@ static enum bench_outcome ask(struct process *process, struct bench_run *run)
 /* A compiler at run time needs to have seen the workload for a while. */
 static enum bench_outcome warm_up(struct process *process, struct bench_run *run)
 {
-    int64_t limit = bench_now_ns() + (int64_t)WARM_UP_MS * 1000 * 1000;
+    int64_t limit = bench_now_ns() + WARM_UP_RUNS * run->duration_ns;
     uint64_t n = run->n;
     enum bench_outcome outcome = BENCH_OK;
 

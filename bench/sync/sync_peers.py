@@ -74,7 +74,7 @@ def contended(threads, _parameter, _n, duration_ns):
     def work(index):
         nonlocal counter
         mine = 0
-        while mine % 64 != 0 or time.perf_counter_ns() < limit:
+        while mine % 64 != 1 or time.perf_counter_ns() < limit:
             lock.acquire()
             counter += 1
             lock.release()
@@ -82,7 +82,7 @@ def contended(threads, _parameter, _n, duration_ns):
         turns[index] = mine
 
     elapsed_ns = crew(threads, work)
-    if sum(turns) != counter or counter == 0:
+    if sum(turns) != counter:
         return "wrong count"
     return f"ok {elapsed_ns} {counter} {min(turns) * threads / counter}"
 
