@@ -23,7 +23,7 @@ struct member {
     int64_t began_ns, ended_ns;
 };
 
-static void *work(void *arg)
+static void *run_member(void *arg)
 {
     struct member *member = arg;
 
@@ -42,18 +42,18 @@ static void sleep_for(int64_t duration_ns)
     nanosleep(&time, NULL);
 }
 
-int64_t crew_run_for(unsigned count, crew_work *what, void *arg, int64_t duration_ns, int *stop)
+int64_t crew_run_for(unsigned count, crew_work *work, void *arg, int64_t duration_ns, int *stop)
 {
-    struct crew crew = {.work = what, .arg = arg};
+    struct crew crew = {.work = work, .arg = arg};
     struct member members[CREW_MAX];
     int64_t began_ns, ended_ns;
 
-    if (count > CREW_MAX || pthread_barrier_init(&crew.start, NULL, count + 1) != 0) {
+    if (count < 1 || count > CREW_MAX || pthread_barrier_init(&crew.start, NULL, count + 1) != 0) {
         bench_die("no crew of this size");
     }
     for (unsigned i = 0; i < count; i++) {
         members[i] = (struct member){.crew = &crew, .index = i};
-        if (pthread_create(&members[i].thread, NULL, work, &members[i]) != 0) {
+        if (pthread_create(&members[i].thread, NULL, run_member, &members[i]) != 0) {
             bench_die("no thread");
         }
     }
@@ -76,9 +76,9 @@ int64_t crew_run_for(unsigned count, crew_work *what, void *arg, int64_t duratio
     return ended_ns - began_ns;
 }
 
-int64_t crew_run(unsigned count, crew_work *what, void *arg)
+int64_t crew_run(unsigned count, crew_work *work, void *arg)
 {
-    return crew_run_for(count, what, arg, 0, NULL);
+    return crew_run_for(count, work, arg, 0, NULL);
 }
 
 bool crew_pin(int cpu)

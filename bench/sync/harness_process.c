@@ -32,8 +32,6 @@ struct process {
 static struct process processes[BENCH_PROCESSES_MAX];
 static size_t process_count;
 
-extern char **environ;
-
 bool bench_process_add(char *text)
 {
     char *equals = strchr(text, '=');

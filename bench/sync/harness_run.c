@@ -12,7 +12,7 @@
 
 #include "bench/sync/harness_impl.h"
 
-enum { WATCHDOG_S = 120, LATE_S = 5, N_FIRST = 64, GROWTH_MAX = 16, FAMILIES_MAX = 32 };
+enum { WATCHDOG_S = 120, LATE_S = 3, N_FIRST = 64, GROWTH_MAX = 16, FAMILIES_MAX = 32 };
 
 static const int64_t second_ns = 1000000000;
 
