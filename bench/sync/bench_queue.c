@@ -19,9 +19,18 @@ static const struct bench_family stream = {
     .is_for_processes = true,
 };
 
+static const struct bench_family apart = {
+    .name = "apart",
+    .title = "the same with the producers on one CPU and the consumers on another",
+    .driver = &queue_apart_driver,
+    .metrics = {{"time_per_item", "ns"}},
+    .metric_count = 1,
+    .base = "apr_queue",
+};
+
 static const struct bench_family wakes = {
     .name = "wakes",
-    .title = "the same; system calls that wake a thread, for an item",
+    .title = "as `stream`; system calls that wake a thread, for an item",
     .driver = &queue_wakes_driver,
     .metrics = {{"wakes_per_item", "calls"}},
     .metric_count = 1,
@@ -47,13 +56,14 @@ static const struct bench_family wake = {
 
 static const struct bench_case cases[] = {
     {&stream, "1p1c", 2, 0, 0},  {&stream, "2p2c", 4, 0, 0}, {&stream, "4p4c", 8, 0, 0},
+    {&apart, "1p1c", 2, 0, 0},   {&apart, "2p2c", 4, 0, 0},  {&apart, "4p4c", 8, 0, 0},
     {&wakes, "1p1c", 2, 0, 0},   {&wakes, "2p2c", 4, 0, 0},  {&wakes, "4p4c", 8, 0, 0},
     {&wake, "one_cpu", 2, 1, 0}, {&wake, "free", 2, 0, 0},   {&idle, "4consumers", 4, 0, 0},
 };
 
 static void add_rows(struct bench_rows *rows, const struct bench_case *what)
 {
-    bool has_batches = what->family == &stream || what->family == &wakes;
+    bool has_batches = what->family != &wake && what->family != &idle;
 
     bench_add_row(rows, "hk_queue", &queue_hocket, "hocket/queue.h");
     if (has_batches) {

@@ -89,3 +89,18 @@ bool crew_pin(int cpu)
     CPU_SET((size_t)cpu, &set);
     return pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0;
 }
+
+bool crew_has_cpus(int count)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) != 0) {
+        return false;
+    }
+    for (int cpu = 0; cpu < count; cpu++) {
+        if (!CPU_ISSET((size_t)cpu, &set)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -28,4 +28,7 @@ static inline bool crew_stops(const int *stop)
 /* Keeps the calling thread on one CPU; false if the kernel refuses. */
 bool crew_pin(int cpu);
 
+/* Whether this process may use CPUs 0 to count - 1. */
+bool crew_has_cpus(int count);
+
 #endif

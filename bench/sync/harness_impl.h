@@ -21,6 +21,9 @@ struct bench_options {
     /* Workloads that were asked for; none means all. */
     const char *workloads[BENCH_WORDS_MAX];
     size_t workload_count;
+    /* Likewise the rows. */
+    const char *peers[BENCH_WORDS_MAX];
+    size_t peer_count;
 };
 
 /* Understands the command line; ends the program for --help, --list and mistakes. */
@@ -29,6 +32,9 @@ void bench_parse(int argc, char **argv, const struct bench_program *program,
 
 /* Whether the options ask for this case. */
 bool bench_is_wanted(const struct bench_options *options, const struct bench_case *what);
+
+/* Whether they ask for a row of this name. */
+bool bench_is_peer_wanted(const struct bench_options *options, const char *name);
 
 /* "family.label", as the CSV calls it. */
 void bench_workload_name(const struct bench_case *what, char *text, size_t size);

@@ -20,6 +20,7 @@ static const char help[] =
     "  -m, --min-ms=N          how long a run takes at least (%d)\n"
     "  -q, --quick             very little work: shows that it works, not how fast\n"
     "  -p, --process=NAME=CMD  a peer in a process of its own; may be repeated\n"
+    "  -o, --only=PEER         only this row of each workload; may be repeated\n"
     "      --csv=FILE          the CSV there instead of on standard output\n"
     "      --markdown=FILE     the tables there instead of on standard output\n"
     "      --strict            exit with 1 if a target is missed\n"
@@ -48,6 +49,16 @@ bool bench_is_wanted(const struct bench_options *options, const struct bench_cas
         }
     }
     return options->workload_count == 0;
+}
+
+bool bench_is_peer_wanted(const struct bench_options *options, const char *name)
+{
+    for (size_t i = 0; i < options->peer_count; i++) {
+        if (strcmp(options->peers[i], name) == 0) {
+            return true;
+        }
+    }
+    return options->peer_count == 0;
 }
 
 static void list(const struct bench_program *program)
@@ -107,6 +118,7 @@ static const struct option option_table[] = {
     {"min-ms", required_argument, NULL, 'm'},
     {"quick", no_argument, NULL, 'q'},
     {"process", required_argument, NULL, 'p'},
+    {"only", required_argument, NULL, 'o'},
     {"csv", required_argument, NULL, OPTION_CSV},
     {"markdown", required_argument, NULL, OPTION_MARKDOWN},
     {"strict", no_argument, NULL, OPTION_STRICT},
@@ -132,6 +144,12 @@ static void take_option(int option, const struct bench_program *program,
         if (!bench_process_add(optarg)) {
             usage(program, "not NAME=COMMAND, or one too many:", optarg);
         }
+        break;
+    case 'o':
+        if (options->peer_count == BENCH_WORDS_MAX) {
+            usage(program, "too many peers at", optarg);
+        }
+        options->peers[options->peer_count++] = optarg;
         break;
     case OPTION_CSV:
         options->csv_path = optarg;
@@ -160,7 +178,7 @@ void bench_parse(int argc, char **argv, const struct bench_program *program,
     int option;
 
     *options = (struct bench_options){0};
-    while ((option = getopt_long(argc, argv, "r:m:qp:lh", option_table, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "r:m:qp:o:lh", option_table, NULL)) != -1) {
         take_option(option, program, options);
     }
     for (int i = optind; i < argc; i++) {

@@ -208,6 +208,19 @@ static void run_case(struct bench_rows *rows, const struct bench_options *option
     }
 }
 
+/* Keeps the rows that were asked for. */
+static void select_rows(struct bench_rows *rows, const struct bench_options *options)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < rows->count; i++) {
+        if (bench_is_peer_wanted(options, rows->rows[i].name)) {
+            rows->rows[kept++] = rows->rows[i];
+        }
+    }
+    rows->count = kept;
+}
+
 static bool has_wrong(const struct bench_rows *rows)
 {
     for (size_t i = 0; i < rows->count; i++) {
@@ -243,6 +256,7 @@ static bool run_all(struct bench_results *results, const struct bench_program *p
         if (rows->what->family->is_for_processes) {
             bench_process_rows(rows);
         }
+        select_rows(rows, options);
         allocate(rows);
         results->count++;
         bench_workload_name(rows->what, name, sizeof(name));

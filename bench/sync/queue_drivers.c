@@ -23,6 +23,8 @@ struct stream {
     uint64_t share;
     uint64_t sums[CREW_MAX];
     bool is_done[CREW_MAX];
+    /* Producers stay on CPU 0, consumers on CPU 1. */
+    bool is_apart;
 };
 
 /* Even numbers produce, odd ones consume. */
@@ -30,6 +32,9 @@ static void flow(void *arg, unsigned index)
 {
     struct stream *stream = arg;
 
+    if (stream->is_apart && !crew_pin((int)index % 2)) {
+        bench_die("no CPU to stay on");
+    }
     if (index % 2 == 0) {
         stream->is_done[index] =
             stream->peer->produce(stream->queue, 1 + index / 2 * stream->share, stream->share);
@@ -52,9 +57,10 @@ static enum bench_outcome check(const struct stream *stream, uint64_t n)
     return sum == n * (n + 1) / 2 ? BENCH_OK : BENCH_WRONG;
 }
 
-static enum bench_outcome run_stream(struct bench_run *run)
+static enum bench_outcome flow_through(struct bench_run *run, bool is_apart)
 {
-    struct stream stream = {.peer = run->peer, .pairs = run->what->threads / 2};
+    struct stream stream = {
+        .peer = run->peer, .pairs = run->what->threads / 2, .is_apart = is_apart};
     enum bench_outcome outcome;
 
     stream.share = run->n / stream.pairs + 1;
@@ -64,6 +70,16 @@ static enum bench_outcome run_stream(struct bench_run *run)
     outcome = check(&stream, run->n);
     stream.peer->destroy(stream.queue);
     return outcome;
+}
+
+static enum bench_outcome run_stream(struct bench_run *run)
+{
+    return flow_through(run, false);
+}
+
+static enum bench_outcome run_apart(struct bench_run *run)
+{
+    return crew_has_cpus(2) ? flow_through(run, true) : BENCH_CANNOT;
 }
 
 static void begin_wakes(struct bench_run *run)
@@ -91,6 +107,7 @@ static enum bench_outcome run_wakes(struct bench_run *run)
 }
 
 const struct bench_driver queue_stream_driver = {.run = run_stream};
+const struct bench_driver queue_apart_driver = {.run = run_apart};
 const struct bench_driver queue_wakes_driver = {begin_wakes, run_wakes, end_wakes, false};
 
 /* --- Nothing to do ------------------------------------------------------------------- */

@@ -9,7 +9,9 @@
 
 /* Half of the threads produce, half consume; time for each item. */
 extern const struct bench_driver queue_stream_driver;
-/* The same, and counts system calls that wake, for each item. */
+/* The same with the producers on one CPU and the consumers on another. */
+extern const struct bench_driver queue_apart_driver;
+/* As the first, and counts system calls that wake, for each item. */
 extern const struct bench_driver queue_wakes_driver;
 /* All threads wait for an item that does not come: CPU in percent of one. */
 extern const struct bench_driver queue_idle_driver;
