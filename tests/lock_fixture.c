@@ -1,143 +1,204 @@
 /* SPDX-License-Identifier: MIT */
+/* Puppets, kept reports, and checks in children. */
 #include "tests/lock_fixture.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "tests/harness.h"
+/* --- Puppets --- */
 
-void hkt_lock_init(struct hkt_lock *lock, const char *name)
+static void obey(void *arg)
 {
-    lock->name = name;
-    lock->identity = hki_order_new_identity();
-}
+    struct hkt_puppet *puppet = arg;
 
-void hkt_locks_init(struct hkt_lock *locks, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        hkt_lock_init(&locks[i], NULL);
-    }
-}
+    pthread_mutex_lock(&puppet->mutex);
+    while (!puppet->leaves) {
+        hkt_act_fn *act = puppet->act;
+        hk_status status;
 
-static struct hki_held entry(const struct hkt_holder *holder, const hk_site *site,
-                             struct hkt_lock *lock)
-{
-    uint64_t key = holder->count > 0 ? holder->held[holder->count - 1].key : hki_order_seed();
-
-    return (struct hki_held){
-        .lock = lock,
-        .site = site,
-        .name = lock->name,
-        .identity = lock->identity,
-        .key = hki_order_mix(key, lock->identity),
-    };
-}
-
-static void push(struct hkt_holder *holder, const struct hki_held *held)
-{
-    HKT_TRUE_FATAL(holder->count < HKT_HELD_MAX);
-    holder->held[holder->count++] = *held;
-}
-
-hk_status hkt_take_at(const hk_site *site, struct hkt_holder *holder, struct hkt_lock *lock)
-{
-    struct hki_held wanted = entry(holder, site, lock);
-
-    if (holder->count > 0 && !hki_order_known(wanted.key)) {
-        hk_status status = hki_order_check(holder->held, holder->count, &wanted, holder->policy);
-
-        if (status != HK_OK) {
-            return status;
+        if (act == NULL) {
+            pthread_cond_wait(&puppet->told, &puppet->mutex);
+            continue;
         }
+        pthread_mutex_unlock(&puppet->mutex);
+        atomic_store(&puppet->begun, true);
+        status = act(puppet->arg);
+        pthread_mutex_lock(&puppet->mutex);
+        puppet->status = status;
+        puppet->act = NULL;
+        puppet->ended = true;
+        pthread_cond_broadcast(&puppet->told);
     }
-    push(holder, &wanted);
-    return HK_OK;
+    pthread_mutex_unlock(&puppet->mutex);
 }
 
-void hkt_try(struct hkt_holder *holder, struct hkt_lock *lock)
+void hkt_puppet_make(struct hkt_puppet *puppet)
 {
-    struct hki_held wanted = entry(holder, HK_SITE, lock);
-
-    push(holder, &wanted);
+    memset(puppet, 0, sizeof(*puppet));
+    HKT_EQ_INT_FATAL(pthread_mutex_init(&puppet->mutex, NULL), 0);
+    HKT_EQ_INT_FATAL(pthread_cond_init(&puppet->told, NULL), 0);
+    hkt_thread_start(&puppet->thread, obey, puppet);
 }
 
-void hkt_drop(struct hkt_holder *holder)
+void hkt_puppet_retire(struct hkt_puppet *puppet)
 {
-    holder->count = 0;
+    pthread_mutex_lock(&puppet->mutex);
+    puppet->leaves = true;
+    pthread_cond_broadcast(&puppet->told);
+    pthread_mutex_unlock(&puppet->mutex);
+    hkt_thread_join(&puppet->thread);
+    pthread_cond_destroy(&puppet->told);
+    pthread_mutex_destroy(&puppet->mutex);
 }
 
-hk_status hkt_nest(struct hkt_lock *first, struct hkt_lock *second)
+void hkt_puppet_begin(struct hkt_puppet *puppet, hkt_act_fn *act, void *arg)
 {
-    struct hkt_holder holder = {.count = 0};
-    hk_status status = hkt_take(&holder, first);
-
-    return status == HK_OK ? hkt_take(&holder, second) : status;
-}
-
-hk_status hkt_chain(struct hkt_lock *const *locks, size_t count)
-{
-    struct hkt_holder holder = {.count = 0};
-    hk_status status = HK_OK;
-
-    for (size_t i = 0; i < count && status == HK_OK; i++) {
-        status = hkt_take(&holder, locks[i]);
+    pthread_mutex_lock(&puppet->mutex);
+    atomic_store(&puppet->begun, false);
+    puppet->ended = false;
+    puppet->arg = arg;
+    puppet->act = act;
+    pthread_cond_broadcast(&puppet->told);
+    pthread_mutex_unlock(&puppet->mutex);
+    /* From then on it has nothing else to sleep on than what the act waits for. */
+    while (!atomic_load(&puppet->begun)) {
+        sched_yield();
     }
-    return status;
 }
 
-hk_status hkt_sort(const struct hkt_holder *holder, struct hkt_lock **locks, size_t count)
+void hkt_puppet_begin_asleep(struct hkt_puppet *puppet, hkt_act_fn *act, void *arg)
 {
-    static const struct hkt_holder nothing = {.count = 0};
-    struct hki_held wanted[64];
+    hkt_puppet_begin(puppet, act, arg);
+    hkt_thread_await_sleep(&puppet->thread);
+}
+
+hk_status hkt_puppet_finish(struct hkt_puppet *puppet)
+{
     hk_status status;
 
-    HKT_TRUE_FATAL(count <= 64);
-    holder = holder != NULL ? holder : &nothing;
-    for (size_t i = 0; i < count; i++) {
-        wanted[i] = entry(holder, HK_SITE, locks[i]);
+    pthread_mutex_lock(&puppet->mutex);
+    while (!puppet->ended) {
+        pthread_cond_wait(&puppet->told, &puppet->mutex);
     }
-    status = hki_order_sort(holder->held, holder->count, wanted, count, holder->policy);
-    for (size_t i = 0; i < count; i++) {
-        locks[i] = wanted[i].lock;
-    }
+    status = puppet->status;
+    pthread_mutex_unlock(&puppet->mutex);
     return status;
 }
 
-hk_lock_order_statistics hkt_order_stats(void)
+hk_status hkt_puppet_do(struct hkt_puppet *puppet, hkt_act_fn *act, void *arg)
 {
-    hk_lock_order_statistics statistics = {.nodes = 0};
-
-    HKT_OK(hk_lock_order_stats(&statistics));
-    return statistics;
+    hkt_puppet_begin(puppet, act, arg);
+    return hkt_puppet_finish(puppet);
 }
 
-/* --- Reports --------------------------------------------------------------------- */
+hk_status hkt_acquire(void *arg)
+{
+    return hk_lock_acquire((hk_lock *)arg);
+}
+
+hk_status hkt_try(void *arg)
+{
+    return hk_lock_try((hk_lock *)arg);
+}
+
+hk_status hkt_acquire_long(void *arg)
+{
+    return hk_lock_timed((hk_lock *)arg, HKT_LONG);
+}
+
+hk_status hkt_release(void *arg)
+{
+    return hk_lock_release(arg);
+}
+
+hk_status hkt_read(void *arg)
+{
+    return hk_rwlock_read((hk_rwlock *)arg);
+}
+
+hk_status hkt_read_long(void *arg)
+{
+    return hk_rwlock_read_timed((hk_rwlock *)arg, HKT_LONG);
+}
+
+hk_status hkt_write(void *arg)
+{
+    return hk_rwlock_write((hk_rwlock *)arg);
+}
+
+hk_status hkt_write_long(void *arg)
+{
+    return hk_rwlock_write_timed((hk_rwlock *)arg, HKT_LONG);
+}
+
+hk_status hkt_rw_release(void *arg)
+{
+    return hk_rwlock_release(arg);
+}
+
+/* --- Reports of the order --- */
 
 static void keep(const hk_lock_report *report, void *arg)
 {
     struct hkt_reports *reports = arg;
 
+    pthread_mutex_lock(&reports->mutex);
     reports->count++;
     reports->kind = report->kind;
     reports->policy = report->policy;
     reports->edge_count = report->edge_count;
-    for (size_t i = 0; i < report->edge_count && i < HKT_EDGES_MAX; i++) {
+    for (size_t i = 0; i < report->edge_count && i < HKT_REPORT_EDGES; i++) {
         reports->edges[i] = report->edges[i];
     }
+    reports->thread_id = report->thread_id;
     snprintf(reports->text, sizeof(reports->text), "%s", report->text);
+    pthread_mutex_unlock(&reports->mutex);
 }
 
-void hkt_order_open(struct hkt_reports *reports)
+void hkt_reports_begin(struct hkt_reports *reports)
 {
-    hki_order_reset();
-    HKT_OK(hk_lock_policy_set(HK_LOCK_REFUSE));
     memset(reports, 0, sizeof(*reports));
+    HKT_EQ_INT_FATAL(pthread_mutex_init(&reports->mutex, NULL), 0);
     hk_on_lock_report(keep, reports);
 }
 
-void hkt_order_close(void)
+void hkt_reports_end(struct hkt_reports *reports)
 {
     hk_on_lock_report(NULL, NULL);
-    HKT_OK(hk_lock_policy_set(HK_LOCK_DEFAULT));
-    hki_order_reset();
+    pthread_mutex_destroy(&reports->mutex);
+}
+
+unsigned hkt_reports_count(struct hkt_reports *reports)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&reports->mutex);
+    count = reports->count;
+    pthread_mutex_unlock(&reports->mutex);
+    return count;
+}
+
+/* --- Children --- */
+
+void hkt_child_check(bool holds, const char *file, int line, const char *text)
+{
+    enum { WRONG = 3 };
+
+    if (!holds) {
+        fprintf(stderr, "%s:%d: %s is false in the child\n", file, line, text);
+        fflush(NULL);
+        _exit(WRONG);
+    }
+}
+
+void hkt_expect_good_child(void (*fn)(void *arg), void *arg)
+{
+    struct hkt_child child;
+
+    hkt_run_in_child(fn, arg, &child);
+    HKT_EQ_STR(child.output, "");
+    HKT_EQ_INT(child.exit_status, 0);
+    HKT_EQ_INT(child.term_signal, 0);
 }

@@ -1,70 +1,99 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that hold locks, without locks: what a thread holds is a list, and taking is
- * asking the checker. So tests of the order need no two threads that meet.
+ * What the suites of the locks share: threads that do what they are told, one step at a
+ * time, so that a test can say who holds what when somebody begins to wait; reports of
+ * the order, kept; and checks that work in a forked child.
  */
 #ifndef HOCKET_TESTS_LOCK_FIXTURE_H
 #define HOCKET_TESTS_LOCK_FIXTURE_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
 #include <hocket/hocket.h>
 
-#include "sync/lock_order.h"
+#include "tests/promise_fixture.h"
 
-enum { HKT_HELD_MAX = 16 };
+/* --- Puppets ------------------------------------------------------------------ */
 
-struct hkt_lock {
-    const char *name;
-    uint64_t identity;
+typedef hk_status hkt_act_fn(void *arg);
+
+/* A thread that runs one function after another. */
+struct hkt_puppet {
+    struct hkt_thread thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t told;
+    hkt_act_fn *act; /* NULL: nothing to do. */
+    void *arg;
+    bool leaves;
+    hk_status status; /* Of the last act. */
+    atomic_bool begun;
+    bool ended;
 };
 
-struct hkt_holder {
-    struct hki_held held[HKT_HELD_MAX];
-    size_t count;
-    hk_lock_policy policy; /* Zero-filled memory: the process's. */
-};
+void hkt_puppet_make(struct hkt_puppet *puppet);
 
-/* A lock of its own; locks of a class have one identity, which is the class's. */
-void hkt_lock_init(struct hkt_lock *lock, const char *name);
-void hkt_locks_init(struct hkt_lock *locks, size_t count);
+/* Ends the thread, with whatever it holds. */
+void hkt_puppet_retire(struct hkt_puppet *puppet);
 
-/* As hk_lock() asks: the chain's key, then the set, then the graph. HK_OK: it is held. */
-hk_status hkt_take_at(const hk_site *site, struct hkt_holder *holder, struct hkt_lock *lock);
-#define hkt_take(holder, lock) hkt_take_at(HK_SITE, holder, lock)
+/* Runs an act there, and returns what came of it. */
+hk_status hkt_puppet_do(struct hkt_puppet *puppet, hkt_act_fn *act, void *arg);
 
-/* Without asking, as a successful try does. */
-void hkt_try(struct hkt_holder *holder, struct hkt_lock *lock);
+/* The same in two steps. Begin returns when the act runs; asleep, when the thread sleeps
+ * in it. */
+void hkt_puppet_begin(struct hkt_puppet *puppet, hkt_act_fn *act, void *arg);
+void hkt_puppet_begin_asleep(struct hkt_puppet *puppet, hkt_act_fn *act, void *arg);
+hk_status hkt_puppet_finish(struct hkt_puppet *puppet);
 
-/* Lets go of all. */
-void hkt_drop(struct hkt_holder *holder);
+/* Acts. The argument is a hk_lock or a hk_rwlock. */
+hkt_act_fn hkt_acquire;
+hkt_act_fn hkt_try;
+hkt_act_fn hkt_acquire_long; /* With a time limit that no test reaches. */
+hkt_act_fn hkt_release;
+hkt_act_fn hkt_read;
+hkt_act_fn hkt_read_long;
+hkt_act_fn hkt_write;
+hkt_act_fn hkt_write_long;
+hkt_act_fn hkt_rw_release;
 
-/* Takes first, then second, then drops both; what came of the second. */
-hk_status hkt_nest(struct hkt_lock *first, struct hkt_lock *second);
+/* A time limit that no test reaches. */
+#define HKT_LONG HK_SEC(100000)
 
-/* The same for many, each inside the one before; ends with the first that is refused. */
-hk_status hkt_chain(struct hkt_lock *const *locks, size_t count);
+/* --- Reports of the order ------------------------------------------------------- */
 
-/* Asks for an order of the locks, below what is held; they change places in the array. */
-hk_status hkt_sort(const struct hkt_holder *holder, struct hkt_lock **locks, size_t count);
+enum { HKT_REPORT_EDGES = 8 };
 
-/* The counters of the checker. */
-hk_lock_order_statistics hkt_order_stats(void);
-
-/* --- Reports --------------------------------------------------------------------- */
-
-enum { HKT_EDGES_MAX = 16, HKT_TEXT_BYTES = 16384 };
-
-/* The last report, and how many there were. */
+/* Of the last report; any thread's. */
 struct hkt_reports {
+    pthread_mutex_t mutex;
     unsigned count;
     hk_lock_report_kind kind;
     hk_lock_policy policy;
     size_t edge_count;
-    hk_lock_edge edges[HKT_EDGES_MAX];
-    char text[HKT_TEXT_BYTES];
+    hk_lock_edge edges[HKT_REPORT_EDGES];
+    int thread_id;
+    char text[8192];
 };
 
-/* An empty graph that reports here, with the policy refuse; and back. */
-void hkt_order_open(struct hkt_reports *reports);
-void hkt_order_close(void);
+/* Takes the reports until hkt_reports_end(). */
+void hkt_reports_begin(struct hkt_reports *reports);
+void hkt_reports_end(struct hkt_reports *reports);
+
+/* How many so far. */
+unsigned hkt_reports_count(struct hkt_reports *reports);
+
+/* --- Children --------------------------------------------------------------------- */
+
+/* In a forked child, where nobody asks CUnit: says what is false, and exits with another
+ * status than 0. */
+void hkt_child_check(bool holds, const char *file, int line, const char *text);
+
+#define HKT_CHILD_TRUE(value) hkt_child_check((value), __FILE__, __LINE__, #value)
+#define HKT_CHILD_STATUS(call, expected)                                                           \
+    hkt_child_check((call) == (expected), __FILE__, __LINE__, #call " == " #expected)
+
+/* Runs it in a child, and wants a clean and silent exit. */
+void hkt_expect_good_child(void (*fn)(void *arg), void *arg);
 
 #endif

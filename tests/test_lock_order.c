@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "tests/harness.h"
-#include "tests/lock_fixture.h"
+#include "tests/order_fixture.h"
 
 enum { EIGHT = 8 };
 
@@ -124,7 +124,7 @@ static void a_try_makes_no_edge_to_it_but_from_it(void)
     hkt_locks_init(locks, 3);
     HKT_OK(hkt_nest(&locks[1], &locks[0]));
     HKT_OK(hkt_take(&holder, &locks[0]));
-    hkt_try(&holder, &locks[1]);
+    hkt_take_by_try(&holder, &locks[1]);
     HKT_OK(hkt_take(&holder, &locks[2]));
     HKT_EQ_INT(hkt_order_stats().edges, 3);
     HKT_STATUS(hkt_nest(&locks[2], &locks[1]), HK_EORDER);

@@ -10,7 +10,7 @@
 
 #include "sync/lock_chains.h"
 #include "tests/harness.h"
-#include "tests/lock_fixture.h"
+#include "tests/order_fixture.h"
 
 enum { THREADS = 4 };
 

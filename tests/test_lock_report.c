@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "tests/harness.h"
-#include "tests/lock_fixture.h"
+#include "tests/order_fixture.h"
 
 static struct hkt_reports reports;
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "tests/harness.h"
-#include "tests/lock_fixture.h"
+#include "tests/order_fixture.h"
 
 static struct hkt_reports reports;
 
