@@ -226,7 +226,7 @@ static void relate_end(void *object, struct hki_wait_node next, const char *word
 {
     (void)object;
     (void)next;
-    snprintf(text, size, "whose work is held up by %s", words);
+    snprintf(text, size, "held up by %s", words);
 }
 
 static hk_status await_end(hk_executor *executor, hk_duration wait)

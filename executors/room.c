@@ -54,7 +54,7 @@ static void relate(void *object, struct hki_wait_node successor, const char *wor
 {
     (void)object;
     (void)successor;
-    snprintf(text, size, "which must be made by %s", words);
+    snprintf(text, size, "to be made by %s", words);
 }
 
 static const struct hki_wait_ops ops = {look, next, describe, relate, false};

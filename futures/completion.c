@@ -184,6 +184,14 @@ static void describe_completion(void *object, char *text, size_t size)
     snprintf(text, size, "the next of completion queue %p", object);
 }
 
+static void relate_completion(void *object, struct hki_wait_node next, const char *words,
+                              char *text, size_t size)
+{
+    (void)object;
+    (void)next;
+    snprintf(text, size, "awaiting %s", words);
+}
+
 /* Runs one outstanding task on this stack, if one may. */
 static bool claim_one(hk_completion *completion, struct hki_agent *agent)
 {
@@ -212,7 +220,7 @@ static bool claim_one(hk_completion *completion, struct hki_agent *agent)
 static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
 {
     static const struct hki_wait_ops ops = {look_at_completion, next_of_completion,
-                                            describe_completion, NULL, false};
+                                            describe_completion, relate_completion, false};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = {&ops, completion};
     hk_status status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);

@@ -191,9 +191,18 @@ static void describe_hook(void *object, char *text, size_t size)
     snprintf(text, size, "the end of a callback of future %p", (void *)((hk_hook *)object)->future);
 }
 
+static void relate_hook(void *object, struct hki_wait_node next, const char *words, char *text,
+                        size_t size)
+{
+    (void)object;
+    (void)next;
+    snprintf(text, size, "run by %s", words);
+}
+
 static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
 {
-    static const struct hki_wait_ops ops = {look_at_hook, next_of_hook, describe_hook, NULL, false};
+    static const struct hki_wait_ops ops = {look_at_hook, next_of_hook, describe_hook, relate_hook,
+                                            false};
     struct hki_stripe *stripe = hki_stripe_of(hook->future);
 
     hk_status status = hki_block_begin(self, (struct hki_wait_node){&ops, hook}, false);
