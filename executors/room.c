@@ -50,7 +50,7 @@ static void describe(void *object, char *text, size_t size)
 }
 
 static const struct hki_wait_ops ops = {
-    .look = look, .next = next, .describe = describe, .verb = "which must be made by"};
+    .look = look, .next = next, .describe = describe, .verb = "to be made by"};
 
 hk_status hki_room_await(hk_executor *executor, struct hki_task_queue *queue, pthread_mutex_t *lock,
                          bool (*closing)(const void *self), int64_t deadline_ns)

@@ -85,26 +85,20 @@ static void append_relation(const struct hki_visit *place, const struct hki_visi
     append(report, words);
 }
 
-/* Follows the stuck nodes from the agent's wait until they repeat. */
+/* Follows the stuck nodes from the agent's wait back to the agent. */
 static void write_report(struct hki_look *look, struct hki_agent *agent, char *report)
 {
-    struct hki_visit *place = &look->visits[0];
+    const struct hki_visit *place = &look->visits[0];
+    const struct hki_visit *successor;
     char words[256] = "";
 
     hki_agent_node(agent).ops->describe(agent, report, HKI_WAIT_REPORT_BYTES);
     place->node.ops->describe(place->node.object, words, sizeof(words));
     append(report, " waits for ");
     append(report, words);
-    for (size_t steps = 0; steps <= look->used; steps++) {
-        struct hki_visit *successor = hki_look_stuck_successor(look, place);
-
-        if (successor == NULL) {
-            return;
-        }
+    hki_look_way(look, hki_agent_node(agent));
+    while ((successor = hki_look_after(look, place)) != NULL) {
         append_relation(place, successor, report);
-        if (successor->node.object == agent && hki_agent_is_node(successor->node)) {
-            return;
-        }
         place = successor;
     }
 }
