@@ -321,12 +321,11 @@ static void a_leader_that_leaves_is_followed(void)
     for (int round = 0; round < 10; round++) {
         hk_queue *queue = open_queue(HK_QUEUE_DELAY, 0);
         struct hkt_caller leader = {.queue = queue, .timeout = HK_MS(2)};
-        struct hkt_caller follower;
+        struct hkt_caller follower = {.queue = queue, .timeout = HK_FOREVER};
 
-        hkt_use_queues();
         HKT_OK(hk_queue_put_delayed(queue, hkt_number(1), HK_MS(8), 0));
         hkt_thread_start(&leader.thread, get_timed, &leader);
-        hkt_start_getter(&follower, queue);
+        hkt_thread_start(&follower.thread, get_timed, &follower);
         hkt_thread_join(&leader.thread);
         if (leader.status == HK_OK) { /* It was slow enough to get the item itself. */
             HKT_OK(hk_queue_put(queue, hkt_number(1), 0));
@@ -344,7 +343,6 @@ static void a_close_does_not_hurry_what_is_delayed(void)
     int64_t begun_ns = hk_now_ns();
     int got;
 
-    hkt_use_queues();
     HKT_OK(hk_queue_put_delayed(queue, hkt_number(1), HK_MS(10), 0));
     HKT_OK(hk_queue_close(queue));
     HKT_STATUS(hk_queue_put_delayed(queue, NULL, 1, HK_FOREVER), HK_ECLOSED);
