@@ -5,8 +5,9 @@
 #include <stddef.h>
 
 /* The stripe of this thread, counted from 1; 0: none yet. Threads take them in turn, so as
- * many threads as there are stripes never share one. */
-static _Thread_local uint32_t own_stripe;
+ * many threads as there are stripes never share one. The model spares a call in a shared
+ * library, as that of hk_local_table_ does. */
+static _Thread_local uint32_t own_stripe __attribute__((tls_model("initial-exec")));
 static _Atomic(uint32_t) last_stripe;
 
 static _Atomic(int64_t) *value_of(const hk_counter *counter, uint32_t stripe)

@@ -334,9 +334,12 @@ bool hki_local_leave(void)
         return false;
     }
     hki_local_lock();
-    /* What drop functions build from now on waits for the next round. */
-    thread->leaving = thread->newest;
-    thread->newest = 0;
+    /* What drop functions build from now on waits for the next round. There is something left
+     * of an earlier one if a drop function has ended the process. */
+    if (thread->leaving == 0) {
+        thread->leaving = thread->newest;
+        thread->newest = 0;
+    }
     while (thread->leaving != 0) {
         uint64_t key = thread->slots[thread->leaving].key;
 

@@ -29,8 +29,6 @@ static _Thread_local int rounds;
 
 static void leave(void *unused)
 {
-    struct hki_agent *agent = hki_agent_self();
-
     (void)unused;
     watched = false;
     do {
@@ -38,9 +36,7 @@ static void leave(void *unused)
             hki_local_stop_building();
         }
     } while (hki_local_leave());
-    if (agent->parties != NULL) {
-        hki_parties_leave(agent, 0);
-    }
+    hki_parties_leave(hki_agent_self(), 0);
 }
 
 bool hki_thread_end_watch(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Events: every status, what a set announces, and resets that come at once. */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +120,7 @@ static void poll_and_read(struct hkt_round *round, unsigned who)
         if (hk_event_is_set(round->object)) {
             break;
         }
+        sched_yield();
     }
     round->status[who] = HK_OK;
     round->payload[who] = round->payload[0];

@@ -367,6 +367,35 @@ static void the_end_of_the_process_drops_the_callers_objects(void)
     hkt_expect_child_output(build_and_exit, NULL, "exit handlers\nthe caller's dropped\n");
 }
 
+static void drop_and_exit(void *object)
+{
+    say_dropped(object);
+    exit(EXIT_SUCCESS);
+}
+
+static char last_word[] = "the youngest";
+static hk_local leaving = HK_LOCAL_INIT(make_nothing, drop_and_exit, last_word);
+
+static void build_both(void *arg)
+{
+    (void)arg;
+    HKT_CHILD_TRUE(hk_local_get(&spoken) == whose && hk_local_get(&leaving) == last_word);
+}
+
+static void end_thread_that_exits(void *arg)
+{
+    struct hkt_thread thread;
+
+    hkt_thread_start(&thread, build_both, arg);
+    hkt_thread_join(&thread);
+}
+
+static void a_drop_may_end_the_process_amid_the_end_of_a_thread(void)
+{
+    hkt_expect_child_output(end_thread_that_exits, NULL,
+                            "the youngest dropped\nthe caller's dropped\n");
+}
+
 static void look_in_child(void *own)
 {
     struct visits visits = {0};
@@ -485,6 +514,7 @@ static CU_TestInfo tests[] = {
     HKT_TEST(totals_never_drop_and_are_exact_in_the_end),
     HKT_TEST(a_fold_that_comes_back_is_refused),
     HKT_TEST(the_end_of_the_process_drops_the_callers_objects),
+    HKT_TEST(a_drop_may_end_the_process_amid_the_end_of_a_thread),
     HKT_TEST(a_child_keeps_its_own_objects_and_forgets_the_others),
     HKT_TEST(a_fork_amid_folds_leaves_a_child_that_works),
     HKT_TEST(a_visit_may_fork),

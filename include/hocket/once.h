@@ -63,7 +63,8 @@ typedef struct hk_once {
  * See to it that it has been done: do it, wait for who does it, or find it done.
  *
  * The function runs as a callback does: waits inside it are seen by the wait-for graph, and it
- * holds no lock of the library.
+ * holds no lock of the library. It must return: a thread that ends inside it leaves it running
+ * for ever.
  *
  * @param once  Borrowed.
  * @param fn    Run by the first caller; all callers should give the same.
