@@ -138,6 +138,19 @@ hk_status hkt_rw_release(void *arg)
     return hk_rwlock_release(arg);
 }
 
+hk_status hkt_nest(hk_lock *outer, hk_lock *inner)
+{
+    hk_status status;
+
+    HKT_OK(hk_lock_acquire(outer));
+    status = hk_lock_acquire(inner);
+    if (status == HK_OK) {
+        HKT_OK(hk_lock_release(inner));
+    }
+    HKT_OK(hk_lock_release(outer));
+    return status;
+}
+
 /* --- Reports of the order --- */
 
 static void keep(const hk_lock_report *report, void *arg)

@@ -61,6 +61,10 @@ hkt_act_fn hkt_rw_release;
 /* A time limit that no test reaches. */
 #define HKT_LONG HK_SEC(100000)
 
+/* Takes one in the other and gives both back; what came of the second. On the caller's
+ * thread. */
+hk_status hkt_nest(hk_lock *outer, hk_lock *inner);
+
 /* --- Reports of the order ------------------------------------------------------- */
 
 enum { HKT_REPORT_EDGES = 8 };
