@@ -60,6 +60,11 @@ void hkt_await_actors(struct hkt_actor *one, struct hkt_actor *other)
     awaited_other = other;
 }
 
+hk_future *hkt_future_of_one(void)
+{
+    return awaited_one->future;
+}
+
 hk_status hkt_wait_for_one(void)
 {
     return hk_future_wait(awaited_one->future, HK_FOREVER);

@@ -35,6 +35,7 @@ HK_TASK_DECLARE(post);
 void hkt_await_actors(struct hkt_actor *one, struct hkt_actor *other);
 hk_status hkt_wait_for_one(void);
 hk_status hkt_wait_for_other(void);
+hk_future *hkt_future_of_one(void);
 
 /* hkt_take... for prepare, hkt_want... for wait, hkt_give... for release. The lines carry
  * the names of these functions. */

@@ -18,6 +18,7 @@ hk_status hkt_act(struct hkt_actor *actor)
     hkt_gate_wait(&actor->go);
     atomic_store(&actor->id, gettid());
     actor->status = actor->wait();
+    atomic_store(&actor->ended, true);
     if (actor->release != NULL) {
         actor->release();
     }
@@ -42,6 +43,7 @@ void hkt_actors_begin(struct hkt_actor *const *actors, unsigned count)
         struct hkt_actor *actor = actors[i];
 
         atomic_store(&actor->id, 0);
+        atomic_store(&actor->ended, false);
         hkt_gate_init(&actor->go, "an actor may wait");
         if (actor->pool == NULL) {
             hkt_thread_start(&actor->thread, act_on_a_thread, actor);
@@ -53,25 +55,46 @@ void hkt_actors_begin(struct hkt_actor *const *actors, unsigned count)
     }
 }
 
-static bool has_passed_its_gate(void *arg)
-{
-    return atomic_load(&((struct hkt_actor *)arg)->id) != 0;
-}
-
 void hkt_actor_goes(struct hkt_actor *actor)
 {
     hkt_gate_open(&actor->go);
 }
 
+/* An actor, and how many of its pool's workers will be blocked. */
+struct falling_asleep {
+    struct hkt_actor *actor;
+    hk_executor *workers;
+    uint64_t blocked;
+};
+
+static bool is_blocked(void *arg)
+{
+    const struct falling_asleep *falling = arg;
+
+    return atomic_load(&falling->actor->ended) ||
+           (atomic_load(&falling->actor->id) != 0 &&
+            (falling->workers == NULL ||
+             hkt_stats(falling->workers).workers_blocked == falling->blocked));
+}
+
+static bool is_asleep(void *arg)
+{
+    struct hkt_actor *actor = arg;
+
+    return atomic_load(&actor->ended) || hkt_is_asleep(atomic_load(&actor->id));
+}
+
 void hkt_actor_sleeps(struct hkt_actor *actor)
 {
-    hk_executor *workers = actor->workers != NULL ? actor->workers : actor->pool;
-    uint64_t blocked = workers == NULL ? 0 : hkt_stats(workers).workers_blocked;
+    struct falling_asleep falling = {.actor = actor};
 
-    hkt_gate_open(&actor->go);
-    HKT_TRUE(hkt_eventually(has_passed_its_gate, actor));
-    HKT_TRUE(workers == NULL || hkt_becomes(workers, hkt_blocked, blocked + 1));
-    HKT_TRUE(hkt_falls_asleep(atomic_load(&actor->id)));
+    falling.workers = actor->workers != NULL ? actor->workers : actor->pool;
+    if (falling.workers != NULL) {
+        falling.blocked = hkt_stats(falling.workers).workers_blocked + 1;
+    }
+    hkt_actor_goes(actor);
+    HKT_TRUE(hkt_eventually(is_blocked, &falling));
+    HKT_TRUE(hkt_eventually(is_asleep, actor));
 }
 
 void hkt_actors_end(struct hkt_actor *const *actors, unsigned count)

@@ -35,8 +35,9 @@ struct hkt_actor {
     hk_future *future; /* Of the task; held until hkt_actors_end(). */
     struct hkt_thread thread;
     struct hkt_gate go;
-    _Atomic pid_t id; /* Set right before the wait. */
-    hk_status status; /* Of the wait. */
+    _Atomic pid_t id;  /* Set right before the wait. */
+    atomic_bool ended; /* Right after it. */
+    hk_status status;  /* Of the wait. */
 };
 
 /* What the task of an actor does; and a task that does it, under any name. */
@@ -54,7 +55,7 @@ hk_status hkt_act(struct hkt_actor *actor);
 void hkt_actors_begin(struct hkt_actor *const *actors, unsigned count);
 
 /* Lets an actor into its wait, and returns once it sleeps there: for good, that is, after
- * its pool was told (see hki_block_begin_briefly). */
+ * its pool was told (see hki_block_begin_briefly). Or when it is back, if its time ran out. */
 void hkt_actor_sleeps(struct hkt_actor *actor);
 
 /* Lets an actor into its wait and returns without waiting. */
