@@ -66,7 +66,7 @@ static enum hki_wait_kind look_at_agent(void *object, size_t *count)
 {
     const struct hki_agent *agent = object;
 
-    if (agent->waits_for.ops == NULL || agent->timed) {
+    if (agent->waits_for.ops == NULL || agent->timed || atomic_load(&agent->served)) {
         return HKI_WAIT_MOVES;
     }
     *count = 1;

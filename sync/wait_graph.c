@@ -129,6 +129,7 @@ hk_status hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wan
     pthread_mutex_lock(&graph_lock);
     atomic_fetch_add(&looks, 1);
     agent->waits_for = wanted;
+    atomic_store(&agent->served, false);
     /* Its own time limit does not excuse the one that closes a cycle of untimed
      * waits: it would wait in vain. For later looks of others it can move. */
     agent->timed = false;
