@@ -13,6 +13,7 @@
 #include "executors/call.h"
 #include "executors/post.h"
 #include "executors/timer.h"
+#include "sync/block.h"
 #include "sync/condition.h"
 
 static const struct hki_executor_traits plain_traits = {.claims = false};
@@ -168,7 +169,7 @@ void hki_executor_close(hk_executor *executor, hk_shutdown_how how)
  * not in the executor: one pair for all, as such waits are rare and short.
  */
 static pthread_mutex_t resolve_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t resolved = PTHREAD_COND_INITIALIZER;
+static struct hki_condition resolved = HKI_CONDITION_INIT;
 
 /* seq_cst with `unresolved`: either the counter sees the sleeper or the sleeper
  * the count. */
@@ -178,7 +179,7 @@ void hki_executor_resolved(hk_executor *executor)
 {
     if (atomic_fetch_sub(&executor->unresolved, 1) == 1 && atomic_load(&sleepers) != 0) {
         pthread_mutex_lock(&resolve_lock);
-        pthread_cond_broadcast(&resolved);
+        hki_condition_broadcast(&resolved);
         pthread_mutex_unlock(&resolve_lock);
     }
 }
@@ -199,23 +200,50 @@ static hk_status await_resolved(hk_executor *executor, int64_t deadline_ns)
     return status;
 }
 
-static hk_status join(hk_executor *executor, hk_duration wait)
+/* --- the end of an executor as a node of the wait-for graph --- */
+
+static enum hki_wait_kind look_at_end(void *object, size_t *count)
+{
+    const hk_executor *executor = object;
+
+    return executor->traits->look_at_end(executor->self, count);
+}
+
+static struct hki_wait_node next_of_end(void *object, size_t i)
+{
+    const hk_executor *executor = object;
+
+    return executor->traits->next(executor->self, i);
+}
+
+static void describe_end(void *object, char *text, size_t size)
+{
+    snprintf(text, size, "the end of executor %s", ((const hk_executor *)object)->name);
+}
+
+static hk_status await_end(hk_executor *executor, hk_duration wait)
 {
     int64_t deadline_ns = hki_deadline(wait);
+    hk_status status = executor->ops->join(executor->self, wait);
+
+    return status == HK_OK ? await_resolved(executor, deadline_ns) : status;
+}
+
+static hk_status join(hk_executor *executor, hk_duration wait)
+{
+    static const struct hki_wait_ops ops = {
+        .look = look_at_end, .next = next_of_end, .describe = describe_end, .verb = "held up by"};
     struct hki_agent *agent = hki_agent_self();
-    bool blocks = agent->depth > 0 && agent->host_ops != NULL;
     hk_status status;
 
-    /* Inside a task of another executor: that one makes up for this worker. */
-    if (blocks) {
-        agent->host_ops->block(agent->host);
+    /* A back end of the application may wait in Hocket's ways; each tells for itself. */
+    if (executor->traits->look_at_end == NULL) {
+        return await_end(executor, wait);
     }
-    status = executor->ops->join(executor->self, wait);
+    status = hki_block_begin(agent, (struct hki_wait_node){&ops, executor}, wait != HK_FOREVER);
     if (status == HK_OK) {
-        status = await_resolved(executor, deadline_ns);
-    }
-    if (blocks) {
-        agent->host_ops->unblock(agent->host);
+        status = await_end(executor, wait);
+        hki_block_end(agent);
     }
     return status;
 }

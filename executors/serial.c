@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "executors/post.h"
+#include "executors/room.h"
 #include "executors/running.h"
 #include "executors/serial_impl.h"
 #include "executors/task_queue.h"
@@ -27,7 +28,7 @@ struct serial {
     hk_executor *base;
     hk_executor *owned_base; /* Destroyed with this one; or NULL. */
     pthread_mutex_t lock;
-    pthread_cond_t settled;
+    struct hki_condition settled;
     struct hki_task_queue queue; /* Under lock, and what follows. */
     struct hki_list running;
     struct hki_agent *agent; /* The thread that runs a task of this now. */
@@ -54,7 +55,7 @@ static void give_up(void *arg)
         pthread_mutex_lock(&self->lock);
     }
     self->active = false;
-    pthread_cond_broadcast(&self->settled);
+    hki_condition_broadcast(&self->settled);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -70,7 +71,7 @@ static hk_job *begin_next(struct serial *self)
         self->agent = hki_agent_self();
     } else {
         self->active = false;
-        pthread_cond_broadcast(&self->settled);
+        hki_condition_broadcast(&self->settled);
     }
     pthread_mutex_unlock(&self->lock);
     return job;
@@ -103,11 +104,14 @@ static void serve(void *arg)
     }
 }
 
+static bool is_closing(const void *self)
+{
+    return ((const struct serial *)self)->closing;
+}
+
 /* Under the lock: whether there is, or comes, room. */
 static hk_status make_room(struct serial *self, hk_duration queue_wait, hk_job **victim)
 {
-    int64_t deadline_ns = hki_deadline(queue_wait);
-
     if (self->queue.when_full == HK_FULL_DROPS_OLDEST) {
         *victim = hki_task_queue_pop_oldest(&self->queue);
         return HK_OK;
@@ -116,12 +120,8 @@ static hk_status make_room(struct serial *self, hk_duration queue_wait, hk_job *
     if (self->queue.when_full == HK_FULL_FAILS || self->agent == hki_agent_self()) {
         return HK_EFULL;
     }
-    while (hki_task_queue_full(&self->queue) && !self->closing) {
-        if (!hki_condition_wait(&self->queue.room, &self->lock, deadline_ns)) {
-            return hki_task_queue_full(&self->queue) ? HK_ETIMEDOUT : HK_OK;
-        }
-    }
-    return HK_OK;
+    return hki_room_await(self->executor, &self->queue, &self->lock, is_closing,
+                          hki_deadline(queue_wait));
 }
 
 static hk_status submit(void *object, hk_job *job, hk_duration queue_wait)
@@ -182,7 +182,7 @@ static void begin_shutdown(void *object, hk_shutdown_how how)
     if (how >= HK_CANCEL_QUEUED) {
         hki_task_queue_take_all(&self->queue, &jobs);
     }
-    pthread_cond_broadcast(&self->queue.room);
+    hki_condition_broadcast(&self->queue.room);
     pthread_mutex_unlock(&self->lock);
     hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
     if (how >= HK_CANCEL_ALL) {
@@ -216,7 +216,6 @@ static void destroy(void *object)
     }
     hki_executor_unref(self->base);
     hki_task_queue_destroy(&self->queue);
-    pthread_cond_destroy(&self->settled);
     pthread_mutex_destroy(&self->lock);
     hki_free(self, sizeof(*self));
 }
@@ -276,7 +275,19 @@ static struct hki_wait_node next(void *object, size_t i)
                                 : traits->next(self->base->self, i);
 }
 
-static const struct hki_executor_traits traits = {.look = look, .next = next};
+static enum hki_wait_kind look_at_end(void *object, size_t *count)
+{
+    struct serial *self = object;
+    bool active;
+
+    pthread_mutex_lock(&self->lock);
+    active = self->active;
+    pthread_mutex_unlock(&self->lock);
+    return active ? look(object, count) : HKI_WAIT_MOVES;
+}
+
+static const struct hki_executor_traits traits = {
+    .look = look, .look_at_end = look_at_end, .next = next};
 
 hk_status hki_serial_create(hk_executor *base, bool owns_base, const hk_executor_options *options,
                             hk_executor **out)
@@ -297,7 +308,7 @@ hk_status hki_serial_create(hk_executor *base, bool owns_base, const hk_executor
         return HK_ENOMEM;
     }
     pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->settled, NULL);
+    hki_condition_init(&self->settled);
     hki_task_queue_init(&self->queue, options);
     hki_list_init(&self->running);
     self->base = hki_executor_ref(base);

@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "base/time.h"
+#include "executors/room.h"
 #include "executors/thread_pool_impl.h"
 #include "sync/condition.h"
 
@@ -26,18 +27,19 @@ static struct worker *own_worker(const struct thread_pool *pool)
 /* Under the lock. What the policy says about a full queue. */
 enum decision { QUEUE_IT, RUN_IT_HERE, REFUSE_IT };
 
+static bool takes_nothing(const void *self)
+{
+    const struct thread_pool *pool = self;
+
+    return pool->closing || pool->broken;
+}
+
 static enum decision wait_for_room(struct thread_pool *pool, hk_duration queue_wait,
                                    hk_status *status)
 {
-    int64_t deadline_ns = hki_deadline(queue_wait);
-
-    while (hki_task_queue_full(&pool->queue) && !pool->closing && !pool->broken) {
-        if (!hki_condition_wait(&pool->queue.room, &pool->lock, deadline_ns)) {
-            *status = HK_ETIMEDOUT;
-            return hki_task_queue_full(&pool->queue) ? REFUSE_IT : QUEUE_IT;
-        }
-    }
-    return QUEUE_IT;
+    *status = hki_room_await(pool->executor, &pool->queue, &pool->lock, takes_nothing,
+                             hki_deadline(queue_wait));
+    return *status == HK_OK ? QUEUE_IT : REFUSE_IT;
 }
 
 static enum decision decide(struct thread_pool *pool, hk_duration queue_wait, hk_job **victim,
@@ -81,7 +83,7 @@ static void run_here(struct thread_pool *pool, hk_job *job)
     (void)hk_job_run(job, NULL, "the submitting thread");
     pthread_mutex_lock(&pool->lock);
     hki_running_remove(job, &pool->lock);
-    pthread_cond_broadcast(&pool->settled); /* A join waits for this, too. */
+    hki_condition_broadcast(&pool->settled); /* A join waits for this, too. */
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -156,8 +158,8 @@ static void begin_shutdown(void *self, hk_shutdown_how how)
     if (how >= HK_CANCEL_QUEUED) {
         hki_task_queue_take_all(&pool->queue, &jobs);
     }
-    pthread_cond_broadcast(&pool->work);
-    pthread_cond_broadcast(&pool->queue.room);
+    hki_condition_broadcast(&pool->work);
+    hki_condition_broadcast(&pool->queue.room);
     pthread_mutex_unlock(&pool->lock);
     hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
     if (how >= HK_CANCEL_ALL) {
@@ -191,8 +193,6 @@ static void destroy(void *self)
     struct thread_pool *pool = self;
 
     hki_task_queue_destroy(&pool->queue);
-    pthread_cond_destroy(&pool->work);
-    pthread_cond_destroy(&pool->settled);
     pthread_mutex_destroy(&pool->lock);
     hki_free(pool->cpus, pool->cpu_count * sizeof(*pool->cpus));
     hki_free(pool, sizeof(*pool));
@@ -219,7 +219,7 @@ static hk_status resize(void *self, unsigned workers)
     pthread_mutex_lock(&pool->lock);
     pool->target = workers;
     /* Superfluous ones notice, and others may be needed now. */
-    pthread_cond_broadcast(&pool->work);
+    hki_condition_broadcast(&pool->work);
     for (unsigned i = 0; i < workers && pool->queue.length != 0; i++) {
         hki_pool_grow(pool);
     }
@@ -269,15 +269,15 @@ static void run_claimed(void *self, hk_job *job, struct hki_agent *agent)
     hki_worker_run_job(agent->host, job);
 }
 
-/* A queued task moves when any worker does, or when another could be started. */
+/* A queued task moves when any worker does, or when another could be started: also for
+ * one that waits for a lock and has not told the pool yet (see sync/block.h). */
 static enum hki_wait_kind look(void *self, size_t *count)
 {
     struct thread_pool *pool = self;
     bool can_grow;
 
     pthread_mutex_lock(&pool->lock);
-    can_grow = pool->live - pool->blocked < pool->target &&
-               pool->live < pool->target + pool->spares_max && !pool->cannot_grow;
+    can_grow = pool->live < pool->target + pool->spares_max && !pool->cannot_grow;
     *count = pool->live;
     pthread_mutex_unlock(&pool->lock);
     return can_grow ? HKI_WAIT_MOVES : HKI_WAIT_ANY;
@@ -302,8 +302,18 @@ static struct hki_wait_node next(void *self, size_t i)
     return node;
 }
 
-static const struct hki_executor_traits traits = {
-    .claims = true, .run_here = run_claimed, .look = look, .next = next};
+/* The end waits for every worker. */
+static enum hki_wait_kind look_at_end(void *self, size_t *count)
+{
+    (void)look(self, count);
+    return HKI_WAIT_ALL;
+}
+
+static const struct hki_executor_traits traits = {.claims = true,
+                                                  .run_here = run_claimed,
+                                                  .look = look,
+                                                  .look_at_end = look_at_end,
+                                                  .next = next};
 
 /* --- making one --- */
 
@@ -345,8 +355,8 @@ hk_status hk_thread_pool_create(const hk_executor_options *options, hk_executor 
         return HK_ENOMEM;
     }
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, NULL);
-    pthread_cond_init(&pool->settled, NULL);
+    hki_condition_init(&pool->work);
+    hki_condition_init(&pool->settled);
     hki_task_queue_init(&pool->queue, options);
     hki_list_init(&pool->running);
     hki_list_init(&pool->workers);

@@ -70,7 +70,7 @@ static void finish(hk_hook *hook)
     pthread_mutex_lock(&stripe->lock);
     hook->life = GONE;
     atomic_store(&hook->runner, NULL);
-    pthread_cond_broadcast(&stripe->changed);
+    hki_condition_broadcast(&stripe->changed);
     pthread_mutex_unlock(&stripe->lock);
 }
 
@@ -193,7 +193,8 @@ static void describe_hook(void *object, char *text, size_t size)
 
 static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
 {
-    static const struct hki_wait_ops ops = {look_at_hook, next_of_hook, describe_hook};
+    static const struct hki_wait_ops ops = {
+        .look = look_at_hook, .next = next_of_hook, .describe = describe_hook, .verb = "run by"};
     struct hki_stripe *stripe = hki_stripe_of(hook->future);
 
     hk_status status = hki_block_begin(self, (struct hki_wait_node){&ops, hook}, false);
@@ -203,7 +204,7 @@ static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
     }
     pthread_mutex_lock(&stripe->lock);
     while (hook->life == RUNNING) {
-        pthread_cond_wait(&stripe->changed, &stripe->lock);
+        (void)hki_condition_wait(&stripe->changed, &stripe->lock, HKI_NEVER);
     }
     pthread_mutex_unlock(&stripe->lock);
     hki_block_end(self);

@@ -99,16 +99,37 @@ static void describe_future(void *object, char *text, size_t size)
     const hk_future *future = object;
     const hk_site *site = future->origin->site == NULL ? NULL : future->origin->site(future);
     const char *name = hki_future_name(future);
-    int used = snprintf(text, size, "future %p%s%s", object, name[0] == '\0' ? "" : " of ", name);
 
-    if (site != NULL && used > 0 && (size_t)used < size) {
-        snprintf(text + used, size - (size_t)used, " (submitted at %s:%d)", site->file, site->line);
+    if (site == NULL) {
+        snprintf(text, size, "future %p (%s)", object, name[0] == '\0' ? "unnamed" : name);
+    } else if (name[0] == '\0') {
+        snprintf(text, size, "future %p (made at %s:%d)", object, site->file, site->line);
+    } else {
+        snprintf(text, size, "future %p (%s, submitted at %s:%d)", object, name, site->file,
+                 site->line);
     }
+}
+
+/* A running one is run by a thread, one that has not started must be by some worker,
+ * a derived one waits for its sources. */
+static void relate_future(void *object, struct hki_wait_node next, const char *words, char *text,
+                          size_t size)
+{
+    hk_future *future = object;
+
+    snprintf(text, size, "%s %s",
+             !hki_agent_is_node(next)                                ? "waiting for"
+             : hki_phase(atomic_load(&future->state)) == HKI_RUNNING ? "run by"
+                                                                     : "to be started by",
+             words);
 }
 
 struct hki_wait_node hki_future_node(hk_future *future)
 {
-    static const struct hki_wait_ops ops = {look_at_future, next_of_future, describe_future};
+    static const struct hki_wait_ops ops = {.look = look_at_future,
+                                            .next = next_of_future,
+                                            .describe = describe_future,
+                                            .relate = relate_future};
 
     return (struct hki_wait_node){&ops, future};
 }
@@ -176,7 +197,8 @@ static void claim_all(const struct set *set, struct hki_agent *agent)
 
 static hk_status sleep_for(struct group *group, const struct set *set, int64_t deadline_ns)
 {
-    static const struct hki_wait_ops ops = {look_at_set, next_of_set, describe_set};
+    static const struct hki_wait_ops ops = {
+        .look = look_at_set, .next = next_of_set, .describe = describe_set, .verb = "including"};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = set->count == 1 ? hki_future_node(set->futures[0])
                                                 : (struct hki_wait_node){&ops, (void *)set};

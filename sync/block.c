@@ -1,40 +1,152 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * A wait is shown, and perhaps published. Showing is for those who want to see what
+ * everybody waits for: two stores, and a handshake like that of every node (see
+ * hki_wait_graph_settle). Publishing, under the graph's lock, is for threads that
+ * somebody may wait for.
+ */
 #include "sync/block.h"
 
+#include "base/assert.h"
 #include "base/log.h"
+#include "base/time.h"
+#include "sync/holder.h"
 
-hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
+/* What has to be undone. */
+enum { SHOWN = 1, PUBLISHED = 2, HOST_TOLD = 4 };
+
+/* How long a brief wait may last before the pool makes up for its worker: some ten
+ * times what starting a thread costs. */
+#define PATIENCE HK_MS(1)
+
+static atomic_bool warns;
+
+void hki_block_warn(bool on)
+{
+    atomic_store(&warns, on);
+}
+
+static bool holds_locks(const struct hki_agent *agent)
+{
+    return agent->holder != NULL && agent->holder->depth != 0;
+}
+
+/* Nobody else can be part of a cycle. */
+static bool somebody_may_wait_for(const struct hki_agent *agent)
+{
+    return agent->depth != 0 || agent->parties != NULL || holds_locks(agent);
+}
+
+static void warn(struct hki_agent *agent, struct hki_wait_node wanted)
+{
+    const struct hki_held *held = &agent->holder->held[agent->holder->depth - 1];
+    char who[64] = "";
+    char what[256] = "";
+
+    hki_agent_node(agent).ops->describe(agent, who, sizeof(who));
+    wanted.ops->describe(wanted.object, what, sizeof(what));
+    hki_holder_name_all(agent->holder);
+    hki_log(HK_LOG_WARNING, "%s blocks on %s while it holds lock %p (%s) since %s:%d", who, what,
+            held->lock, held->name == NULL ? "unnamed" : held->name, held->site->file,
+            held->site->line);
+}
+
+static void show(struct hki_agent *agent, struct hki_wait_node wanted)
+{
+    (void)hki_agent_attach(agent); /* Else it is not seen, which does no harm. */
+    atomic_store(&agent->shown_object, wanted.object);
+    atomic_store(&agent->shown_since_ns, hk_now_ns());
+    atomic_store(&agent->shown_ops, wanted.ops);
+}
+
+static void hide(struct hki_agent *agent)
+{
+    atomic_store(&agent->shown_ops, NULL);
+    hki_wait_graph_settle();
+}
+
+static void tell_host(struct hki_agent *agent)
+{
+    if (agent->host_ops != NULL && agent->depth != 0) {
+        agent->host_ops->block(agent->host);
+        agent->block_state |= HOST_TOLD;
+    }
+}
+
+static hk_status publish(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
 {
     char report[HKI_WAIT_REPORT_BYTES];
-    hk_status status;
+    hk_status status = hki_wait_graph_begin(agent, wanted, timed, report);
 
-    if (agent->depth == 0 && agent->parties == NULL) {
-        return HK_OK;
-    }
-    /* Compensate first: a pool that could start a spare worker can move. */
-    if (agent->host_ops != NULL) {
-        agent->host_ops->block(agent->host);
-    }
-    status = hki_wait_graph_begin(agent, wanted, timed, report);
     if (status == HK_OK) {
+        agent->block_state |= PUBLISHED;
         return HK_OK;
     }
-    if (agent->host_ops != NULL) {
-        agent->host_ops->unblock(agent->host);
-    }
+    hki_block_end(agent);
     if (status == HK_EDEADLK) {
         hki_log(HK_LOG_WARNING, "a wait was refused, for it could never end: %s", report);
     }
     return status;
 }
 
+static hk_status begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed, bool brief)
+{
+    HKI_ASSERT(agent->block_state == 0);
+    if (holds_locks(agent) && !wanted.ops->is_lock && atomic_load(&warns)) {
+        warn(agent, wanted);
+    }
+    show(agent, wanted);
+    agent->block_state = SHOWN;
+    if (!somebody_may_wait_for(agent)) {
+        return HK_OK;
+    }
+    /* Tell the pool first: one that could start a spare worker can move. */
+    if (!brief) {
+        tell_host(agent);
+    }
+    return publish(agent, wanted, timed);
+}
+
+hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
+{
+    return begin(agent, wanted, timed, false);
+}
+
+hk_status hki_block_begin_briefly(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
+{
+    return begin(agent, wanted, timed, true);
+}
+
+int64_t hki_block_patience(const struct hki_agent *agent, int64_t deadline_ns)
+{
+    return agent->host_ops == NULL || agent->depth == 0
+               ? deadline_ns
+               : hki_earlier(deadline_ns, hki_deadline(PATIENCE));
+}
+
+hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
+{
+    hki_wait_graph_end(agent);
+    agent->block_state &= ~(unsigned)PUBLISHED;
+    tell_host(agent);
+    return publish(agent, wanted, timed);
+}
+
+hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
+{
+    return (agent->block_state & PUBLISHED) == 0 ? HK_OK : publish(agent, wanted, timed);
+}
+
 void hki_block_end(struct hki_agent *agent)
 {
-    if (agent->depth == 0 && agent->parties == NULL) {
-        return;
+    unsigned state = agent->block_state;
+
+    agent->block_state = 0;
+    if ((state & PUBLISHED) != 0) {
+        hki_wait_graph_end(agent);
     }
-    hki_wait_graph_end(agent);
-    if (agent->host_ops != NULL) {
+    hide(agent);
+    if ((state & HOST_TOLD) != 0) {
         agent->host_ops->unblock(agent->host);
     }
 }

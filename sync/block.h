@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every sleep of the library stands between these two calls: so the wait-for graph
+ * Every sleep of the library stands between these calls: so the wait-for graph
  * knows it, the pool makes up for a worker that sleeps, and a wait that could never
  * end is refused.
  *
@@ -10,11 +10,13 @@
  *         hki_block_end(agent);
  *     }
  *
- * No lock of the library is held at either call: a look at the node takes the lock
+ * No lock of the library is held at any of them: a look at the node takes the lock
  * of its object.
  */
 #ifndef HOCKET_SYNC_BLOCK_H
 #define HOCKET_SYNC_BLOCK_H
+
+#include <stdint.h>
 
 #include "sync/wait_graph.h"
 
@@ -23,5 +25,23 @@
 hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
 
 void hki_block_end(struct hki_agent *agent);
+
+/*
+ * For what is short as a rule, a lock: the pool is not told at once, since a spare
+ * worker would cost more than the wait. Sleep until hki_block_patience(); if it is still
+ * not there, and the deadline is later, go on after hki_block_lengthen(), which tells the
+ * pool and looks again. Unless that gives HK_OK, the block has ended.
+ */
+hk_status hki_block_begin_briefly(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
+int64_t hki_block_patience(const struct hki_agent *agent, int64_t deadline_ns);
+hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
+
+/* Looks at the same wait once more, before it goes on sleeping: for objects that may have
+ * opened for a moment, and that closed again by who need not look. Unless that gives HK_OK,
+ * the block has ended. */
+hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
+
+/* Whether waits with a lock held are told in the log: hk_warn_blocking(). */
+void hki_block_warn(bool on);
 
 #endif

@@ -136,7 +136,8 @@ HK_API HK_MUST_CHECK hk_status hk_submit_many_at(hk_executor *executor, const hk
  * @return HK_OK; or, with nothing changed: HK_EINVAL (NULL task, bytes missing, absurd options),
  *         HK_ENOMEM, HK_ECLOSED (after a shutdown), HK_EFULL and HK_ETIMEDOUT (no room),
  *         HK_ETOOBIG, HK_EINIT (the initialiser failed), HK_EFORKED, HK_ESYS (no worker could be
- *         started), HK_ECANCELED (the token was fired before).
+ *         started), HK_ECANCELED (the token was fired before), HK_EDEADLK (waiting for room
+ *         could never end).
  */
 #define hk_submit(executor, task, in, in_size, options, future)                                    \
     hk_submit_at((executor), HK_SITE, (task), (in), (in_size), (options), (future))
@@ -210,7 +211,9 @@ typedef enum hk_shutdown_how {
  * @param wait      How long to wait for the end of all tasks and workers; 0 does not wait.
  * @retval HK_OK         Ended; or begun, if @p wait is 0.
  * @retval HK_ETIMEDOUT  Begun and not ended yet: call again, or harder.
- * @retval HK_EDEADLK    This is one of its own workers, which waits for itself; begun all the same.
+ * @retval HK_EDEADLK    This is one of its own workers, which waits for itself; or one of its tasks
+ *                       waits for what the caller holds. Begun all the same: give that up and
+ *                       call again.
  * @retval HK_EINVAL     NULL, an unknown @p how, a negative @p wait.
  * @retval HK_EFORKED    It belongs to the parent process.
  */
@@ -221,7 +224,8 @@ HK_API hk_status hk_executor_shutdown(hk_executor *executor, hk_shutdown_how how
  *
  * @param executor  Taken on HK_OK; NULL is allowed.
  * @retval HK_OK
- * @retval HK_EDEADLK  This is one of its own workers or callbacks; it is shut down, not released.
+ * @retval HK_EDEADLK  This is one of its own workers or callbacks, or one of its tasks waits for
+ *                     what the caller holds; it is shut down, not released.
  * @retval HK_EFORKED  It belongs to the parent process. Nothing is released: the copy goes with
  *                     this process.
  */

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/agent.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/os.h"
+#include "sync/holder.h"
+#include "sync/party.h"
+#include "sync/wait_graph.h"
+
+enum {
+    NEST_DEPTH_MAX = 256,
+    NEST_STACK_BYTES = 128 * 1024, /* Room that a nested task must find. */
+};
+
+static _Thread_local struct hki_agent own;
+
+/* Stands in slots whose thread is gone for good: such slots are never given away
+ * again, for locks still name them. */
+static struct hki_agent foreign_agent = {.name = "a thread of the parent process"};
+
+/* Filled by the thread itself, emptied under the graph's lock. 512 KiB, of which only
+ * what there are threads for is ever touched. */
+static _Atomic(struct hki_agent *) slots[HKI_SLOT_MAX + 1];
+static atomic_uint slot_last;
+static atomic_uint slot_hint = 1; /* Where a search begins; it need not be right. */
+
+/* Its destructor detaches a thread that ends. */
+static pthread_key_t at_thread_end;
+static bool key_made;
+
+struct hki_agent *hki_agent_self(void)
+{
+    return &own;
+}
+
+void hki_agent_enter(struct hki_agent *agent)
+{
+    agent->depth++;
+}
+
+void hki_agent_leave(struct hki_agent *agent)
+{
+    HKI_ASSERT(agent->depth > 0);
+    if (agent->parties != NULL) {
+        hki_parties_leave(agent, agent->depth);
+    }
+    if (--agent->depth == 0) {
+        hki_wait_graph_settle();
+    }
+}
+
+bool hki_agent_may_nest(const struct hki_agent *agent)
+{
+    char *here = __builtin_frame_address(0);
+
+    return agent->claim_depth < NEST_DEPTH_MAX &&
+           (agent->stack_low == NULL || here - agent->stack_low > NEST_STACK_BYTES);
+}
+
+/* --- as a node --- */
+
+static enum hki_wait_kind look_at_agent(void *object, size_t *count)
+{
+    const struct hki_agent *agent = object;
+
+    if (agent->waits_for.ops == NULL || agent->timed) {
+        return HKI_WAIT_MOVES;
+    }
+    *count = 1;
+    return HKI_WAIT_ALL;
+}
+
+static struct hki_wait_node next_of_agent(void *object, size_t i)
+{
+    const struct hki_agent *agent = object;
+
+    (void)i;
+    return agent->waits_for;
+}
+
+static void describe_agent(void *object, char *text, size_t size)
+{
+    const struct hki_agent *agent = object;
+    char name[32] = "";
+
+    if (agent->name != NULL) {
+        snprintf(text, size, "%s", agent->name);
+        return;
+    }
+    if (agent->thread_id != 0) {
+        hki_os_thread_name_of(agent->thread_id, name, sizeof(name));
+    }
+    snprintf(text, size, "thread %s (%d)", name, agent->thread_id);
+}
+
+static const struct hki_wait_ops agent_ops = {
+    .look = look_at_agent, .next = next_of_agent, .describe = describe_agent};
+
+struct hki_wait_node hki_agent_node(struct hki_agent *agent)
+{
+    return (struct hki_wait_node){&agent_ops, agent};
+}
+
+bool hki_agent_is_node(struct hki_wait_node node)
+{
+    return node.ops == &agent_ops;
+}
+
+/* --- slots --- */
+
+struct hki_agent *hki_slot_agent(uint32_t slot)
+{
+    return atomic_load(&slots[slot]);
+}
+
+bool hki_slot_foreign(uint32_t slot)
+{
+    return atomic_load(&slots[slot]) == &foreign_agent;
+}
+
+uint32_t hki_slot_last(void)
+{
+    return atomic_load(&slot_last);
+}
+
+/* Tries the places from first on. */
+static uint32_t take_slot_from(uint32_t first, struct hki_agent *agent)
+{
+    for (uint32_t slot = first; slot <= HKI_SLOT_MAX; slot++) {
+        struct hki_agent *nobody = NULL;
+
+        if (atomic_compare_exchange_strong(&slots[slot], &nobody, agent)) {
+            return slot;
+        }
+    }
+    return HKI_SLOT_NONE;
+}
+
+static uint32_t take_slot(struct hki_agent *agent)
+{
+    uint32_t slot = take_slot_from(atomic_load(&slot_hint), agent);
+    uint32_t last = atomic_load(&slot_last);
+
+    if (slot == HKI_SLOT_NONE) {
+        slot = take_slot_from(1, agent);
+    }
+    while (slot > last && !atomic_compare_exchange_weak(&slot_last, &last, slot)) {
+    }
+    return slot;
+}
+
+/* Under the graph's lock. */
+static void free_slot(uint32_t slot)
+{
+    if (slot == HKI_SLOT_NONE) {
+        return; /* There was none left for this thread. */
+    }
+    atomic_store(&slots[slot], NULL);
+    if (slot < atomic_load(&slot_hint)) {
+        atomic_store(&slot_hint, slot);
+    }
+}
+
+bool hki_agent_attach(struct hki_agent *agent)
+{
+    if (agent->slot != HKI_SLOT_NONE) {
+        return true;
+    }
+    if (!key_made || pthread_setspecific(at_thread_end, agent) != 0) {
+        return false;
+    }
+    agent->thread_id = hki_os_thread_id();
+    agent->slot = take_slot(agent);
+    return agent->slot != HKI_SLOT_NONE;
+}
+
+/* Runs at the end of an attached thread, perhaps several times: destructors of the
+ * application that come later may attach it again. */
+static void detach(void *value)
+{
+    struct hki_agent *agent = value;
+
+    if (agent->parties != NULL) {
+        hki_parties_leave(agent, 0);
+    }
+    hki_holder_abandon(agent);
+    hki_wait_graph_lock();
+    free_slot(agent->slot);
+    hki_wait_graph_unlock();
+    hki_holder_free(agent);
+    agent->slot = HKI_SLOT_NONE;
+}
+
+/* The thread that forked goes on in the child, but as nobody's worker: the pool and
+ * its other threads stayed behind, with the locks that they hold. */
+static void leave_parent(void)
+{
+    uint32_t last = hki_slot_last();
+
+    own.host_ops = NULL;
+    own.host = NULL;
+    own.host_owner = NULL;
+    if (own.slot != HKI_SLOT_NONE) {
+        own.thread_id = hki_os_thread_id();
+    }
+    for (uint32_t slot = 1; slot <= last; slot++) {
+        struct hki_agent *agent = atomic_load(&slots[slot]);
+
+        if (agent != NULL && agent != &own) {
+            atomic_store(&slots[slot], &foreign_agent);
+        }
+    }
+}
+
+__attribute__((constructor)) static void set_up(void)
+{
+    (void)pthread_atfork(NULL, NULL, leave_parent);
+    key_made = pthread_key_create(&at_thread_end, detach) == 0;
+}
+
+/* A library that is unloaded must not be called back by threads that end later. */
+__attribute__((destructor)) static void tear_down(void)
+{
+    if (key_made) {
+        key_made = false;
+        pthread_key_delete(at_thread_end);
+    }
+}

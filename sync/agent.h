@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Agents: threads, as the wait-for graph and the locks see them.
+ *
+ * The record is thread-local memory of its thread. A thread that can be found by
+ * others (it owns a lock, is a declared party, or sleeps in a wait) is attached: it
+ * has a slot, a small number that stands for it in lock words. At the end of the
+ * thread the slot is given back, under the graph's lock, so that a look which holds
+ * that lock never reads a record that is gone.
+ */
+#ifndef HOCKET_SYNC_AGENT_H
+#define HOCKET_SYNC_AGENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sync/wait_node.h"
+
+struct hki_holder;
+struct hki_party;
+
+/* What a pool wants to know of the thread that is its worker. */
+struct hki_agent_host_ops {
+    /* It is about to sleep in a wait, and it is back. */
+    void (*block)(void *host);
+    void (*unblock)(void *host);
+    /* Its outermost task has ended, all but for telling: it is as good as idle. */
+    void (*finishing)(void *host);
+    /* It is not idle yet after all: callbacks of the application come first. */
+    void (*occupied)(void *host);
+};
+
+enum {
+    HKI_SLOT_NONE = 0,
+    HKI_SLOT_MAX = 65535,
+};
+
+struct hki_agent {
+    unsigned depth;       /* Tasks and callbacks on this stack. */
+    unsigned claim_depth; /* Of these, tasks that a wait or a submit took over. */
+    const char *name;     /* For reports: "worker log_2"; NULL: an ordinary thread. */
+    char *stack_low;      /* For the room check of claims; NULL: not asked yet. */
+    /* The pool whose worker this is, or NULL. */
+    const struct hki_agent_host_ops *host_ops;
+    void *host;
+    void *host_owner;          /* The executor that host works for. */
+    struct hki_party *parties; /* What it has declared itself for, see sync/party.h. */
+    struct hki_holder *holder; /* The locks it holds, see sync/holder.h; NULL: never one. */
+    uint32_t slot;             /* HKI_SLOT_NONE: not attached. */
+    int thread_id;             /* Set with the slot. */
+    unsigned block_state;      /* Own thread: what hki_block_end() has to undo. */
+    /* Under the graph's lock: */
+    struct hki_wait_node waits_for; /* ops NULL: not waiting, or nobody can wait for it. */
+    bool timed;
+    /* The wait, for who only wants to see it (hk_dump_waits): see sync/block.c. */
+    _Atomic(const struct hki_wait_ops *) shown_ops;
+    _Atomic(void *) shown_object;
+    atomic_int_fast64_t shown_since_ns;
+    int64_t told_since_ns; /* Of the wait that the watchdog told of. Under the graph's lock. */
+};
+
+struct hki_agent *hki_agent_self(void);
+
+/* Brackets every task and callback. */
+void hki_agent_enter(struct hki_agent *agent);
+
+/* Leaving takes back what was declared inside. Leaving the outermost one also waits
+ * for a look that may still read this thread's record, so that the thread may end. */
+void hki_agent_leave(struct hki_agent *agent);
+
+/* Whether one more task may be run on this stack, inside the one that runs:
+ * bounded in depth (256), and by the room that is left. */
+bool hki_agent_may_nest(const struct hki_agent *agent);
+
+/* The node of a thread. */
+struct hki_wait_node hki_agent_node(struct hki_agent *agent);
+bool hki_agent_is_node(struct hki_wait_node node);
+
+/* Gives the calling thread a slot, once. False without memory for it, or when
+ * HKI_SLOT_MAX threads have one. */
+bool hki_agent_attach(struct hki_agent *agent);
+
+/* Who a slot stands for. Under the graph's lock, but for the one that follows. NULL:
+ * nobody. */
+struct hki_agent *hki_slot_agent(uint32_t slot);
+bool hki_slot_foreign(uint32_t slot); /* Its thread stayed in the parent process. */
+
+/* Slots from 1 up to this one have been in use. */
+uint32_t hki_slot_last(void);
+
+#endif

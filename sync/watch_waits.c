@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* hk_watch_waits: one thread that looks at all waits a few times in each limit. */
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/fork.h"
+#include "base/os.h"
+#include "base/time.h"
+#include "sync/condition.h"
+#include "sync/waits_impl.h"
+
+enum { LOOKS_IN_LIMIT = 4 };
+
+/* The caller of hk_watch_waits() that starts or ends the thread; taken before the lock
+ * below and never inside it. */
+static pthread_mutex_t change_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool running; /* Under change_lock. */
+static pthread_t thread;
+
+static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct hki_condition changed = HKI_CONDITION_INIT;
+/* Under watch_lock. */
+static hk_duration watched_limit; /* 0: the thread ends. */
+static int watched_fd;
+
+static void *watch(void *unused)
+{
+    hki_os_thread_name("hocket_waits");
+    pthread_mutex_lock(&watch_lock);
+    while (watched_limit != 0) {
+        hk_duration limit = watched_limit;
+        int fd = watched_fd;
+
+        if (hki_condition_wait(&changed, &watch_lock, hki_deadline(limit / LOOKS_IN_LIMIT))) {
+            continue;
+        }
+        pthread_mutex_unlock(&watch_lock);
+        if (hki_waits_overdue(limit)) {
+            /* A text that cannot be written has nowhere to be complained about. */
+            hk_status ignored = hk_dump_waits(fd);
+
+            (void)ignored;
+        }
+        pthread_mutex_lock(&watch_lock);
+    }
+    pthread_mutex_unlock(&watch_lock);
+    return unused;
+}
+
+static void set(hk_duration limit, int fd)
+{
+    pthread_mutex_lock(&watch_lock);
+    watched_limit = limit;
+    watched_fd = fd;
+    hki_condition_broadcast(&changed);
+    pthread_mutex_unlock(&watch_lock);
+}
+
+static hk_status start(void)
+{
+    sigset_t all;
+    sigset_t before;
+    int error;
+
+    sigfillset(&all); /* The application's signals are for its own threads. */
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    error = pthread_create(&thread, NULL, watch, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    running = error == 0;
+    return running ? HK_OK : HK_ESYS;
+}
+
+hk_status hk_watch_waits(hk_duration limit, int fd)
+{
+    hk_status status = HK_OK;
+
+    if (limit < 0 || (limit != 0 && (limit < HK_MS(1) || fd < 0))) {
+        return HK_EINVAL;
+    }
+    pthread_mutex_lock(&change_lock);
+    set(limit, fd);
+    if (limit != 0 && !running) {
+        status = start();
+    } else if (limit == 0 && running) {
+        running = false;
+        pthread_join(thread, NULL);
+    }
+    pthread_mutex_unlock(&change_lock);
+    return status;
+}
+
+/* The thread stayed in the parent. The locks are free: held across the fork. */
+static void forget(void)
+{
+    running = false;
+    watched_limit = 0;
+    hki_condition_init(&changed);
+}
+
+static void hold(void)
+{
+    pthread_mutex_lock(&change_lock);
+    pthread_mutex_lock(&watch_lock);
+}
+
+static void let_go(void)
+{
+    pthread_mutex_unlock(&watch_lock);
+    pthread_mutex_unlock(&change_lock);
+}
+
+static void let_go_in_child(void)
+{
+    forget();
+    let_go();
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)pthread_atfork(hold, let_go, let_go_in_child);
+}
+
+/* The library may be unloaded: then nobody runs in it. */
+__attribute__((destructor)) static void stop(void)
+{
+    hk_status ignored = hk_watch_waits(0, -1);
+
+    (void)ignored;
+}
