@@ -131,7 +131,13 @@ inline sleep_on()
         if
         :: entered ->
             entered = false;
-            futex_wait(EPOCH, epoch == key, timed, result)
+            if
+#ifdef REFUSED
+            /* The look at the graph before the sleep says no. */
+            :: me == 1 -> gone = true
+#endif
+            :: futex_wait(EPOCH, epoch == key, timed, result)
+            fi
         :: else
         fi
     fi
@@ -152,10 +158,6 @@ inline take()
             enter();
             if
             :: entered || gone || result == TIMED_OUT -> break
-#ifdef REFUSED
-            /* The wait is refused when it becomes a long one. */
-            :: !entered && me == 1 -> break
-#endif
             :: else
             fi;
             sleep_on()
