@@ -41,7 +41,19 @@ void hki_os_event_signal(int fd);
 /* Makes it unreadable again; idempotent. */
 void hki_os_event_drain(int fd);
 
+/* A timerfd of CLOCK_MONOTONIC: close-on-exec, non-blocking, unset. -1 with errno on
+ * failure. */
+int hki_os_timer_create(void);
+
+/* Makes it readable from a moment on, which may have passed; 0: unreadable until it is set
+ * again. */
+void hki_os_timer_set(int fd, int64_t when_ns);
+
 void hki_os_close(int fd);
+
+/* Makes a mutex for very short sections: who finds it taken looks again for a moment before
+ * it sleeps. */
+void hki_os_mutex_init(pthread_mutex_t *mutex);
 
 /* Sleeps while *word holds expected, until somebody wakes it; may also return
  * without a cause. False: the deadline (HKI_NEVER: none) has passed. The word may be

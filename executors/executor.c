@@ -221,14 +221,6 @@ static void describe_end(void *object, char *text, size_t size)
     snprintf(text, size, "the end of executor %s", ((const hk_executor *)object)->name);
 }
 
-static void relate_end(void *object, struct hki_wait_node next, const char *words, char *text,
-                       size_t size)
-{
-    (void)object;
-    (void)next;
-    snprintf(text, size, "whose work is held up by %s", words);
-}
-
 static hk_status await_end(hk_executor *executor, hk_duration wait)
 {
     int64_t deadline_ns = hki_deadline(wait);
@@ -239,8 +231,8 @@ static hk_status await_end(hk_executor *executor, hk_duration wait)
 
 static hk_status join(hk_executor *executor, hk_duration wait)
 {
-    static const struct hki_wait_ops ops = {look_at_end, next_of_end, describe_end, relate_end,
-                                            false};
+    static const struct hki_wait_ops ops = {
+        .look = look_at_end, .next = next_of_end, .describe = describe_end, .verb = "held up by"};
     struct hki_agent *agent = hki_agent_self();
     hk_status status;
 

@@ -84,6 +84,7 @@ static const struct hki_origin step_origin = {
     .stop = stop,
     .look = look,
     .next = next,
+    .site = hki_promise_site,
 };
 
 /* Ends the step as its function said, unless it has ended or follows. */

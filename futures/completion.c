@@ -211,8 +211,10 @@ static bool claim_one(hk_completion *completion, struct hki_agent *agent)
 /* Sleeps until an entry is ready or none is left. */
 static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
 {
-    static const struct hki_wait_ops ops = {look_at_completion, next_of_completion,
-                                            describe_completion, NULL, false};
+    static const struct hki_wait_ops ops = {.look = look_at_completion,
+                                            .next = next_of_completion,
+                                            .describe = describe_completion,
+                                            .verb = "awaiting"};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = {&ops, completion};
     hk_status status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);

@@ -81,6 +81,7 @@ static const struct hki_origin group_origin = {
     .stop = stop,
     .look = look,
     .next = next,
+    .site = hki_promise_site,
 };
 
 static void end_empty(struct group *group)

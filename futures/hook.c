@@ -193,7 +193,8 @@ static void describe_hook(void *object, char *text, size_t size)
 
 static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
 {
-    static const struct hki_wait_ops ops = {look_at_hook, next_of_hook, describe_hook, NULL, false};
+    static const struct hki_wait_ops ops = {
+        .look = look_at_hook, .next = next_of_hook, .describe = describe_hook, .verb = "run by"};
     struct hki_stripe *stripe = hki_stripe_of(hook->future);
 
     hk_status status = hki_block_begin(self, (struct hki_wait_node){&ops, hook}, false);

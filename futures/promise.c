@@ -60,11 +60,17 @@ void hki_promise_stop(hk_future *future, hk_cancel_level level)
     }
 }
 
+const hk_site *hki_promise_site(const hk_future *future)
+{
+    return ((const hk_promise *)(const void *)future)->site;
+}
+
 static const struct hki_origin promise_origin = {
     .destroy = destroy,
     .stop = hki_promise_stop,
     .look = hki_promise_look,
     .next = hki_promise_next,
+    .site = hki_promise_site,
 };
 
 hk_status hk_promise_create_at(const hk_site *site, hk_promise **out, hk_future **future)

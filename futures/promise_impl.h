@@ -30,6 +30,7 @@ void hki_promise_release(hk_promise *promise); /* Gives the source back. */
 enum hki_wait_kind hki_promise_look(hk_future *future, size_t *count);
 struct hki_wait_node hki_promise_next(hk_future *future, size_t i);
 void hki_promise_stop(hk_future *future, hk_cancel_level level);
+const hk_site *hki_promise_site(const hk_future *future);
 
 /* Ends the future as an ended source did: shares its value, its error, its
  * cancel. */

@@ -100,9 +100,10 @@ static void describe_future(void *object, char *text, size_t size)
     const hk_site *site = future->origin->site == NULL ? NULL : future->origin->site(future);
     const char *name = hki_future_name(future);
 
-    name = name[0] == '\0' ? "unnamed" : name;
     if (site == NULL) {
-        snprintf(text, size, "future %p (%s)", object, name);
+        snprintf(text, size, "future %p (%s)", object, name[0] == '\0' ? "unnamed" : name);
+    } else if (name[0] == '\0') {
+        snprintf(text, size, "future %p (made at %s:%d)", object, site->file, site->line);
     } else {
         snprintf(text, size, "future %p (%s, submitted at %s:%d)", object, name, site->file,
                  site->line);
@@ -117,16 +118,18 @@ static void relate_future(void *object, struct hki_wait_node next, const char *w
     hk_future *future = object;
 
     snprintf(text, size, "%s %s",
-             !hki_agent_is_node(next)                                ? "which waits for"
+             !hki_agent_is_node(next)                                ? "waiting for"
              : hki_phase(atomic_load(&future->state)) == HKI_RUNNING ? "run by"
-                                                                     : "which must be started by",
+                                                                     : "to be started by",
              words);
 }
 
 struct hki_wait_node hki_future_node(hk_future *future)
 {
-    static const struct hki_wait_ops ops = {look_at_future, next_of_future, describe_future,
-                                            relate_future, false};
+    static const struct hki_wait_ops ops = {.look = look_at_future,
+                                            .next = next_of_future,
+                                            .describe = describe_future,
+                                            .relate = relate_future};
 
     return (struct hki_wait_node){&ops, future};
 }
@@ -194,7 +197,8 @@ static void claim_all(const struct set *set, struct hki_agent *agent)
 
 static hk_status sleep_for(struct group *group, const struct set *set, int64_t deadline_ns)
 {
-    static const struct hki_wait_ops ops = {look_at_set, next_of_set, describe_set, NULL, false};
+    static const struct hki_wait_ops ops = {
+        .look = look_at_set, .next = next_of_set, .describe = describe_set, .verb = "including"};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = set->count == 1 ? hki_future_node(set->futures[0])
                                                 : (struct hki_wait_node){&ops, (void *)set};

@@ -66,7 +66,7 @@ static enum hki_wait_kind look_at_agent(void *object, size_t *count)
 {
     const struct hki_agent *agent = object;
 
-    if (agent->waits_for.ops == NULL || agent->timed) {
+    if (agent->waits_for.ops == NULL || agent->timed || atomic_load(&agent->served)) {
         return HKI_WAIT_MOVES;
     }
     *count = 1;
@@ -92,8 +92,8 @@ static void describe_agent(void *object, char *text, size_t size)
     snprintf(text, size, "thread %s (%d)", agent->thread_name, agent->thread_id);
 }
 
-static const struct hki_wait_ops agent_ops = {look_at_agent, next_of_agent, describe_agent, NULL,
-                                              false};
+static const struct hki_wait_ops agent_ops = {
+    .look = look_at_agent, .next = next_of_agent, .describe = describe_agent};
 
 struct hki_wait_node hki_agent_node(struct hki_agent *agent)
 {

@@ -54,6 +54,8 @@ struct hki_agent {
     /* Under the graph's lock: */
     struct hki_wait_node waits_for; /* ops NULL: not waiting, or nobody can wait for it. */
     bool timed;
+    /* Has what it waits for, and has not said so yet: see hki_block_served(). */
+    atomic_bool served;
     /* The wait, for who only wants to see it (hk_dump_waits): see sync/block.c. */
     _Atomic(const struct hki_wait_ops *) shown_ops;
     _Atomic(void *) shown_object;

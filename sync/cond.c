@@ -55,7 +55,8 @@ static void describe(void *object, char *text, size_t size)
 }
 
 /* is_lock: its lock is held when the wait begins, which is no reason to warn. */
-static const struct hki_wait_ops ops = {look, next, describe, NULL, true};
+static const struct hki_wait_ops ops = {
+    .look = look, .next = next, .describe = describe, .is_lock = true};
 
 /* Whether the lock can be taken again when all others are held still. */
 static hk_status check_return(struct hki_holder *holder, hk_lock *lock, struct hki_held *held,

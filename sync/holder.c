@@ -107,6 +107,22 @@ hk_status hki_holder_check_order(struct hki_holder *holder, const struct hki_hel
     return status;
 }
 
+void hki_holder_tell_kept(const struct hki_agent *agent, uint32_t from, const char *who)
+{
+    struct hki_holder *holder = agent->holder;
+
+    hki_holder_name_all(holder);
+    for (uint32_t i = from; i < holder->depth; i++) {
+        const struct hki_held *held = &holder->held[i];
+
+        hki_log(HK_LOG_WARNING,
+                "task %s returned and its thread still holds lock %p (%s), taken at %s:%d: "
+                "release it before the task returns",
+                who, held->lock, held->name == NULL ? "unnamed" : held->name, held->site->file,
+                held->site->line);
+    }
+}
+
 static void tell_abandoned(const struct hki_held *held, const char *thread)
 {
     const char *name = hki_held_name(held);

@@ -79,6 +79,15 @@ static inline bool hki_holder_knows(struct hki_holder *holder, uint64_t key)
 hk_status hki_holder_check_order(struct hki_holder *holder, const struct hki_held *wanted,
                                  hk_lock_policy policy);
 
+/* How many locks the thread holds. */
+static inline uint32_t hki_holder_depth(const struct hki_agent *agent)
+{
+    return agent->holder == NULL ? 0 : agent->holder->depth;
+}
+
+/* Says in the log that a task (who) has returned with the locks from that depth on. */
+void hki_holder_tell_kept(const struct hki_agent *agent, uint32_t from, const char *who);
+
 /* At the end of a thread: the locks that it holds stay taken for ever. Says so in the log,
  * and to those who wait for them. */
 void hki_holder_abandon(struct hki_agent *agent);

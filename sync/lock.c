@@ -95,8 +95,11 @@ static void relate_lock(void *object, struct hki_wait_node next, const char *wor
              site == NULL ? 0 : site->line);
 }
 
-static const struct hki_wait_ops lock_ops = {look_at_lock, next_of_lock, describe_lock, relate_lock,
-                                             true};
+static const struct hki_wait_ops lock_ops = {.look = look_at_lock,
+                                             .next = next_of_lock,
+                                             .describe = describe_lock,
+                                             .relate = relate_lock,
+                                             .is_lock = true};
 
 /* --- identity --- */
 
@@ -151,7 +154,7 @@ static bool try_word(hk_lock *lock, uint32_t mine)
 {
     uint32_t nobody = 0;
 
-    /* acquire: pairs with the release in hki_lock_open(). relaxed: a refusal reads nothing
+    /* acquire: pairs with the release in open_word(). relaxed: a refusal reads nothing
      * that the lock guards. */
     return atomic_compare_exchange_strong_explicit(word_of(lock), &nobody, mine,
                                                    memory_order_acquire, memory_order_relaxed);
@@ -309,27 +312,31 @@ static __attribute__((noinline)) hk_status acquire_slowly(const hk_site *site, h
     return hki_lock_take(lock, holder, site, deadline_ns, poll);
 }
 
-static inline bool in_order(hk_lock *lock, struct hki_holder *holder, uint64_t key)
+/* A chain that is not the lock's own: perhaps this thread, or the process, knows it. */
+static __attribute__((noinline)) hk_status acquire_in_other_chain(const hk_site *site,
+                                                                  hk_lock *lock,
+                                                                  struct hki_holder *holder,
+                                                                  uint64_t key)
 {
-    /* relaxed: the key is the whole message. */
-    if (LIKELY(atomic_load_explicit(chain_of(lock), memory_order_relaxed) == key)) {
-        return true;
-    }
     if (!hki_holder_knows(holder, key)) {
-        return false;
+        return acquire_slowly(site, lock, HKI_NEVER, false);
     }
-    /* relaxed: the same. */
+    /* relaxed: the key is the whole message. */
     atomic_store_explicit(chain_of(lock), key, memory_order_relaxed);
-    return true;
+    if (!try_word(lock, holder->word)) {
+        return acquire_slowly(site, lock, HKI_NEVER, false);
+    }
+    return push(lock, holder, site, hki_lock_identity(lock), key);
 }
 
+/* The way of nearly all: calls nothing, so that it saves no registers. */
 hk_status hk_lock_acquire_at(const hk_site *site, hk_lock *lock)
 {
     struct hki_holder *holder = hki_own_holder;
     uint64_t identity;
     uint64_t key;
 
-    if (UNLIKELY(lock == NULL || site == NULL)) {
+    if (UNLIKELY(lock == NULL)) {
         return HK_EINVAL;
     }
     /* relaxed: it is set once; 0 is looked into. */
@@ -339,8 +346,12 @@ hk_status hk_lock_acquire_at(const hk_site *site, hk_lock *lock)
         return acquire_slowly(site, lock, HKI_NEVER, false);
     }
     key = hki_order_mix(hki_holder_key(holder), identity);
-    if (UNLIKELY((holder->depth != 0 && !in_order(lock, holder, key)) ||
-                 !try_word(lock, holder->word))) {
+    /* relaxed: the key is the whole message. */
+    if (UNLIKELY(holder->depth != 0 &&
+                 atomic_load_explicit(chain_of(lock), memory_order_relaxed) != key)) {
+        return acquire_in_other_chain(site, lock, holder, key);
+    }
+    if (UNLIKELY(!try_word(lock, holder->word))) {
         return acquire_slowly(site, lock, HKI_NEVER, false);
     }
     return push(lock, holder, site, identity, key);
@@ -356,14 +367,40 @@ hk_status hk_lock_timed_at(const hk_site *site, hk_lock *lock, hk_duration timeo
 
 /* --- giving back --- */
 
-void hki_lock_open(hk_lock *lock)
+static __attribute__((noinline, cold)) hk_status wake_one(hk_lock *lock)
+{
+    hki_os_futex_wake(word_of(lock), 1);
+    return HK_OK;
+}
+
+static inline hk_status open_word(hk_lock *lock)
 {
     /* release: pairs with the acquire in try_word(). */
     uint32_t word = atomic_exchange_explicit(word_of(lock), 0, memory_order_release);
 
-    if (UNLIKELY((word & HKI_LOCK_WAITERS) != 0)) {
-        hki_os_futex_wake(word_of(lock), 1);
+    return UNLIKELY((word & HKI_LOCK_WAITERS) != 0) ? wake_one(lock) : HK_OK;
+}
+
+void hki_lock_open(hk_lock *lock)
+{
+    (void)open_word(lock);
+}
+
+/* Not the one that was taken last, or taken more than once, or not held. */
+static __attribute__((noinline)) hk_status release_slowly(hk_lock *lock)
+{
+    struct hki_holder *holder = hki_own_holder;
+    struct hki_held *held = hki_holder_find(holder, lock);
+
+    if (lock == NULL || held == NULL) {
+        return lock == NULL ? HK_EINVAL : HK_EPERM;
     }
+    if (held->depth != 0) {
+        held->depth--;
+        return HK_OK;
+    }
+    hki_holder_remove(holder, held);
+    return open_word(lock);
 }
 
 hk_status hk_lock_release(hk_lock *lock)
@@ -372,24 +409,14 @@ hk_status hk_lock_release(hk_lock *lock)
     struct hki_held *held;
 
     if (UNLIKELY(lock == NULL || holder == NULL || holder->depth == 0)) {
-        return lock == NULL ? HK_EINVAL : HK_EPERM;
+        return release_slowly(lock);
     }
     held = &holder->held[holder->depth - 1];
-    if (LIKELY(held->lock == lock && held->depth == 0)) {
-        holder->depth--;
-        hki_lock_open(lock);
-        return HK_OK;
+    if (UNLIKELY(held->lock != lock || held->depth != 0)) {
+        return release_slowly(lock);
     }
-    if ((held = hki_holder_find(holder, lock)) == NULL) {
-        return HK_EPERM;
-    }
-    if (held->depth != 0) {
-        held->depth--;
-        return HK_OK;
-    }
-    hki_holder_remove(holder, held);
-    hki_lock_open(lock);
-    return HK_OK;
+    holder->depth--;
+    return open_word(lock);
 }
 
 void hki_lock_abandon(hk_lock *lock)

@@ -229,7 +229,7 @@ static void merge_places(const struct hki_lock_graph *graph, size_t ahead, size_
     }
 }
 
-/* Makes room for the edge in the order; false if it would close a cycle. What leads to
+/* Makes way for the edge in the order; false if it would close a cycle. What leads to
  * from and what to leads to share their places anew, the former first. */
 static bool reorder(struct hki_lock_graph *graph, uint32_t from, uint32_t to)
 {
@@ -258,6 +258,27 @@ static bool reorder(struct hki_lock_graph *graph, uint32_t from, uint32_t to)
     return true;
 }
 
+/* Sees to it that from comes before to; false if that would close a cycle. What leads to
+ * nothing may come last, and what nothing leads to may come first, without a search. */
+static bool make_way(struct hki_lock_graph *graph, uint32_t from, uint32_t to)
+{
+    struct hki_lock_node *start = hki_lock_node_at(graph, from);
+    struct hki_lock_node *end = hki_lock_node_at(graph, to);
+
+    if (start->place < end->place) {
+        return true;
+    }
+    if (end->first_out == HKI_LOCK_NONE) {
+        end->place = ++graph->last_place;
+        return true;
+    }
+    if (start->first_in == HKI_LOCK_NONE) {
+        start->place = --graph->first_place;
+        return true;
+    }
+    return reorder(graph, from, to);
+}
+
 enum hki_lock_learned hki_lock_graph_learn(struct hki_lock_graph *graph, uint32_t from, uint32_t to,
                                            uint32_t flags, const struct hki_lock_sight *sight)
 {
@@ -272,8 +293,7 @@ enum hki_lock_learned hki_lock_graph_learn(struct hki_lock_graph *graph, uint32_
     if (number == HKI_LOCK_NONE && !hki_lock_table_fits(&graph->table, 0, 1)) {
         return HKI_LEARNED_NO_ROOM;
     }
-    if (hki_lock_node_at(graph, from)->place > hki_lock_node_at(graph, to)->place &&
-        !reorder(graph, from, to)) {
+    if (!make_way(graph, from, to)) {
         return HKI_LEARNED_CYCLE;
     }
     if (number == HKI_LOCK_NONE) {

@@ -18,7 +18,8 @@
 
 struct hki_lock_graph {
     struct hki_lock_table table;
-    uint64_t last_place;
+    uint64_t first_place; /* None is lower; they begin in the middle of all numbers. */
+    uint64_t last_place;  /* None is higher. */
     uint64_t last_mark;
     size_t order_edges; /* Those of the order among all edges. */
     /* The search under way: */
@@ -28,7 +29,8 @@ struct hki_lock_graph {
 
 #define HKI_LOCK_GRAPH_EMPTY                                                                       \
     {                                                                                              \
-        .table = HKI_LOCK_TABLE_EMPTY                                                              \
+        .table = HKI_LOCK_TABLE_EMPTY, .first_place = UINT64_C(1) << 63,                           \
+        .last_place = UINT64_C(1) << 63                                                            \
     }
 
 static inline struct hki_lock_node *hki_lock_node_at(const struct hki_lock_graph *graph,
@@ -59,11 +61,11 @@ bool hki_lock_graph_refuses(const struct hki_lock_graph *graph, uint32_t from, u
 /* A search: begin, name targets, run. It finds the target with the fewest steps from
  * start that the order leads to, or HKI_LOCK_NONE. start is no target. */
 void hki_lock_search_begin(struct hki_lock_graph *graph);
-void hki_lock_search_target(struct hki_lock_graph *graph, uint32_t node);
+void hki_lock_search_target(struct hki_lock_graph *graph, uint32_t number);
 uint32_t hki_lock_search_run(struct hki_lock_graph *graph, uint32_t start);
 
 /* An edge with the names of its ends, for people. */
-void hki_lock_graph_show(const struct hki_lock_graph *graph, uint32_t edge, hk_lock_edge *out);
+void hki_lock_graph_show(const struct hki_lock_graph *graph, uint32_t number, hk_lock_edge *out);
 
 /* Right after a search: how many edges lead from start to the target it found; writes
  * the first of them, as far as there is room. */
@@ -87,6 +89,6 @@ void hki_lock_graph_refuse(struct hki_lock_graph *graph, uint32_t from, uint32_t
 bool hki_lock_graph_allow(struct hki_lock_graph *graph, uint32_t one, uint32_t other);
 
 /* Takes the node out, with all its edges. */
-void hki_lock_graph_forget(struct hki_lock_graph *graph, uint32_t node);
+void hki_lock_graph_forget(struct hki_lock_graph *graph, uint32_t number);
 
 #endif

@@ -130,7 +130,7 @@ uint32_t hki_lock_edge_add(struct hki_lock_table *table, uint32_t from, uint32_t
                            uint32_t flags);
 
 /* Takes records out. A node must have no edges. */
-void hki_lock_edge_remove(struct hki_lock_table *table, uint32_t edge);
-void hki_lock_node_remove(struct hki_lock_table *table, uint32_t node);
+void hki_lock_edge_remove(struct hki_lock_table *table, uint32_t number);
+void hki_lock_node_remove(struct hki_lock_table *table, uint32_t number);
 
 #endif

@@ -104,8 +104,10 @@ static void relate(void *object, struct hki_wait_node next_node, const char *wor
 }
 
 /* Two nodes, since what keeps a writer out need not keep a reader out. */
-static const struct hki_wait_ops reader_ops = {look_as_reader, next, describe, relate, true};
-static const struct hki_wait_ops writer_ops = {look_as_writer, next, describe, relate, true};
+static const struct hki_wait_ops reader_ops = {
+    .look = look_as_reader, .next = next, .describe = describe, .relate = relate, .is_lock = true};
+static const struct hki_wait_ops writer_ops = {
+    .look = look_as_writer, .next = next, .describe = describe, .relate = relate, .is_lock = true};
 
 /* --- the word --- */
 
@@ -205,12 +207,9 @@ static bool enter_after_sleep(struct wait *wait)
     if (!wait->begun) {
         return enter(wait->lock, wait->write, wait->own);
     }
-    hki_wait_graph_lock();
+    hki_block_attempt_begin(wait->agent);
     entered = enter(wait->lock, wait->write, wait->own);
-    if (entered) {
-        wait->agent->waits_for.ops = NULL;
-    }
-    hki_wait_graph_unlock();
+    hki_block_attempt_end(wait->agent, entered);
     return entered;
 }
 

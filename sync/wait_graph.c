@@ -79,31 +79,26 @@ static void append_relation(const struct hki_visit *place, const struct hki_visi
         place->node.ops->relate(place->node.object, successor->node, name, words + 1,
                                 sizeof(words) - 1);
     } else {
-        snprintf(words, sizeof(words), ", which needs %s", name);
+        snprintf(words, sizeof(words), "%s%s %s", place->node.ops->verb == NULL ? "" : " ",
+                 place->node.ops->verb == NULL ? ", which needs" : place->node.ops->verb, name);
     }
     append(report, words);
 }
 
-/* Follows the stuck nodes from the agent's wait until they repeat. */
+/* Follows the stuck nodes from the agent's wait back to the agent. */
 static void write_report(struct hki_look *look, struct hki_agent *agent, char *report)
 {
-    struct hki_visit *place = &look->visits[0];
+    const struct hki_visit *place = &look->visits[0];
+    const struct hki_visit *successor;
     char words[256] = "";
 
     hki_agent_node(agent).ops->describe(agent, report, HKI_WAIT_REPORT_BYTES);
     place->node.ops->describe(place->node.object, words, sizeof(words));
     append(report, " waits for ");
     append(report, words);
-    for (size_t steps = 0; steps <= look->used; steps++) {
-        struct hki_visit *successor = hki_look_stuck_successor(look, place);
-
-        if (successor == NULL) {
-            return;
-        }
+    hki_look_way(look, hki_agent_node(agent));
+    while ((successor = hki_look_after(look, place)) != NULL) {
         append_relation(place, successor, report);
-        if (successor->node.object == agent && hki_agent_is_node(successor->node)) {
-            return;
-        }
         place = successor;
     }
 }
@@ -134,6 +129,7 @@ hk_status hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wan
     pthread_mutex_lock(&graph_lock);
     atomic_fetch_add(&looks, 1);
     agent->waits_for = wanted;
+    atomic_store(&agent->served, false);
     /* Its own time limit does not excuse the one that closes a cycle of untimed
      * waits: it would wait in vain. For later looks of others it can move. */
     agent->timed = false;

@@ -95,8 +95,7 @@ static bool visit(struct hki_look *look, struct hki_wait_node node)
     }
     place = &look->visits[look->used++];
     *place_of(look, node) = (uint32_t)look->used;
-    place->node = node;
-    place->count = 0;
+    *place = (struct hki_visit){.node = node};
     place->kind = node.ops->look(node.object, &place->count);
     place->moves = place->kind == HKI_WAIT_MOVES;
     return place->moves;
@@ -153,18 +152,52 @@ static void settle(struct hki_look *look)
     }
 }
 
-/* The first successor that cannot move either, or NULL. */
-struct hki_visit *hki_look_stuck_successor(struct hki_look *look, const struct hki_visit *place)
+/* Breadth first over the stuck ones; `after` chains those that are still to be looked at.
+ * Returns the position of the target, or of the last one reached. */
+static uint32_t reach(struct hki_look *look, struct hki_wait_node target)
 {
-    for (size_t i = 0; i < place->count; i++) {
-        struct hki_wait_node next = place->node.ops->next(place->node.object, i);
-        struct hki_visit *found = next.ops == NULL ? NULL : hki_look_find(look, next);
+    uint32_t last = 1;
 
-        if (found != NULL && !found->moves) {
-            return found;
+    look->visits[0].before = 1;
+    for (uint32_t at = 1; at != 0; at = look->visits[at - 1].after) {
+        const struct hki_visit *place = &look->visits[at - 1];
+
+        for (size_t i = 0; i < place->count; i++) {
+            struct hki_wait_node next = place->node.ops->next(place->node.object, i);
+            uint32_t found = next.ops == NULL ? 0 : *place_of(look, next);
+
+            if (found == 0 || look->visits[found - 1].moves ||
+                look->visits[found - 1].before != 0) {
+                continue;
+            }
+            look->visits[found - 1].before = at;
+            look->visits[last - 1].after = found;
+            last = found;
+            if (next.ops == target.ops && next.object == target.object) {
+                return found;
+            }
         }
     }
-    return NULL;
+    return last;
+}
+
+void hki_look_way(struct hki_look *look, struct hki_wait_node target)
+{
+    uint32_t end = reach(look, target);
+    uint32_t after = 0;
+
+    for (uint32_t at = end;; at = look->visits[at - 1].before) {
+        look->visits[at - 1].after = after;
+        after = at;
+        if (at == 1) {
+            return;
+        }
+    }
+}
+
+struct hki_visit *hki_look_after(struct hki_look *look, const struct hki_visit *place)
+{
+    return place->after == 0 ? NULL : &look->visits[place->after - 1];
 }
 
 void hki_look_from(struct hki_look *look, struct hki_wait_node start)

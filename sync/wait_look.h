@@ -23,6 +23,9 @@ struct hki_visit {
     enum hki_wait_kind kind;
     size_t count;
     bool moves;
+    /* Of hki_look_way(): positions in visits, from 1; 0 is none. */
+    uint32_t before; /* From where it was reached first. */
+    uint32_t after;  /* Where the way goes on. */
 };
 
 /* The visits are both a queue (breadth first) and, through table, a hash set: table
@@ -45,7 +48,11 @@ void hki_look_release(struct hki_look *look);
 /* NULL: not reached. */
 struct hki_visit *hki_look_find(struct hki_look *look, struct hki_wait_node node);
 
-/* The first successor that cannot move either, or NULL. */
-struct hki_visit *hki_look_stuck_successor(struct hki_look *look, const struct hki_visit *place);
+/* Lays a shortest way from the first visit to target, over what cannot move: each place on
+ * it knows the next one by `after`. If there is none, the way goes to one of the furthest. */
+void hki_look_way(struct hki_look *look, struct hki_wait_node target);
+
+/* The next place on the way, or NULL. */
+struct hki_visit *hki_look_after(struct hki_look *look, const struct hki_visit *place);
 
 #endif

@@ -98,7 +98,8 @@ static void append_chain(struct text *text, struct hki_wait_node node)
             node.ops->relate(node.object, next, words, relation, sizeof(relation));
             append(text, " %s", relation);
         } else {
-            append(text, ", which needs %s", words);
+            append(text, "%s%s %s", node.ops->verb == NULL ? "" : " ",
+                   node.ops->verb == NULL ? ", which needs" : node.ops->verb, words);
         }
         if (count > 1) {
             append(text, " (and %zu more)", count - 1);

@@ -243,14 +243,14 @@ void hkt_plug_pull(struct hkt_plug *plug)
     hkt_gate_fini(&plug->gate);
 }
 
-static bool is_asleep(void *arg)
+bool hkt_is_asleep(pid_t thread)
 {
     char path[64];
     char text[256] = "";
     const char *state;
     FILE *file;
 
-    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", *(const pid_t *)arg);
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", thread);
     file = fopen(path, "re");
     if (file == NULL) {
         return false;
@@ -260,6 +260,11 @@ static bool is_asleep(void *arg)
     /* "id (name) S ...", where the name may hold anything but is closed last. */
     state = strrchr(text, ')');
     return state != NULL && state[1] == ' ' && state[2] == 'S';
+}
+
+static bool is_asleep(void *arg)
+{
+    return hkt_is_asleep(*(const pid_t *)arg);
 }
 
 bool hkt_falls_asleep(pid_t thread)

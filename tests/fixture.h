@@ -109,6 +109,9 @@ void hkt_plug_pull(struct hkt_plug *plug);
  * seen from outside, such as a wait that has begun. */
 bool hkt_falls_asleep(pid_t thread);
 
+/* Whether it does so now. */
+bool hkt_is_asleep(pid_t thread);
+
 /* --- Forks ------------------------------------------------------------------- */
 
 /* AddressSanitizer's allocator does not hold its own locks across fork, so beside

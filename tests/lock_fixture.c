@@ -192,26 +192,3 @@ unsigned hkt_reports_count(struct hkt_reports *reports)
     pthread_mutex_unlock(&reports->mutex);
     return count;
 }
-
-/* --- Children --- */
-
-void hkt_child_check(bool holds, const char *file, int line, const char *text)
-{
-    enum { WRONG = 3 };
-
-    if (!holds) {
-        fprintf(stderr, "%s:%d: %s is false in the child\n", file, line, text);
-        fflush(NULL);
-        _exit(WRONG);
-    }
-}
-
-void hkt_expect_good_child(void (*fn)(void *arg), void *arg)
-{
-    struct hkt_child child;
-
-    hkt_run_in_child(fn, arg, &child);
-    HKT_EQ_STR(child.output, "");
-    HKT_EQ_INT(child.exit_status, 0);
-    HKT_EQ_INT(child.term_signal, 0);
-}

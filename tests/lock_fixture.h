@@ -13,6 +13,7 @@
 
 #include <hocket/hocket.h>
 
+#include "tests/child_fixture.h"
 #include "tests/promise_fixture.h"
 
 /* --- Puppets ------------------------------------------------------------------ */
@@ -86,18 +87,5 @@ void hkt_reports_end(struct hkt_reports *reports);
 
 /* How many so far. */
 unsigned hkt_reports_count(struct hkt_reports *reports);
-
-/* --- Children --------------------------------------------------------------------- */
-
-/* In a forked child, where nobody asks CUnit: says what is false, and exits with another
- * status than 0. */
-void hkt_child_check(bool holds, const char *file, int line, const char *text);
-
-#define HKT_CHILD_TRUE(value) hkt_child_check((value), __FILE__, __LINE__, #value)
-#define HKT_CHILD_STATUS(call, expected)                                                           \
-    hkt_child_check((call) == (expected), __FILE__, __LINE__, #call " == " #expected)
-
-/* Runs it in a child, and wants a clean and silent exit. */
-void hkt_expect_good_child(void (*fn)(void *arg), void *arg);
 
 #endif
