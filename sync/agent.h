@@ -49,6 +49,7 @@ struct hki_agent {
     struct hki_holder *holder; /* The locks it holds, see sync/holder.h; NULL: never one. */
     uint32_t slot;             /* HKI_SLOT_NONE: not attached. */
     int thread_id;             /* Set with the slot. */
+    char thread_name[16];      /* The same: to ask /proc takes longer than the rest of a look. */
     unsigned block_state;      /* Own thread: what hki_block_end() has to undo. */
     /* Under the graph's lock: */
     struct hki_wait_node waits_for; /* ops NULL: not waiting, or nobody can wait for it. */
