@@ -132,6 +132,11 @@ hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wante
     return publish(agent, wanted, timed);
 }
 
+hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
+{
+    return (agent->block_state & PUBLISHED) == 0 ? HK_OK : publish(agent, wanted, timed);
+}
+
 void hki_block_end(struct hki_agent *agent)
 {
     unsigned state = agent->block_state;

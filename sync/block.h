@@ -36,6 +36,14 @@ hk_status hki_block_begin_briefly(struct hki_agent *agent, struct hki_wait_node 
 int64_t hki_block_patience(const struct hki_agent *agent, int64_t deadline_ns);
 hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
 
+/*
+ * For who tries to take what others can take, too, where that cannot be read from the
+ * object: while it tries it looks as able to move, so others may have counted on it.
+ * After it failed, and looks as waiting again, it asks here before it sleeps. Unless that
+ * gives HK_OK, the block has ended.
+ */
+hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
+
 /* Whether waits with a lock held are told in the log: hk_warn_blocking(). */
 void hki_block_warn(bool on);
 

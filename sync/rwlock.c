@@ -25,21 +25,35 @@ static _Atomic(const hk_site *) *site_of(hk_rwlock *lock)
     return (_Atomic(const hk_site *) *)&lock->site_;
 }
 
+/* Whether a word lets one more in. */
+static bool admits(uint64_t word, bool write)
+{
+    return write ? (word & (HKI_RW_READERS | HKI_RW_WRITER)) == 0
+                 : (word & (HKI_RW_WAITERS | HKI_RW_WRITER)) == 0;
+}
+
 /* --- as a node of the wait-for graph --- */
+
+/* One wait, on the stack of its thread: the word does not tell whether a reader is in. */
+struct wait {
+    hk_rwlock *lock;
+    bool write;
+    atomic_bool entering; /* It tries to come in, or is in already. */
+};
 
 /*
  * The successors are those holders that wait, too: found by looking at what the waiting
  * threads hold, which only they could change. A holder that runs moves, and whoever waits
  * for ALL of them need not hear of it.
  */
-static struct hki_agent *waiting_holder(const void *lock, size_t i)
+static struct hki_agent *waiting_holder(const hk_rwlock *lock, size_t i)
 {
     uint32_t last = hki_slot_last();
 
     for (uint32_t slot = 1; slot <= last; slot++) {
         struct hki_agent *agent = hki_slot_agent(slot);
 
-        if (agent != NULL && agent->waits_for.ops != NULL && agent->waits_for.object != lock &&
+        if (agent != NULL && agent->waits_for.ops != NULL &&
             hki_holder_find(agent->holder, lock) != NULL && i-- == 0) {
             return agent;
         }
@@ -49,7 +63,12 @@ static struct hki_agent *waiting_holder(const void *lock, size_t i)
 
 static enum hki_wait_kind look(void *object, size_t *count)
 {
-    while (waiting_holder(object, *count) != NULL) {
+    struct wait *wait = object;
+
+    if (atomic_load(&wait->entering) || admits(atomic_load(word_of(wait->lock)), wait->write)) {
+        return HKI_WAIT_MOVES;
+    }
+    while (waiting_holder(wait->lock, *count) != NULL) {
         ++*count;
     }
     return *count == 0 ? HKI_WAIT_MOVES : HKI_WAIT_ALL;
@@ -57,19 +76,19 @@ static enum hki_wait_kind look(void *object, size_t *count)
 
 static struct hki_wait_node next(void *object, size_t i)
 {
-    struct hki_agent *agent = waiting_holder(object, i);
+    struct hki_agent *agent = waiting_holder(((const struct wait *)object)->lock, i);
 
     return agent == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(agent);
 }
 
 static void describe(void *object, char *text, size_t size)
 {
-    const hk_rwlock *lock = object;
+    const hk_rwlock *lock = ((const struct wait *)object)->lock;
 
     if (lock->name_ == NULL) {
-        snprintf(text, size, "read-write lock %p", object);
+        snprintf(text, size, "read-write lock %p", (const void *)lock);
     } else {
-        snprintf(text, size, "read-write lock %p (%s)", object, lock->name_);
+        snprintf(text, size, "read-write lock %p (%s)", (const void *)lock, lock->name_);
     }
 }
 
@@ -77,8 +96,9 @@ static void relate(void *object, struct hki_wait_node next_node, const char *wor
                    size_t size)
 {
     struct hki_agent *agent = next_node.object;
+    const hk_rwlock *lock = ((const struct wait *)object)->lock;
     const struct hki_held *held =
-        hki_agent_is_node(next_node) ? hki_holder_find(agent->holder, object) : NULL;
+        hki_agent_is_node(next_node) ? hki_holder_find(agent->holder, lock) : NULL;
 
     snprintf(text, size, "held by %s as a %s since %s:%d", words,
              held != NULL && held->flags == HKI_HELD_WRITE ? "writer" : "reader",
@@ -88,13 +108,6 @@ static void relate(void *object, struct hki_wait_node next_node, const char *wor
 static const struct hki_wait_ops ops = {look, next, describe, relate, true};
 
 /* --- the word --- */
-
-/* Whether a word lets one more in. */
-static bool admits(uint64_t word, bool write)
-{
-    return write ? (word & (HKI_RW_READERS | HKI_RW_WRITER)) == 0
-                 : (word & (HKI_RW_WAITERS | HKI_RW_WRITER)) == 0;
-}
 
 static uint64_t generation(void)
 {
@@ -168,23 +181,34 @@ static hk_status sleep_on(hk_rwlock *lock, bool write, int64_t deadline_ns)
     return hki_os_futex_wait(epoch_of(lock), epoch, deadline_ns) ? HK_OK : HK_ETIMEDOUT;
 }
 
-static hk_status await_word(hk_rwlock *lock, bool write, uint64_t own, int64_t deadline_ns)
+/* Others that look find this one either waiting or entering. Those who found it entering
+ * have counted on it; so when it is not let in, it looks itself before it sleeps on. */
+static hk_status await_word(struct wait *wait, struct hki_agent *agent, uint64_t own, bool timed,
+                            int64_t deadline_ns)
 {
-    hk_status status = HK_OK;
+    for (;;) {
+        hk_status status = sleep_on(wait->lock, wait->write, deadline_ns);
 
-    while (!enter(lock, write, own)) {
+        atomic_store(&wait->entering, true);
+        if (enter(wait->lock, wait->write, own)) {
+            return HK_OK;
+        }
         if (status != HK_OK) {
             return status;
         }
-        status = sleep_on(lock, write, deadline_ns);
+        atomic_store(&wait->entering, false);
+        status = hki_block_look_again(agent, (struct hki_wait_node){&ops, wait}, timed);
+        if (status != HK_OK) {
+            return status;
+        }
     }
-    return HK_OK;
 }
 
 static hk_status wait_for_word(hk_rwlock *lock, struct hki_holder *holder, const hk_site *site,
                                bool write, int64_t deadline_ns)
 {
-    struct hki_wait_node node = {&ops, lock};
+    struct wait wait = {.lock = lock, .write = write};
+    struct hki_wait_node node = {&ops, &wait};
     bool timed = deadline_ns != HKI_NEVER;
     /* A timed writer keeps nobody out: a reader would wait for it, and the graph
      * could not tell that this wait ends. */
@@ -198,14 +222,15 @@ static hk_status wait_for_word(hk_rwlock *lock, struct hki_holder *holder, const
     }
     atomic_fetch_add(word_of(lock), own);
     patience_ns = hki_block_patience(holder->agent, deadline_ns);
-    status = await_word(lock, write, own, patience_ns);
+    status = await_word(&wait, holder->agent, own, timed, patience_ns);
     if (status == HK_ETIMEDOUT && patience_ns != deadline_ns) {
+        atomic_store(&wait.entering, false);
         status = hki_block_lengthen(holder->agent, node, timed);
         if (status != HK_OK) {
             change(lock, own);
             return status;
         }
-        status = await_word(lock, write, own, deadline_ns);
+        status = await_word(&wait, holder->agent, own, timed, deadline_ns);
     }
     if (status != HK_OK) {
         change(lock, own);
