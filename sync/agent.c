@@ -67,9 +67,7 @@ static enum hki_wait_kind look_at_agent(void *object, size_t *count)
 {
     const struct hki_agent *agent = object;
 
-    if (agent == &ended_agent) {
-        return HKI_WAIT_ANY; /* Of nothing: it will never move. */
-    }
+    /* One that has ended waits for nothing; whoever waits for a lock of its is told so. */
     if (agent->waits_for.ops == NULL || agent->timed) {
         return HKI_WAIT_MOVES;
     }

@@ -46,13 +46,18 @@ static _Atomic(const hk_site *) *site_of(hk_lock *lock)
 
 /* --- as a node of the wait-for graph --- */
 
+/* NULL: nobody, or a thread that waits for this very lock: it has just got it, and only
+ * not said so yet. */
+static struct hki_agent *owner_of(hk_lock *lock)
+{
+    struct hki_agent *agent = hki_slot_agent(hki_lock_owner(atomic_load(word_of(lock))));
+
+    return agent == NULL || agent->waits_for.object == lock ? NULL : agent;
+}
+
 static enum hki_wait_kind look_at_lock(void *object, size_t *count)
 {
-    uint32_t owner = atomic_load(word_of(object)) >> HKI_LOCK_OWNER_SHIFT;
-    struct hki_agent *agent = hki_slot_agent(owner);
-
-    /* A thread that waits for its own lock has just got it, and only not said so yet. */
-    if (agent == NULL || agent->waits_for.object == object) {
+    if (owner_of(object) == NULL) {
         return HKI_WAIT_MOVES;
     }
     *count = 1;
@@ -61,8 +66,7 @@ static enum hki_wait_kind look_at_lock(void *object, size_t *count)
 
 static struct hki_wait_node next_of_lock(void *object, size_t i)
 {
-    uint32_t owner = atomic_load(word_of(object)) >> HKI_LOCK_OWNER_SHIFT;
-    struct hki_agent *agent = hki_slot_agent(owner);
+    struct hki_agent *agent = owner_of(object);
 
     (void)i;
     return agent == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(agent);
@@ -155,7 +159,7 @@ static bool try_word(hk_lock *lock, uint32_t mine)
 /* Why a lock with this word will not be given back, or HK_OK. */
 static hk_status owner_gone(uint32_t word)
 {
-    uint32_t owner = word >> HKI_LOCK_OWNER_SHIFT;
+    uint32_t owner = hki_lock_owner(word);
 
     if (hki_slot_ended(owner)) {
         return HK_EBROKEN;
@@ -396,6 +400,7 @@ hk_status hk_lock_release(hk_lock *lock)
 
 void hki_lock_abandon(hk_lock *lock)
 {
+    atomic_fetch_or(word_of(lock), HKI_LOCK_ABANDONED);
     hki_os_futex_wake(word_of(lock), UINT32_MAX >> 1);
 }
 

@@ -161,12 +161,12 @@ static uint32_t givers_word;
 static void take_accounts_and_note(void)
 {
     hkt_take_accounts();
-    givers_word = word_of_accounts() >> HKI_LOCK_OWNER_SHIFT;
+    givers_word = hki_lock_owner(word_of_accounts());
 }
 
 static bool taker_has_accounts(void *arg)
 {
-    uint32_t owner = word_of_accounts() >> HKI_LOCK_OWNER_SHIFT;
+    uint32_t owner = hki_lock_owner(word_of_accounts());
 
     (void)arg;
     return owner != 0 && owner != givers_word;
@@ -406,6 +406,68 @@ static void the_end_of_an_executor(void)
     }
 }
 
+/* --- What its owner leaves behind --- */
+
+/* Never free again, and so not used by other tests. */
+static hk_lock left = HK_LOCK_INIT("left");
+static hk_rwlock left_table = HK_RWLOCK_INIT("left table");
+static struct hkt_thread leaver;
+static struct hkt_gate leaving;
+
+static void take_and_leave(void *arg)
+{
+    HKT_EQ_INT(pthread_setname_np(pthread_self(), "leaver"), 0);
+    HKT_OK(arg == NULL ? hk_lock_acquire(&left) : hk_rwlock_write(&left_table));
+    hkt_gate_wait(&leaving);
+}
+
+static void let_it_leave(void)
+{
+    hkt_gate_open(&leaving);
+    hkt_thread_join(&leaver);
+}
+
+static hk_status want_left(void)
+{
+    return hk_lock_acquire(&left) == HK_EBROKEN ? HK_OK : HK_EINVAL;
+}
+
+static hk_status want_left_table(void)
+{
+    return hk_rwlock_read(&left_table) == HK_EBROKEN ? HK_OK : HK_EINVAL;
+}
+
+static hk_status want_left_inside_a_task(void)
+{
+    return hk_lock_acquire(&left);
+}
+
+/* Who waits for it gets HK_EBROKEN, and goes on. */
+static void a_lock_whose_owner_has_ended(void)
+{
+    for (int i = 0; i < 2; i++) {
+        hkt_gate_init(&leaving, "the owner may end");
+        hkt_thread_start(&leaver, take_and_leave, i == 0 ? NULL : &left_table);
+        hkt_gate_await_arrivals(&leaving, 1);
+        expect_given((struct hkt_actor){.wait = i == 0 ? want_left : want_left_table},
+                     (struct hkt_actor){0}, let_it_leave);
+        hkt_gate_fini(&leaving);
+    }
+}
+
+/* A task that comes later is told the same, not that it would wait for ever. */
+static void a_lock_that_was_left_behind(void)
+{
+    struct hkt_actor task = {.pool = hkt_a, .task = sum, .wait = want_left_inside_a_task};
+    struct hkt_actor *actors[] = {&task};
+
+    hkt_actors_begin(actors, 1);
+    hkt_actor_goes(&task);
+    hkt_actors_end(actors, 1);
+    HKT_STATUS(task.status, HK_EBROKEN);
+    HKT_EQ_INT(hkt_reports_count(), 0);
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("a lock", a_lock),
     HKT_CASE("a read-write lock", a_read_write_lock),
@@ -414,6 +476,8 @@ static CU_TestInfo tests[] = {
     HKT_CASE("room", room),
     HKT_CASE("a callback", a_callback),
     HKT_CASE("the end of an executor", the_end_of_an_executor),
+    HKT_CASE("a lock whose owner has ended", a_lock_whose_owner_has_ended),
+    HKT_CASE("a lock that was left behind", a_lock_that_was_left_behind),
     CU_TEST_INFO_NULL,
 };
 
