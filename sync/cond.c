@@ -77,6 +77,7 @@ static hk_status check_return(struct hki_holder *holder, hk_lock *lock, struct h
     return status;
 }
 
+/* The lock is out of the list already, but its word is not open. */
 static hk_status sleep_and_return(hk_cond *cond, hk_lock *lock, struct hki_holder *holder,
                                   const hk_site *site, int64_t deadline_ns)
 {
@@ -84,7 +85,7 @@ static hk_status sleep_and_return(hk_cond *cond, hk_lock *lock, struct hki_holde
     hk_status status;
     bool woken;
 
-    hki_lock_give(lock, holder, hki_holder_find(holder, lock));
+    hki_lock_open(lock);
     woken = hki_os_futex_wait(epoch_of(cond), epoch, deadline_ns);
     atomic_fetch_sub(waiters_of(cond), 1);
     hki_block_end(holder->agent);
@@ -99,6 +100,7 @@ hk_status hk_cond_wait_at(const hk_site *site, hk_cond *cond, hk_lock *lock, hk_
 {
     struct hki_holder *holder = hki_own_holder;
     struct hki_held *held;
+    struct hki_held kept;
     hk_status status;
 
     if (site == NULL || cond == NULL || lock == NULL || !hki_duration_valid(timeout)) {
@@ -116,10 +118,15 @@ hk_status hk_cond_wait_at(const hk_site *site, hk_cond *cond, hk_lock *lock, hk_
     if ((status = check_return(holder, lock, held, site)) != HK_OK) {
         return status;
     }
-    /* Published while the lock is held: a refusal leaves everything as it was. */
+    /* Out of the list first, since that does not change while a wait is published; and
+     * published before the word opens, so that a refusal leaves everything as it was. */
+    held = hki_holder_find(holder, lock);
+    kept = *held;
+    hki_holder_remove(holder, held);
     status =
         hki_block_begin(holder->agent, (struct hki_wait_node){&ops, cond}, timeout != HK_FOREVER);
     if (status != HK_OK) {
+        holder->held[holder->depth++] = kept;
         return status;
     }
     atomic_store(lock_of(cond), lock);

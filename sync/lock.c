@@ -357,7 +357,7 @@ hk_status hk_lock_timed_at(const hk_site *site, hk_lock *lock, hk_duration timeo
 
 /* --- giving back --- */
 
-static void open_word(hk_lock *lock)
+static inline void open_word(hk_lock *lock)
 {
     /* release: pairs with the acquire in try_word(). */
     uint32_t word = atomic_exchange_explicit(word_of(lock), 0, memory_order_release);
@@ -367,9 +367,8 @@ static void open_word(hk_lock *lock)
     }
 }
 
-void hki_lock_give(hk_lock *lock, struct hki_holder *holder, struct hki_held *held)
+void hki_lock_open(hk_lock *lock)
 {
-    hki_holder_remove(holder, held);
     open_word(lock);
 }
 
@@ -394,7 +393,8 @@ hk_status hk_lock_release(hk_lock *lock)
         held->depth--;
         return HK_OK;
     }
-    hki_lock_give(lock, holder, held);
+    hki_holder_remove(holder, held);
+    open_word(lock);
     return HK_OK;
 }
 

@@ -32,9 +32,8 @@ uint64_t hki_lock_identity(hk_lock *lock);
 hk_status hki_lock_take(hk_lock *lock, struct hki_holder *holder, const hk_site *site,
                         int64_t deadline_ns, bool poll);
 
-/* Opens the word of a lock that is not on top of the holder's, or is: and forgets
- * it there. The number of times it was taken does not matter. */
-void hki_lock_give(hk_lock *lock, struct hki_holder *holder, struct hki_held *held);
+/* Opens the word of a lock that the caller has taken out of its list. */
+void hki_lock_open(hk_lock *lock);
 
 /* Its owner has ended: those who wait look again. */
 void hki_lock_abandon(hk_lock *lock);

@@ -303,10 +303,17 @@ static bool is_changed; /* Under accounts. */
 static void begin_condition(void)
 {
     is_changed = false;
+    HKT_OK(hk_rwlock_write(&hkt_table));
 }
 
+/* The giver's wait for the table looks at what all threads that wait hold: also at the
+ * taker, which gives its lock back while it waits. */
 static void signal_a_condition(void)
 {
+    await_ready();
+    dawdle();
+    HKT_OK(hk_rwlock_read(&hkt_table));
+    HKT_OK(hk_rwlock_release(&hkt_table));
     HKT_OK(hk_lock_acquire(&hkt_accounts));
     is_changed = true;
     HKT_OK(hk_lock_release(&hkt_accounts));
@@ -318,6 +325,7 @@ static void wait_for_a_condition(void)
 {
     HKT_OK(hk_lock_acquire(&outer));
     HKT_OK(hk_lock_acquire(&hkt_accounts));
+    atomic_store(&ready, true);
     while (!is_changed) {
         HKT_OK(hk_cond_wait(&changed, &hkt_accounts, HK_FOREVER));
     }
@@ -325,10 +333,20 @@ static void wait_for_a_condition(void)
     HKT_OK(hk_lock_release(&outer));
 }
 
+static void give_the_table(void)
+{
+    while ((word_of_table() & HKI_RW_SLEEPERS) == 0) {
+        sched_yield();
+    }
+    HKT_OK(hk_rwlock_release(&hkt_table));
+}
+
 static void a_condition(void)
 {
-    play(&(struct game){
-        .begin = begin_condition, .give = signal_a_condition, .take = wait_for_a_condition});
+    play(&(struct game){.begin = begin_condition,
+                        .give = signal_a_condition,
+                        .take = wait_for_a_condition,
+                        .during = give_the_table});
 }
 
 /* --- Futures --- */
