@@ -17,6 +17,9 @@ static const char *const names[HKI_LIVE_KINDS] = {
     [HKI_LIVE_WORKERS] = "workers",
     [HKI_LIVE_TIMERS] = "timers",
     [HKI_LIVE_MAPS] = "maps",
+    [HKI_LIVE_QUEUES] = "queues",
+    [HKI_LIVE_RINGS] = "rings",
+    [HKI_LIVE_LOCALS] = "locals",
 };
 
 void hki_live_add(enum hki_live_kind kind, long change)

@@ -19,6 +19,9 @@ enum hki_live_kind {
     HKI_LIVE_WORKERS,
     HKI_LIVE_TIMERS,
     HKI_LIVE_MAPS,
+    HKI_LIVE_QUEUES,
+    HKI_LIVE_RINGS,
+    HKI_LIVE_LOCALS,
     HKI_LIVE_KINDS
 };
 

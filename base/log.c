@@ -23,25 +23,31 @@ void hk_on_log(hk_log_fn *fn, void *arg)
     pthread_mutex_unlock(&hook_lock);
 }
 
-void hki_log(hk_log_level level, const char *format, ...)
+void hki_log_text(hk_log_level level, const char *text)
 {
-    char line[LINE_MAX_BYTES];
     hk_log_fn *fn;
     void *arg;
-    va_list arguments;
 
-    va_start(arguments, format);
-    vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
     pthread_mutex_lock(&hook_lock);
     fn = hook_fn;
     arg = hook_arg;
     pthread_mutex_unlock(&hook_lock);
     if (fn != NULL) {
-        fn(level, line, arg);
+        fn(level, text, arg);
     } else if (level != HK_LOG_INFO) {
-        fprintf(stderr, "hocket: %s: %s\n", level == HK_LOG_ERROR ? "error" : "warning", line);
+        fprintf(stderr, "hocket: %s: %s\n", level == HK_LOG_ERROR ? "error" : "warning", text);
     }
+}
+
+void hki_log(hk_log_level level, const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    hki_log_text(level, line);
 }
 
 __attribute__((constructor)) static void watch_forks(void)

@@ -8,4 +8,7 @@
  * lock held: the hook is the application's code. */
 HK_PRINTF(2, 3) void hki_log(hk_log_level level, const char *format, ...);
 
+/* The same with a text that is there already, of any length and any number of lines. */
+void hki_log_text(hk_log_level level, const char *text);
+
 #endif

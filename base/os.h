@@ -41,7 +41,19 @@ void hki_os_event_signal(int fd);
 /* Makes it unreadable again; idempotent. */
 void hki_os_event_drain(int fd);
 
+/* A timerfd of CLOCK_MONOTONIC: close-on-exec, non-blocking, unset. -1 with errno on
+ * failure. */
+int hki_os_timer_create(void);
+
+/* Makes it readable from a moment on, which may have passed; 0: unreadable until it is set
+ * again. */
+void hki_os_timer_set(int fd, int64_t when_ns);
+
 void hki_os_close(int fd);
+
+/* Makes a mutex for very short sections: who finds it taken looks again for a moment before
+ * it sleeps. */
+void hki_os_mutex_init(pthread_mutex_t *mutex);
 
 /* Sleeps while *word holds expected, until somebody wakes it; may also return
  * without a cause. False: the deadline (HKI_NEVER: none) has passed. The word may be
@@ -67,6 +79,12 @@ void hki_os_frame_text(const void *frame, char *text, size_t size);
 
 /* The name that the kernel shows for a thread of this process; "" if unknown. */
 void hki_os_thread_name_of(int thread_id, char *text, size_t size);
+
+/* The same of the calling thread, without reading a file. */
+void hki_os_thread_own_name(char *text, size_t size);
+
+/* Writes all of it, again after interruptions. False with errno on failure. */
+bool hki_os_write(int fd, const void *bytes, size_t size);
 
 /* What the process's allocator has handed out and keeps resident, for
  * allocators without a counter of their own. */

@@ -16,9 +16,20 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/time.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER
+#endif
+#endif
+
+enum { SANITIZER_SLEEP_NS = 20 * 1000 * 1000 };
 
 enum { CPU_MASK_BITS = 8192 }; /* The kernel's own limit is CONFIG_NR_CPUS <= 8192. */
 
@@ -211,6 +222,18 @@ void hki_os_event_drain(int fd)
     } while (got < 0 && errno == EINTR);
 }
 
+int hki_os_timer_create(void)
+{
+    return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+void hki_os_timer_set(int fd, int64_t when_ns)
+{
+    struct itimerspec when = {.it_value = hki_timespec(when_ns)};
+
+    (void)timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
 void hki_os_close(int fd)
 {
     close(fd);
@@ -224,7 +247,17 @@ void hki_os_heap(uint64_t *allocated, uint64_t *resident)
     *resident = (uint64_t)info.arena + (uint64_t)info.hblkhd;
 }
 
-bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+void hki_os_mutex_init(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attributes;
+
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
+static bool sleep_on_word(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
     struct timespec deadline = hki_timespec(deadline_ns);
 
@@ -233,6 +266,21 @@ bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadl
                    deadline_ns == HKI_NEVER ? NULL : &deadline, NULL,
                    FUTEX_BITSET_MATCH_ANY) == 0 ||
            errno != ETIMEDOUT;
+}
+
+bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+#ifdef THREAD_SANITIZER
+    /* ThreadSanitizer runs a signal handler only when the thread next calls a function
+     * that it knows, and a system call is none: so come up for air now and then. */
+    int64_t soon_ns = hk_now_ns() + SANITIZER_SLEEP_NS;
+
+    if (soon_ns < deadline_ns) {
+        (void)sleep_on_word(word, expected, soon_ns);
+        return true;
+    }
+#endif
+    return sleep_on_word(word, expected, deadline_ns);
 }
 
 unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count)
@@ -292,4 +340,29 @@ void hki_os_thread_name_of(int thread_id, char *text, size_t size)
         text[0] = '\0';
     }
     text[strcspn(text, "\n")] = '\0';
+}
+
+void hki_os_thread_own_name(char *text, size_t size)
+{
+    if (pthread_getname_np(pthread_self(), text, size) != 0) {
+        text[0] = '\0';
+    }
+}
+
+bool hki_os_write(int fd, const void *bytes, size_t size)
+{
+    const char *at = bytes;
+
+    while (size > 0) {
+        ssize_t wrote = write(fd, at, size);
+
+        if (wrote < 0 && errno != EINTR) {
+            return false;
+        }
+        if (wrote > 0) {
+            at += wrote;
+            size -= (size_t)wrote;
+        }
+    }
+    return true;
 }

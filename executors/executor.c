@@ -169,7 +169,7 @@ void hki_executor_close(hk_executor *executor, hk_shutdown_how how)
  * not in the executor: one pair for all, as such waits are rare and short.
  */
 static pthread_mutex_t resolve_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t resolved = PTHREAD_COND_INITIALIZER;
+static struct hki_condition resolved = HKI_CONDITION_INIT;
 
 /* seq_cst with `unresolved`: either the counter sees the sleeper or the sleeper
  * the count. */
@@ -179,7 +179,7 @@ void hki_executor_resolved(hk_executor *executor)
 {
     if (atomic_fetch_sub(&executor->unresolved, 1) == 1 && atomic_load(&sleepers) != 0) {
         pthread_mutex_lock(&resolve_lock);
-        pthread_cond_broadcast(&resolved);
+        hki_condition_broadcast(&resolved);
         pthread_mutex_unlock(&resolve_lock);
     }
 }
@@ -221,14 +221,6 @@ static void describe_end(void *object, char *text, size_t size)
     snprintf(text, size, "the end of executor %s", ((const hk_executor *)object)->name);
 }
 
-static void relate_end(void *object, struct hki_wait_node next, const char *words, char *text,
-                       size_t size)
-{
-    (void)object;
-    (void)next;
-    snprintf(text, size, "held up by %s", words);
-}
-
 static hk_status await_end(hk_executor *executor, hk_duration wait)
 {
     int64_t deadline_ns = hki_deadline(wait);
@@ -239,8 +231,8 @@ static hk_status await_end(hk_executor *executor, hk_duration wait)
 
 static hk_status join(hk_executor *executor, hk_duration wait)
 {
-    static const struct hki_wait_ops ops = {look_at_end, next_of_end, describe_end, relate_end,
-                                            false};
+    static const struct hki_wait_ops ops = {
+        .look = look_at_end, .next = next_of_end, .describe = describe_end, .verb = "held up by"};
     struct hki_agent *agent = hki_agent_self();
     hk_status status;
 

@@ -22,7 +22,7 @@ struct inline_executor {
     hk_executor *executor;
     struct hki_worker_hooks hooks;
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    struct hki_condition changed;
     enum life life;          /* Under lock. */
     size_t under_way;        /* Under lock: submits between their door and their end. */
     bool closed;             /* Under lock. */
@@ -40,7 +40,7 @@ static hk_status initialise(struct inline_executor *self)
         if (pthread_equal(self->initialiser, pthread_self())) {
             return HK_EDEADLK; /* The initialiser submits to what it initialises. */
         }
-        pthread_cond_wait(&self->changed, &self->lock);
+        (void)hki_condition_wait(&self->changed, &self->lock, HKI_NEVER);
     }
     if (self->life == NEW) {
         self->life = INITIALISING;
@@ -50,7 +50,7 @@ static hk_status initialise(struct inline_executor *self)
                                        &self->local);
         pthread_mutex_lock(&self->lock);
         self->life = status == HK_OK ? READY : BROKEN;
-        pthread_cond_broadcast(&self->changed);
+        hki_condition_broadcast(&self->changed);
     }
     return self->life == BROKEN ? HK_EINIT : HK_OK;
 }
@@ -68,7 +68,7 @@ static void finish_if_last(struct inline_executor *self)
         pthread_mutex_lock(&self->lock);
         self->life = FINISHED;
     }
-    pthread_cond_broadcast(&self->changed);
+    hki_condition_broadcast(&self->changed);
 }
 
 static hk_status submit(void *object, hk_job *job, hk_duration queue_wait)
@@ -144,7 +144,6 @@ static void destroy(void *object)
 {
     struct inline_executor *self = object;
 
-    pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
     hki_free(self, sizeof(*self));
 }
@@ -185,7 +184,7 @@ hk_status hk_inline_create(const hk_executor_options *options, hk_executor **out
     hki_worker_hooks_set(&self->hooks, options);
     hki_list_init(&self->running);
     pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->changed, NULL);
+    hki_condition_init(&self->changed);
     if ((status = hk_executor_create(&ops, self, options, &self->executor)) != HK_OK) {
         destroy(self);
         return status;

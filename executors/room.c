@@ -49,15 +49,8 @@ static void describe(void *object, char *text, size_t size)
     snprintf(text, size, "room in the queue of executor %s", room->executor->name);
 }
 
-static void relate(void *object, struct hki_wait_node successor, const char *words, char *text,
-                   size_t size)
-{
-    (void)object;
-    (void)successor;
-    snprintf(text, size, "to be made by %s", words);
-}
-
-static const struct hki_wait_ops ops = {look, next, describe, relate, false};
+static const struct hki_wait_ops ops = {
+    .look = look, .next = next, .describe = describe, .verb = "to be made by"};
 
 hk_status hki_room_await(hk_executor *executor, struct hki_task_queue *queue, pthread_mutex_t *lock,
                          bool (*closing)(const void *self), int64_t deadline_ns)

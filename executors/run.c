@@ -2,6 +2,7 @@
 /* Running a job: from PENDING to its end, on the thread of the caller. */
 #include "base/time.h"
 #include "executors/call.h"
+#include "sync/holder.h"
 
 /* A late value is not a value: also when the timer thread was slow to say so, and
  * where limits are judged on return there is no timer. */
@@ -87,8 +88,12 @@ bool hk_job_run(hk_job *job, void *local, const char *where)
             (void)hki_future_request_stop(&job->future, "the executor is shut down");
         }
         if (arm_limits(job)) {
+            uint32_t held = hki_holder_depth(agent);
             hk_status returned = job->task->run(&call, job->input.data, job->input.size);
 
+            if (hki_holder_depth(agent) > held) {
+                hki_holder_tell_kept(agent, held, job->named->name);
+            }
             hki_call_outcome(&call, returned, &outcome);
             count_running(job, -1);
             conclude(job, &outcome);

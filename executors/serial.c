@@ -28,7 +28,7 @@ struct serial {
     hk_executor *base;
     hk_executor *owned_base; /* Destroyed with this one; or NULL. */
     pthread_mutex_t lock;
-    pthread_cond_t settled;
+    struct hki_condition settled;
     struct hki_task_queue queue; /* Under lock, and what follows. */
     struct hki_list running;
     struct hki_agent *agent; /* The thread that runs a task of this now. */
@@ -55,7 +55,7 @@ static void give_up(void *arg)
         pthread_mutex_lock(&self->lock);
     }
     self->active = false;
-    pthread_cond_broadcast(&self->settled);
+    hki_condition_broadcast(&self->settled);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -71,7 +71,7 @@ static hk_job *begin_next(struct serial *self)
         self->agent = hki_agent_self();
     } else {
         self->active = false;
-        pthread_cond_broadcast(&self->settled);
+        hki_condition_broadcast(&self->settled);
     }
     pthread_mutex_unlock(&self->lock);
     return job;
@@ -182,7 +182,7 @@ static void begin_shutdown(void *object, hk_shutdown_how how)
     if (how >= HK_CANCEL_QUEUED) {
         hki_task_queue_take_all(&self->queue, &jobs);
     }
-    pthread_cond_broadcast(&self->queue.room);
+    hki_condition_broadcast(&self->queue.room);
     pthread_mutex_unlock(&self->lock);
     hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
     if (how >= HK_CANCEL_ALL) {
@@ -216,7 +216,6 @@ static void destroy(void *object)
     }
     hki_executor_unref(self->base);
     hki_task_queue_destroy(&self->queue);
-    pthread_cond_destroy(&self->settled);
     pthread_mutex_destroy(&self->lock);
     hki_free(self, sizeof(*self));
 }
@@ -309,7 +308,7 @@ hk_status hki_serial_create(hk_executor *base, bool owns_base, const hk_executor
         return HK_ENOMEM;
     }
     pthread_mutex_init(&self->lock, NULL);
-    pthread_cond_init(&self->settled, NULL);
+    hki_condition_init(&self->settled);
     hki_task_queue_init(&self->queue, options);
     hki_list_init(&self->running);
     self->base = hki_executor_ref(base);

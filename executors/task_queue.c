@@ -24,13 +24,12 @@ void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options
     queue->when_full = options == NULL ? HK_FULL_BLOCKS : options->when_full;
     queue->sequence = 0;
     queue->turn = 0;
-    pthread_cond_init(&queue->room, NULL);
+    hki_condition_init(&queue->room);
 }
 
 void hki_task_queue_destroy(struct hki_task_queue *queue)
 {
     HKI_ASSERT(queue->length == 0);
-    pthread_cond_destroy(&queue->room);
 }
 
 bool hki_task_queue_full(const struct hki_task_queue *queue)
@@ -62,7 +61,7 @@ static void take(struct hki_task_queue *queue, hk_job *job)
     queue->length--;
     if (!job->forced) {
         queue->counted--;
-        pthread_cond_signal(&queue->room);
+        hki_condition_signal(&queue->room);
     }
 }
 
@@ -139,7 +138,7 @@ void hki_task_queue_take_all(struct hki_task_queue *queue, struct hki_list *jobs
     }
     queue->length = 0;
     queue->counted = 0;
-    pthread_cond_broadcast(&queue->room);
+    hki_condition_broadcast(&queue->room);
 }
 
 void hki_discard_all(struct hki_list *jobs, hk_status status, const char *message)

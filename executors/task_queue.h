@@ -6,9 +6,8 @@
 #ifndef HOCKET_EXECUTORS_TASK_QUEUE_H
 #define HOCKET_EXECUTORS_TASK_QUEUE_H
 
-#include <pthread.h>
-
 #include "executors/job.h"
+#include "sync/condition.h"
 
 enum { HKI_LANES = 4 }; /* Errands of the library, high, normal, low. */
 
@@ -21,7 +20,7 @@ struct hki_task_queue {
     hk_when_full when_full;
     uint64_t sequence;
     unsigned turn;
-    pthread_cond_t room; /* Signalled when counted falls below capacity. */
+    struct hki_condition room; /* Signalled when counted falls below capacity. */
 };
 
 void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options *options);

@@ -83,7 +83,7 @@ static void run_here(struct thread_pool *pool, hk_job *job)
     (void)hk_job_run(job, NULL, "the submitting thread");
     pthread_mutex_lock(&pool->lock);
     hki_running_remove(job, &pool->lock);
-    pthread_cond_broadcast(&pool->settled); /* A join waits for this, too. */
+    hki_condition_broadcast(&pool->settled); /* A join waits for this, too. */
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -158,8 +158,8 @@ static void begin_shutdown(void *self, hk_shutdown_how how)
     if (how >= HK_CANCEL_QUEUED) {
         hki_task_queue_take_all(&pool->queue, &jobs);
     }
-    pthread_cond_broadcast(&pool->work);
-    pthread_cond_broadcast(&pool->queue.room);
+    hki_condition_broadcast(&pool->work);
+    hki_condition_broadcast(&pool->queue.room);
     pthread_mutex_unlock(&pool->lock);
     hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
     if (how >= HK_CANCEL_ALL) {
@@ -193,8 +193,6 @@ static void destroy(void *self)
     struct thread_pool *pool = self;
 
     hki_task_queue_destroy(&pool->queue);
-    pthread_cond_destroy(&pool->work);
-    pthread_cond_destroy(&pool->settled);
     pthread_mutex_destroy(&pool->lock);
     hki_free(pool->cpus, pool->cpu_count * sizeof(*pool->cpus));
     hki_free(pool, sizeof(*pool));
@@ -221,7 +219,7 @@ static hk_status resize(void *self, unsigned workers)
     pthread_mutex_lock(&pool->lock);
     pool->target = workers;
     /* Superfluous ones notice, and others may be needed now. */
-    pthread_cond_broadcast(&pool->work);
+    hki_condition_broadcast(&pool->work);
     for (unsigned i = 0; i < workers && pool->queue.length != 0; i++) {
         hki_pool_grow(pool);
     }
@@ -357,8 +355,8 @@ hk_status hk_thread_pool_create(const hk_executor_options *options, hk_executor 
         return HK_ENOMEM;
     }
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, NULL);
-    pthread_cond_init(&pool->settled, NULL);
+    hki_condition_init(&pool->work);
+    hki_condition_init(&pool->settled);
     hki_task_queue_init(&pool->queue, options);
     hki_list_init(&pool->running);
     hki_list_init(&pool->workers);

@@ -42,8 +42,8 @@ struct thread_pool {
     atomic_uint finishing;     /* Workers whose task has ended, all but for telling. */
 
     pthread_mutex_t lock;
-    pthread_cond_t work;    /* For idle workers. */
-    pthread_cond_t settled; /* starting fell to 0, or live did. */
+    struct hki_condition work;    /* For idle workers. */
+    struct hki_condition settled; /* starting fell to 0, or live did. */
     struct hki_task_queue queue;
     struct hki_list running; /* Jobs under way. */
     struct hki_list workers;

@@ -20,15 +20,15 @@
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t changed;  /* The earliest deadline, or the epoch. */
-    struct hki_timer **heap; /* [1 .. count]. */
+    struct hki_condition changed; /* The earliest deadline, or the epoch. */
+    struct hki_timer **heap;      /* [1 .. count]. */
     size_t count;
     size_t room;
     unsigned holders;
     bool running;
     uintptr_t epoch; /* A thread serves while this is the number it was started with. */
     pthread_t thread;
-} timers = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+} timers = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = HKI_CONDITION_INIT};
 
 static void put(size_t place, struct hki_timer *timer)
 {
@@ -180,7 +180,7 @@ void hki_timers_release(void)
         free_heap();
         timers.epoch++;
         timers.running = false;
-        pthread_cond_broadcast(&timers.changed);
+        hki_condition_broadcast(&timers.changed);
     }
     pthread_mutex_unlock(&timers.lock);
     if (!last) {
@@ -208,7 +208,7 @@ hk_status hki_timer_arm(struct hki_timer *timer, int64_t deadline_ns,
         sift_up(timers.count);
         hki_live_add(HKI_LIVE_TIMERS, 1);
         if (timer->place == 1) {
-            pthread_cond_signal(&timers.changed);
+            hki_condition_signal(&timers.changed);
         }
     } else {
         status = HK_ENOMEM;
@@ -250,7 +250,7 @@ static void in_child(void)
     timers.count = 0;
     timers.holders = 0;
     timers.running = false;
-    pthread_cond_init(&timers.changed, NULL);
+    hki_condition_init(&timers.changed);
     pthread_mutex_unlock(&timers.lock);
 }
 

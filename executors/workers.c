@@ -41,7 +41,7 @@ static void unblock(void *host)
     pool->blocked--;
     pool->busy++;
     if (pool->idle != 0 && is_superfluous(pool)) {
-        pthread_cond_signal(&pool->work); /* A spare learns that it need not stay. */
+        hki_condition_signal(&pool->work); /* A spare learns that it need not stay. */
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -185,7 +185,7 @@ static void leave(struct worker *worker)
     hki_list_append_all(&earlier, &pool->departed);
     hki_list_append(&pool->departed, &worker->link);
     pool->present--;
-    pthread_cond_broadcast(&pool->settled);
+    hki_condition_broadcast(&pool->settled);
     pthread_mutex_unlock(&pool->lock);
     hki_pool_join_departed(&earlier);
 }
@@ -213,7 +213,7 @@ static void *worker_main(void *arg)
     worker->agent = agent;
     pool->starting--;
     pool->broken = pool->broken || status != HK_OK;
-    pthread_cond_broadcast(&pool->settled);
+    hki_condition_broadcast(&pool->settled);
     if (status == HK_OK) {
         serve(worker);
         pool->leaving++;
@@ -222,8 +222,8 @@ static void *worker_main(void *arg)
         pthread_mutex_lock(&pool->lock);
         pool->leaving--;
     } else {
-        pthread_cond_broadcast(&pool->work); /* The others leave too. */
-        pthread_cond_broadcast(&pool->queue.room);
+        hki_condition_broadcast(&pool->work); /* The others leave too. */
+        hki_condition_broadcast(&pool->queue.room);
     }
     leave(worker);
     return NULL;
@@ -324,7 +324,7 @@ void hki_pool_grow(struct thread_pool *pool)
         return;
     }
     if (pool->idle != 0) {
-        pthread_cond_signal(&pool->work);
+        hki_condition_signal(&pool->work);
     }
     wanted = pool->target - pool->busy;
     wanted = pool->queue.length < wanted ? pool->queue.length : wanted;

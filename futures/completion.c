@@ -31,7 +31,7 @@ struct entry {
 
 struct hk_completion {
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    struct hki_condition changed;
     struct hki_list outstanding;
     struct hki_list ready;
     size_t undelivered; /* Length of both lists. */
@@ -53,7 +53,7 @@ hk_status hk_completion_create(hk_completion **out)
         return HK_ENOMEM;
     }
     pthread_mutex_init(&completion->lock, NULL);
-    pthread_cond_init(&completion->changed, NULL);
+    hki_condition_init(&completion->changed);
     hki_list_init(&completion->outstanding);
     hki_list_init(&completion->ready);
     completion->deadline_ns = HKI_NEVER;
@@ -75,7 +75,7 @@ static void make_ready(struct entry *entry)
     }
     hki_list_remove(&entry->link);
     hki_list_append(&completion->ready, &entry->link);
-    pthread_cond_signal(&completion->changed);
+    hki_condition_signal(&completion->changed);
     pthread_mutex_unlock(&completion->lock);
 }
 
@@ -129,7 +129,7 @@ static struct entry *take_ready(hk_completion *completion)
         hki_os_event_drain(completion->fd);
     }
     if (--completion->undelivered == 0) {
-        pthread_cond_broadcast(&completion->changed); /* Other readers: nothing is left. */
+        hki_condition_broadcast(&completion->changed); /* Other readers: nothing is left. */
     }
     return HKI_CONTAINER(first, struct entry, link);
 }
@@ -184,14 +184,6 @@ static void describe_completion(void *object, char *text, size_t size)
     snprintf(text, size, "the next of completion queue %p", object);
 }
 
-static void relate_completion(void *object, struct hki_wait_node next, const char *words,
-                              char *text, size_t size)
-{
-    (void)object;
-    (void)next;
-    snprintf(text, size, "awaiting %s", words);
-}
-
 /* Runs one outstanding task on this stack, if one may. */
 static bool claim_one(hk_completion *completion, struct hki_agent *agent)
 {
@@ -219,8 +211,10 @@ static bool claim_one(hk_completion *completion, struct hki_agent *agent)
 /* Sleeps until an entry is ready or none is left. */
 static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
 {
-    static const struct hki_wait_ops ops = {look_at_completion, next_of_completion,
-                                            describe_completion, relate_completion, false};
+    static const struct hki_wait_ops ops = {.look = look_at_completion,
+                                            .next = next_of_completion,
+                                            .describe = describe_completion,
+                                            .verb = "awaiting"};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = {&ops, completion};
     hk_status status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
@@ -388,7 +382,6 @@ void hk_completion_destroy(hk_completion *completion)
     if (completion->fd >= 0) {
         hki_os_close(completion->fd);
     }
-    pthread_cond_destroy(&completion->changed);
     pthread_mutex_destroy(&completion->lock);
     hki_free(completion, sizeof(*completion));
     hki_live_add(HKI_LIVE_COMPLETIONS, -1);

@@ -70,7 +70,7 @@ static void finish(hk_hook *hook)
     pthread_mutex_lock(&stripe->lock);
     hook->life = GONE;
     atomic_store(&hook->runner, NULL);
-    pthread_cond_broadcast(&stripe->changed);
+    hki_condition_broadcast(&stripe->changed);
     pthread_mutex_unlock(&stripe->lock);
 }
 
@@ -191,18 +191,10 @@ static void describe_hook(void *object, char *text, size_t size)
     snprintf(text, size, "the end of a callback of future %p", (void *)((hk_hook *)object)->future);
 }
 
-static void relate_hook(void *object, struct hki_wait_node next, const char *words, char *text,
-                        size_t size)
-{
-    (void)object;
-    (void)next;
-    snprintf(text, size, "run by %s", words);
-}
-
 static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
 {
-    static const struct hki_wait_ops ops = {look_at_hook, next_of_hook, describe_hook, relate_hook,
-                                            false};
+    static const struct hki_wait_ops ops = {
+        .look = look_at_hook, .next = next_of_hook, .describe = describe_hook, .verb = "run by"};
     struct hki_stripe *stripe = hki_stripe_of(hook->future);
 
     hk_status status = hki_block_begin(self, (struct hki_wait_node){&ops, hook}, false);
@@ -212,7 +204,7 @@ static hk_status wait_for_end(hk_hook *hook, struct hki_agent *self)
     }
     pthread_mutex_lock(&stripe->lock);
     while (hook->life == RUNNING) {
-        pthread_cond_wait(&stripe->changed, &stripe->lock);
+        (void)hki_condition_wait(&stripe->changed, &stripe->lock, HKI_NEVER);
     }
     pthread_mutex_unlock(&stripe->lock);
     hki_block_end(self);

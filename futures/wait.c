@@ -126,8 +126,10 @@ static void relate_future(void *object, struct hki_wait_node next, const char *w
 
 struct hki_wait_node hki_future_node(hk_future *future)
 {
-    static const struct hki_wait_ops ops = {look_at_future, next_of_future, describe_future,
-                                            relate_future, false};
+    static const struct hki_wait_ops ops = {.look = look_at_future,
+                                            .next = next_of_future,
+                                            .describe = describe_future,
+                                            .relate = relate_future};
 
     return (struct hki_wait_node){&ops, future};
 }
@@ -159,14 +161,6 @@ static void describe_set(void *object, char *text, size_t size)
 
     snprintf(text, size, "%s of %zu futures", set->what == HK_ALL_COMPLETED ? "all" : "any",
              set->count);
-}
-
-static void relate_set(void *object, struct hki_wait_node next, const char *words, char *text,
-                       size_t size)
-{
-    (void)object;
-    (void)next;
-    snprintf(text, size, "including %s", words);
 }
 
 /* --- the wait --- */
@@ -203,8 +197,8 @@ static void claim_all(const struct set *set, struct hki_agent *agent)
 
 static hk_status sleep_for(struct group *group, const struct set *set, int64_t deadline_ns)
 {
-    static const struct hki_wait_ops ops = {look_at_set, next_of_set, describe_set, relate_set,
-                                            false};
+    static const struct hki_wait_ops ops = {
+        .look = look_at_set, .next = next_of_set, .describe = describe_set, .verb = "including"};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = set->count == 1 ? hki_future_node(set->futures[0])
                                                 : (struct hki_wait_node){&ops, (void *)set};

@@ -89,6 +89,22 @@ command:shellcheck shellcheck
 file:/usr/share/doxygen-awesome-css/doxygen-awesome.css doxygen-awesome-css
 LIST
         ;;
+    bench)
+        cat <<'LIST'
+command:c++ g++
+command:python3 python3
+command:javac default-jdk-headless
+pc:absl_synchronization libabsl-dev
+pc:apr-1 libapr1-dev
+pc:apr-util-1 libaprutil1-dev
+pc:ck libck-dev
+pc:glib-2.0 libglib2.0-dev
+pc:tbb libtbb-dev
+header:nsync.h libnsync-dev
+package:libboost-dev libboost-dev
+package:libboost-thread-dev libboost-thread-dev
+LIST
+        ;;
     esac
 }
 

@@ -17,9 +17,8 @@ enum {
 
 static _Thread_local struct hki_agent own;
 
-/* Stand in slots whose thread is gone for good: such slots are never given away
- * again, for locks may still name them. */
-static struct hki_agent ended_agent = {.name = "a thread that has ended"};
+/* Stands in slots whose thread is gone for good: such slots are never given away
+ * again, for locks still name them. */
 static struct hki_agent foreign_agent = {.name = "a thread of the parent process"};
 
 /* Filled by the thread itself, emptied under the graph's lock. 512 KiB, of which only
@@ -67,8 +66,7 @@ static enum hki_wait_kind look_at_agent(void *object, size_t *count)
 {
     const struct hki_agent *agent = object;
 
-    /* One that has ended waits for nothing; whoever waits for a lock of its is told so. */
-    if (agent->waits_for.ops == NULL || agent->timed) {
+    if (agent->waits_for.ops == NULL || agent->timed || atomic_load(&agent->served)) {
         return HKI_WAIT_MOVES;
     }
     *count = 1;
@@ -98,8 +96,8 @@ static void describe_agent(void *object, char *text, size_t size)
     snprintf(text, size, "thread %s (%d)", name, agent->thread_id);
 }
 
-static const struct hki_wait_ops agent_ops = {look_at_agent, next_of_agent, describe_agent, NULL,
-                                              false};
+static const struct hki_wait_ops agent_ops = {
+    .look = look_at_agent, .next = next_of_agent, .describe = describe_agent};
 
 struct hki_wait_node hki_agent_node(struct hki_agent *agent)
 {
@@ -116,11 +114,6 @@ bool hki_agent_is_node(struct hki_wait_node node)
 struct hki_agent *hki_slot_agent(uint32_t slot)
 {
     return atomic_load(&slots[slot]);
-}
-
-bool hki_slot_ended(uint32_t slot)
-{
-    return atomic_load(&slots[slot]) == &ended_agent;
 }
 
 bool hki_slot_foreign(uint32_t slot)
@@ -159,11 +152,14 @@ static uint32_t take_slot(struct hki_agent *agent)
     return slot;
 }
 
-/* with NULL: the slot is free again. Under the graph's lock. */
-static void replace_in_slot(uint32_t slot, struct hki_agent *with)
+/* Under the graph's lock. */
+static void free_slot(uint32_t slot)
 {
-    atomic_store(&slots[slot], with);
-    if (with == NULL && slot < atomic_load(&slot_hint)) {
+    if (slot == HKI_SLOT_NONE) {
+        return; /* There was none left for this thread. */
+    }
+    atomic_store(&slots[slot], NULL);
+    if (slot < atomic_load(&slot_hint)) {
         atomic_store(&slot_hint, slot);
     }
 }
@@ -186,18 +182,14 @@ bool hki_agent_attach(struct hki_agent *agent)
 static void detach(void *value)
 {
     struct hki_agent *agent = value;
-    struct hki_agent *instead;
 
     if (agent->parties != NULL) {
         hki_parties_leave(agent, 0);
     }
-    instead = hki_holder_abandon(agent) ? &ended_agent : NULL;
+    hki_holder_abandon(agent);
     hki_wait_graph_lock();
-    replace_in_slot(agent->slot, instead);
+    free_slot(agent->slot);
     hki_wait_graph_unlock();
-    if (instead != NULL) {
-        hki_holder_wake_waiters(agent);
-    }
     hki_holder_free(agent);
     agent->slot = HKI_SLOT_NONE;
 }

@@ -53,6 +53,8 @@ struct hki_agent {
     /* Under the graph's lock: */
     struct hki_wait_node waits_for; /* ops NULL: not waiting, or nobody can wait for it. */
     bool timed;
+    /* Has what it waits for, and has not said so yet: see hki_block_served(). */
+    atomic_bool served;
     /* The wait, for who only wants to see it (hk_dump_waits): see sync/block.c. */
     _Atomic(const struct hki_wait_ops *) shown_ops;
     _Atomic(void *) shown_object;
@@ -81,10 +83,9 @@ bool hki_agent_is_node(struct hki_wait_node node);
  * HKI_SLOT_MAX threads have one. */
 bool hki_agent_attach(struct hki_agent *agent);
 
-/* Who a slot stands for. Under the graph's lock, but for the two that follow. NULL:
+/* Who a slot stands for. Under the graph's lock, but for the one that follows. NULL:
  * nobody. */
 struct hki_agent *hki_slot_agent(uint32_t slot);
-bool hki_slot_ended(uint32_t slot);   /* Its thread ended while it held a lock. */
 bool hki_slot_foreign(uint32_t slot); /* Its thread stayed in the parent process. */
 
 /* Slots from 1 up to this one have been in use. */

@@ -36,13 +36,25 @@ hk_status hki_block_begin_briefly(struct hki_agent *agent, struct hki_wait_node 
 int64_t hki_block_patience(const struct hki_agent *agent, int64_t deadline_ns);
 hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
 
-/*
- * For who tries to take what others can take, too, where that cannot be read from the
- * object: while it tries it looks as able to move, so others may have counted on it.
- * After it failed, and looks as waiting again, it asks here before it sleeps. Unless that
- * gives HK_OK, the block has ended.
- */
+/* Looks at the same wait once more, before it goes on sleeping: for objects that may have
+ * opened for a moment, and that closed again by who need not look. Unless that gives HK_OK,
+ * the block has ended. */
 hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
+
+/*
+ * What is waited for can be taken only once, by this thread or by another: then taking
+ * it and not waiting any more must be one step for whoever looks. Else a look could find
+ * it gone, and believe that this thread, which has it, still waits.
+ *
+ * Under the lock of the object, where it is taken: a look that finds it gone (under the
+ * same lock) sees in its second walk that the wait was served.
+ */
+void hki_block_served(struct hki_agent *agent);
+
+/* Objects without a lock: around every attempt after the wait has begun. No lock of the
+ * library is held at the first, and none is taken in between that comes before the graph's. */
+void hki_block_attempt_begin(struct hki_agent *agent);
+void hki_block_attempt_end(struct hki_agent *agent, bool served);
 
 /* Whether waits with a lock held are told in the log: hk_warn_blocking(). */
 void hki_block_warn(bool on);

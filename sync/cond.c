@@ -55,7 +55,8 @@ static void describe(void *object, char *text, size_t size)
 }
 
 /* is_lock: its lock is held when the wait begins, which is no reason to warn. */
-static const struct hki_wait_ops ops = {look, next, describe, NULL, true};
+static const struct hki_wait_ops ops = {
+    .look = look, .next = next, .describe = describe, .is_lock = true};
 
 /* Whether the lock can be taken again when all others are held still. */
 static hk_status check_return(struct hki_holder *holder, hk_lock *lock, struct hki_held *held,
@@ -77,7 +78,22 @@ static hk_status check_return(struct hki_holder *holder, hk_lock *lock, struct h
     return status;
 }
 
-/* The lock is out of the list already, but its word is not open. */
+/* Off the list before the wait is published, from when on others may read it; the word
+ * stays the caller's. A refusal leaves everything as it was. */
+static hk_status leave_list(struct hki_holder *holder, struct hki_held *held,
+                            struct hki_wait_node node, bool timed)
+{
+    struct hki_held left = *held;
+    hk_status status;
+
+    hki_holder_remove(holder, held);
+    if ((status = hki_block_begin(holder->agent, node, timed)) != HK_OK) {
+        left.key = hki_order_mix(hki_holder_key(holder), left.identity);
+        holder->held[holder->depth++] = left;
+    }
+    return status;
+}
+
 static hk_status sleep_and_return(hk_cond *cond, hk_lock *lock, struct hki_holder *holder,
                                   const hk_site *site, int64_t deadline_ns)
 {
@@ -100,7 +116,6 @@ hk_status hk_cond_wait_at(const hk_site *site, hk_cond *cond, hk_lock *lock, hk_
 {
     struct hki_holder *holder = hki_own_holder;
     struct hki_held *held;
-    struct hki_held kept;
     hk_status status;
 
     if (site == NULL || cond == NULL || lock == NULL || !hki_duration_valid(timeout)) {
@@ -118,15 +133,9 @@ hk_status hk_cond_wait_at(const hk_site *site, hk_cond *cond, hk_lock *lock, hk_
     if ((status = check_return(holder, lock, held, site)) != HK_OK) {
         return status;
     }
-    /* Out of the list first, since that does not change while a wait is published; and
-     * published before the word opens, so that a refusal leaves everything as it was. */
-    held = hki_holder_find(holder, lock);
-    kept = *held;
-    hki_holder_remove(holder, held);
-    status =
-        hki_block_begin(holder->agent, (struct hki_wait_node){&ops, cond}, timeout != HK_FOREVER);
+    status = leave_list(holder, hki_holder_find(holder, lock), (struct hki_wait_node){&ops, cond},
+                        timeout != HK_FOREVER);
     if (status != HK_OK) {
-        holder->held[holder->depth++] = kept;
         return status;
     }
     atomic_store(lock_of(cond), lock);

@@ -107,32 +107,46 @@ hk_status hki_holder_check_order(struct hki_holder *holder, const struct hki_hel
     return status;
 }
 
-bool hki_holder_abandon(struct hki_agent *agent)
+void hki_holder_tell_kept(const struct hki_agent *agent, uint32_t from, const char *who)
+{
+    struct hki_holder *holder = agent->holder;
+
+    hki_holder_name_all(holder);
+    for (uint32_t i = from; i < holder->depth; i++) {
+        const struct hki_held *held = &holder->held[i];
+
+        hki_log(HK_LOG_WARNING,
+                "task %s returned and its thread still holds lock %p (%s), taken at %s:%d: "
+                "release it before the task returns",
+                who, held->lock, held->name == NULL ? "unnamed" : held->name, held->site->file,
+                held->site->line);
+    }
+}
+
+static void tell_abandoned(const struct hki_held *held, const char *thread)
+{
+    const char *name = hki_held_name(held);
+
+    hki_log(HK_LOG_ERROR,
+            "%s ended and did not release lock %p (%s), held since %s:%d: whoever waits for it "
+            "gets HK_EBROKEN",
+            thread, held->lock, name == NULL ? "unnamed" : name, held->site->file,
+            held->site->line);
+}
+
+void hki_holder_abandon(struct hki_agent *agent)
 {
     struct hki_holder *holder = agent->holder;
     char thread[64];
 
     if (holder == NULL || holder->depth == 0) {
-        return false;
+        return;
     }
     hki_agent_node(agent).ops->describe(agent, thread, sizeof(thread));
-    hki_holder_name_all(holder);
+    /* The hook of the log may take locks of its own, above these. */
     for (uint32_t i = 0; i < holder->depth; i++) {
-        const struct hki_held *held = &holder->held[i];
-
-        hki_log(HK_LOG_ERROR,
-                "%s ended and did not release lock %p (%s), held since %s:%d: whoever waits "
-                "for it gets HK_EBROKEN",
-                thread, held->lock, held->name == NULL ? "unnamed" : held->name, held->site->file,
-                held->site->line);
+        tell_abandoned(&holder->held[i], thread);
     }
-    return true;
-}
-
-void hki_holder_wake_waiters(struct hki_agent *agent)
-{
-    struct hki_holder *holder = agent->holder;
-
     for (uint32_t i = 0; i < holder->depth; i++) {
         if (holder->held[i].flags == HKI_HELD_LOCK) {
             hki_lock_abandon(holder->held[i].lock);

@@ -79,12 +79,18 @@ static inline bool hki_holder_knows(struct hki_holder *holder, uint64_t key)
 hk_status hki_holder_check_order(struct hki_holder *holder, const struct hki_held *wanted,
                                  hk_lock_policy policy);
 
-/* At the end of a thread: whether it holds locks, which stay taken for ever; says so
- * in the log. */
-bool hki_holder_abandon(struct hki_agent *agent);
+/* How many locks the thread holds. */
+static inline uint32_t hki_holder_depth(const struct hki_agent *agent)
+{
+    return agent->holder == NULL ? 0 : agent->holder->depth;
+}
 
-/* Then, when the slot is marked: those who wait for these locks look again. */
-void hki_holder_wake_waiters(struct hki_agent *agent);
+/* Says in the log that a task (who) has returned with the locks from that depth on. */
+void hki_holder_tell_kept(const struct hki_agent *agent, uint32_t from, const char *who);
+
+/* At the end of a thread: the locks that it holds stay taken for ever. Says so in the log,
+ * and to those who wait for them. */
+void hki_holder_abandon(struct hki_agent *agent);
 
 void hki_holder_free(struct hki_agent *agent);
 

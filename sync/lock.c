@@ -13,6 +13,7 @@
 #include "sync/block.h"
 #include "sync/contention.h"
 #include "sync/lock_impl.h"
+#include "sync/wait_graph.h"
 
 /* A pause is some 70 ns here; four of them bridge a short section, and more would only
  * fight for the line (measured: 4 to 5 beat both 0 and 20). */
@@ -46,18 +47,18 @@ static _Atomic(const hk_site *) *site_of(hk_lock *lock)
 
 /* --- as a node of the wait-for graph --- */
 
-/* NULL: nobody, or a thread that waits for this very lock: it has just got it, and only
- * not said so yet. */
-static struct hki_agent *owner_of(hk_lock *lock)
+/* NULL: it is free, or abandoned, which those who wait are told. */
+static struct hki_agent *owner_of(uint32_t word)
 {
-    struct hki_agent *agent = hki_slot_agent(hki_lock_owner(atomic_load(word_of(lock))));
-
-    return agent == NULL || agent->waits_for.object == lock ? NULL : agent;
+    return (word & HKI_LOCK_ABANDONED) != 0 ? NULL : hki_slot_agent(word >> HKI_LOCK_OWNER_SHIFT);
 }
 
 static enum hki_wait_kind look_at_lock(void *object, size_t *count)
 {
-    if (owner_of(object) == NULL) {
+    struct hki_agent *agent = owner_of(atomic_load(word_of(object)));
+
+    /* A thread that waits for its own lock has just got it, and only not said so yet. */
+    if (agent == NULL || agent->waits_for.object == object) {
         return HKI_WAIT_MOVES;
     }
     *count = 1;
@@ -66,7 +67,7 @@ static enum hki_wait_kind look_at_lock(void *object, size_t *count)
 
 static struct hki_wait_node next_of_lock(void *object, size_t i)
 {
-    struct hki_agent *agent = owner_of(object);
+    struct hki_agent *agent = owner_of(atomic_load(word_of(object)));
 
     (void)i;
     return agent == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(agent);
@@ -94,8 +95,11 @@ static void relate_lock(void *object, struct hki_wait_node next, const char *wor
              site == NULL ? 0 : site->line);
 }
 
-static const struct hki_wait_ops lock_ops = {look_at_lock, next_of_lock, describe_lock, relate_lock,
-                                             true};
+static const struct hki_wait_ops lock_ops = {.look = look_at_lock,
+                                             .next = next_of_lock,
+                                             .describe = describe_lock,
+                                             .relate = relate_lock,
+                                             .is_lock = true};
 
 /* --- identity --- */
 
@@ -159,12 +163,10 @@ static bool try_word(hk_lock *lock, uint32_t mine)
 /* Why a lock with this word will not be given back, or HK_OK. */
 static hk_status owner_gone(uint32_t word)
 {
-    uint32_t owner = hki_lock_owner(word);
-
-    if (hki_slot_ended(owner)) {
+    if ((word & HKI_LOCK_ABANDONED) != 0) {
         return HK_EBROKEN;
     }
-    return hki_slot_foreign(owner) ? HK_EFORKED : HK_OK;
+    return hki_slot_foreign(word >> HKI_LOCK_OWNER_SHIFT) ? HK_EFORKED : HK_OK;
 }
 
 /* Sleeps until the word may be free: HK_OK to look again. */
@@ -242,7 +244,7 @@ static hk_status contend(hk_lock *lock, struct hki_holder *holder, const hk_site
 {
     uint32_t word = atomic_load(word_of(lock));
 
-    if ((word & ~(uint32_t)HKI_LOCK_WAITERS) == holder->word) {
+    if ((word & ~HKI_LOCK_WAITERS) == holder->word) {
         if ((lock->flags_ & HK_LOCK_RECURSIVE) == 0) {
             return HK_EDEADLK;
         }
@@ -310,27 +312,31 @@ static __attribute__((noinline)) hk_status acquire_slowly(const hk_site *site, h
     return hki_lock_take(lock, holder, site, deadline_ns, poll);
 }
 
-static inline bool in_order(hk_lock *lock, struct hki_holder *holder, uint64_t key)
+/* A chain that is not the lock's own: perhaps this thread, or the process, knows it. */
+static __attribute__((noinline)) hk_status acquire_in_other_chain(const hk_site *site,
+                                                                  hk_lock *lock,
+                                                                  struct hki_holder *holder,
+                                                                  uint64_t key)
 {
-    /* relaxed: the key is the whole message. */
-    if (LIKELY(atomic_load_explicit(chain_of(lock), memory_order_relaxed) == key)) {
-        return true;
-    }
     if (!hki_holder_knows(holder, key)) {
-        return false;
+        return acquire_slowly(site, lock, HKI_NEVER, false);
     }
-    /* relaxed: the same. */
+    /* relaxed: the key is the whole message. */
     atomic_store_explicit(chain_of(lock), key, memory_order_relaxed);
-    return true;
+    if (!try_word(lock, holder->word)) {
+        return acquire_slowly(site, lock, HKI_NEVER, false);
+    }
+    return push(lock, holder, site, hki_lock_identity(lock), key);
 }
 
+/* The way of nearly all: calls nothing, so that it saves no registers. */
 hk_status hk_lock_acquire_at(const hk_site *site, hk_lock *lock)
 {
     struct hki_holder *holder = hki_own_holder;
     uint64_t identity;
     uint64_t key;
 
-    if (UNLIKELY(lock == NULL || site == NULL)) {
+    if (UNLIKELY(lock == NULL)) {
         return HK_EINVAL;
     }
     /* relaxed: it is set once; 0 is looked into. */
@@ -340,8 +346,12 @@ hk_status hk_lock_acquire_at(const hk_site *site, hk_lock *lock)
         return acquire_slowly(site, lock, HKI_NEVER, false);
     }
     key = hki_order_mix(hki_holder_key(holder), identity);
-    if (UNLIKELY((holder->depth != 0 && !in_order(lock, holder, key)) ||
-                 !try_word(lock, holder->word))) {
+    /* relaxed: the key is the whole message. */
+    if (UNLIKELY(holder->depth != 0 &&
+                 atomic_load_explicit(chain_of(lock), memory_order_relaxed) != key)) {
+        return acquire_in_other_chain(site, lock, holder, key);
+    }
+    if (UNLIKELY(!try_word(lock, holder->word))) {
         return acquire_slowly(site, lock, HKI_NEVER, false);
     }
     return push(lock, holder, site, identity, key);
@@ -357,19 +367,40 @@ hk_status hk_lock_timed_at(const hk_site *site, hk_lock *lock, hk_duration timeo
 
 /* --- giving back --- */
 
-static inline void open_word(hk_lock *lock)
+static __attribute__((noinline, cold)) hk_status wake_one(hk_lock *lock)
+{
+    hki_os_futex_wake(word_of(lock), 1);
+    return HK_OK;
+}
+
+static inline hk_status open_word(hk_lock *lock)
 {
     /* release: pairs with the acquire in try_word(). */
     uint32_t word = atomic_exchange_explicit(word_of(lock), 0, memory_order_release);
 
-    if (UNLIKELY((word & HKI_LOCK_WAITERS) != 0)) {
-        hki_os_futex_wake(word_of(lock), 1);
-    }
+    return UNLIKELY((word & HKI_LOCK_WAITERS) != 0) ? wake_one(lock) : HK_OK;
 }
 
 void hki_lock_open(hk_lock *lock)
 {
-    open_word(lock);
+    (void)open_word(lock);
+}
+
+/* Not the one that was taken last, or taken more than once, or not held. */
+static __attribute__((noinline)) hk_status release_slowly(hk_lock *lock)
+{
+    struct hki_holder *holder = hki_own_holder;
+    struct hki_held *held = hki_holder_find(holder, lock);
+
+    if (lock == NULL || held == NULL) {
+        return lock == NULL ? HK_EINVAL : HK_EPERM;
+    }
+    if (held->depth != 0) {
+        held->depth--;
+        return HK_OK;
+    }
+    hki_holder_remove(holder, held);
+    return open_word(lock);
 }
 
 hk_status hk_lock_release(hk_lock *lock)
@@ -378,30 +409,21 @@ hk_status hk_lock_release(hk_lock *lock)
     struct hki_held *held;
 
     if (UNLIKELY(lock == NULL || holder == NULL || holder->depth == 0)) {
-        return lock == NULL ? HK_EINVAL : HK_EPERM;
+        return release_slowly(lock);
     }
     held = &holder->held[holder->depth - 1];
-    if (LIKELY(held->lock == lock && held->depth == 0)) {
-        holder->depth--;
-        open_word(lock);
-        return HK_OK;
+    if (UNLIKELY(held->lock != lock || held->depth != 0)) {
+        return release_slowly(lock);
     }
-    if ((held = hki_holder_find(holder, lock)) == NULL) {
-        return HK_EPERM;
-    }
-    if (held->depth != 0) {
-        held->depth--;
-        return HK_OK;
-    }
-    hki_holder_remove(holder, held);
-    open_word(lock);
-    return HK_OK;
+    holder->depth--;
+    return open_word(lock);
 }
 
 void hki_lock_abandon(hk_lock *lock)
 {
+    /* In the word, so that who is about to sleep on it does not. */
     atomic_fetch_or(word_of(lock), HKI_LOCK_ABANDONED);
-    hki_os_futex_wake(word_of(lock), UINT32_MAX >> 1);
+    hki_os_futex_wake(word_of(lock), INT32_MAX);
 }
 
 /* --- the rest --- */
@@ -411,14 +433,36 @@ bool hk_lock_held_by_me(const hk_lock *lock)
     return lock != NULL && hki_holder_find(hki_own_holder, lock) != NULL;
 }
 
+/* "held by thread b (17) since x.c:10", as far as it can be told. */
+static void describe_owner(hk_lock *lock, char *text, size_t size)
+{
+    struct hki_agent *agent;
+    char name[64] = "";
+
+    hki_wait_graph_lock();
+    if ((agent = owner_of(atomic_load(word_of(lock)))) == NULL) {
+        snprintf(text, size, "no thread holds it");
+    } else {
+        hki_agent_node(agent).ops->describe(agent, name, sizeof(name));
+        relate_lock(lock, hki_agent_node(agent), name, text, size);
+    }
+    hki_wait_graph_unlock();
+}
+
 void hk_lock_assert_held_at(const hk_site *site, const hk_lock *lock)
 {
+    char what[128] = "no lock";
+    char owner[256] = "NULL was given";
+
     if (hk_lock_held_by_me(lock)) {
         return;
     }
-    hki_log(HK_LOG_ERROR, "%s:%d (%s): the caller must hold lock %p (%s) here, and does not",
-            site->file, site->line, site->function, (const void *)lock,
-            lock == NULL || lock->name_ == NULL ? "unnamed" : lock->name_);
+    if (lock != NULL) {
+        describe_lock((void *)(uintptr_t)lock, what, sizeof(what));
+        describe_owner((hk_lock *)(uintptr_t)lock, owner, sizeof(owner));
+    }
+    hki_log(HK_LOG_ERROR, "%s:%d (%s): the caller must hold %s here, and does not: %s", site->file,
+            site->line, site->function, what, owner);
     abort();
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The word of a lock: owner's slot << 1 | waiters; 0 is free. Abandoned: its owner has
- * ended. The bit changes the word, so that nobody falls asleep on it any more.
+ * The word of a lock: owner's slot << 1 | waiters; 0 is free. The abandoned bit is set when
+ * the owner's thread ends, and stays: the slot may by then be another thread's.
  *
  * Invariant: a thread that sleeps has seen the waiters bit in the word and does not
  * take the lock afterwards without setting it again; so a release that finds the bit
@@ -14,15 +14,9 @@
 
 #include "sync/holder.h"
 
-enum { HKI_LOCK_WAITERS = 1, HKI_LOCK_OWNER_SHIFT = 1 };
-
-#define HKI_LOCK_ABANDONED (UINT32_C(1) << 31)
-
-/* The slot of the owner; HKI_SLOT_NONE: it is free. */
-static inline uint32_t hki_lock_owner(uint32_t word)
-{
-    return (word & ~HKI_LOCK_ABANDONED) >> HKI_LOCK_OWNER_SHIFT;
-}
+#define HKI_LOCK_WAITERS     ((uint32_t)1)
+#define HKI_LOCK_OWNER_SHIFT 1
+#define HKI_LOCK_ABANDONED   ((uint32_t)1 << 31)
 
 /* The lock's place in the order, given out on first use; 0: it has none. */
 uint64_t hki_lock_identity(hk_lock *lock);
@@ -32,10 +26,10 @@ uint64_t hki_lock_identity(hk_lock *lock);
 hk_status hki_lock_take(hk_lock *lock, struct hki_holder *holder, const hk_site *site,
                         int64_t deadline_ns, bool poll);
 
-/* Opens the word of a lock that the caller has taken out of its list. */
+/* The caller has it no more on its list: opens the word, for the next one. */
 void hki_lock_open(hk_lock *lock);
 
-/* Its owner has ended: those who wait look again. */
+/* Its owner ends: those who wait, and who come, learn that it will not be given back. */
 void hki_lock_abandon(hk_lock *lock);
 
 #endif

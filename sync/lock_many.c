@@ -85,26 +85,28 @@ static size_t move_held_first(struct set *set, struct hki_holder *holder)
     return held;
 }
 
-/* The strictest of the locks' own policies; 0: the process's. */
+/* The strictest of the locks' policies. */
 static hk_lock_policy policy_of(const struct set *set)
 {
-    hk_lock_policy strictest = HK_LOCK_DEFAULT;
+    hk_lock_policy strictest = HK_LOCK_OFF;
 
     for (size_t i = 0; i < set->count; i++) {
-        hk_lock_policy policy = (hk_lock_policy)((const hk_lock *)set->wanted[i].lock)->policy_;
+        const hk_lock *lock = set->wanted[i].lock;
+        hk_lock_policy policy = hki_order_policy((hk_lock_policy)lock->policy_);
 
         strictest = policy > strictest ? policy : strictest;
     }
     return strictest;
 }
 
-static hk_status sort(struct set *set, struct hki_holder *holder)
+/* Who only polls never waits, so nothing is judged. */
+static hk_status sort(struct set *set, struct hki_holder *holder, bool poll)
 {
     size_t held = move_held_first(set, holder);
 
     hki_holder_name_all(holder);
     return hki_order_sort(holder->held, holder->depth, set->wanted + held, set->count - held,
-                          policy_of(set));
+                          poll ? HK_LOCK_OFF : policy_of(set));
 }
 
 static hk_status take_all(struct set *set, struct hki_holder *holder, const hk_site *site,
@@ -155,7 +157,7 @@ hk_status hk_lock_many_at(const hk_site *site, hk_lock *const *locks, size_t cou
     if ((status = fill(&set, site, locks, count)) != HK_OK) {
         return status;
     }
-    if ((status = sort(&set, holder)) == HK_OK) {
+    if ((status = sort(&set, holder, timeout == 0)) == HK_OK) {
         status = take_all(&set, holder, site, timeout);
     }
     release_set(&set);

@@ -70,6 +70,9 @@ static inline uint64_t hki_order_mix(uint64_t key, uint64_t identity)
  * forgotten again, when many share a line. */
 bool hki_order_known(uint64_t key);
 
+/* Makes all known chains unknown: another seed. */
+void hki_order_renew(void);
+
 /* The policy that counts for a lock whose own is given. */
 hk_lock_policy hki_order_policy(hk_lock_policy own);
 
@@ -78,9 +81,9 @@ hk_lock_policy hki_order_policy(hk_lock_policy own);
  * each of them that are new, and makes wanted->key known.
  *
  * HK_OK; HK_EORDER with policy refuse: nothing is learned, nothing is to be acquired.
- * With report and abort the report is delivered, once for each pair, before HK_OK or
- * the abort(); with refuse too. Off: HK_OK without looking. The application's hook is
- * called with no lock of the library held.
+ * Whatever the policy, a report is delivered, once for each pair. With report what does
+ * not stand against the order is learned all the same. Off: HK_OK without looking. The
+ * application's hook and its allocator are called with no lock of the library held.
  */
 hk_status hki_order_check(const struct hki_held *held, size_t count, const struct hki_held *wanted,
                           hk_lock_policy policy);
@@ -93,7 +96,8 @@ hk_status hki_order_check(const struct hki_held *held, size_t count, const struc
  * nobody contradicts an edge that was learned before.
  *
  * HK_OK; HK_EORDER if a held lock stands against a wanted one, as for
- * hki_order_check(): the order is then as it was. Off: sorts, but judges nothing.
+ * hki_order_check(): the order is then as it was. Off: sorts, and keeps to it, but
+ * judges nothing.
  * Of wanted, key is not read: fill the keys in afterwards.
  */
 hk_status hki_order_sort(const struct hki_held *held, size_t count, struct hki_held *wanted,
@@ -107,7 +111,9 @@ hk_status hki_order_allow(uint64_t one, uint64_t other);
 /* The lock, or class, is destroyed: drops all that was learned about it. */
 void hki_order_forget(uint64_t identity);
 
-/* Test hook: forgets everything and gives the memory back. Allowed pairs too. */
+/* Test hooks: forget everything, allowed pairs too, and give the memory back; and let
+ * no more locks be known than a power of two (0: as many as ever). */
 void hki_order_reset(void);
+void hki_order_limit(size_t nodes_max);
 
 #endif

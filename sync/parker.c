@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/parker.h"
 
-#include "sync/condition.h"
+#include "base/os.h"
 
-static _Thread_local struct hki_parker own = HKI_PARKER_INIT;
+static _Thread_local struct hki_parker own;
 
 struct hki_parker *hki_parker_self(void)
 {
@@ -12,26 +12,24 @@ struct hki_parker *hki_parker_self(void)
 
 bool hki_parker_park(struct hki_parker *parker, int64_t deadline_ns)
 {
-    bool woken;
+    bool in_time = true;
 
-    pthread_mutex_lock(&parker->lock);
-    while (!parker->token) {
-        if (!hki_condition_wait(&parker->woken, &parker->lock, deadline_ns)) {
-            break;
+    /* acquire: pairs with the release in hki_parker_wake(), though what was waited for
+     * has an order of its own. */
+    while (atomic_exchange_explicit(&parker->token, 0, memory_order_acquire) == 0) {
+        if (!in_time) {
+            return false;
         }
+        in_time = hki_os_futex_wait(&parker->token, 0, deadline_ns);
     }
-    woken = parker->token;
-    parker->token = false;
-    pthread_mutex_unlock(&parker->lock);
-    return woken;
+    return true;
 }
 
 void hki_parker_wake(struct hki_parker *parker)
 {
-    pthread_mutex_lock(&parker->lock);
-    parker->token = true;
-    /* Signalled under the lock: afterwards the sleeper may return and its thread
-     * end, and the parker with it. */
-    pthread_cond_signal(&parker->woken);
-    pthread_mutex_unlock(&parker->lock);
+    /* release: pairs with the acquire in hki_parker_park(). A token that was there has
+     * woken the thread already. */
+    if (atomic_exchange_explicit(&parker->token, 1, memory_order_release) == 0) {
+        hki_os_futex_wake(&parker->token, 1);
+    }
 }

@@ -10,20 +10,13 @@
 #ifndef HOCKET_SYNC_PARKER_H
 #define HOCKET_SYNC_PARKER_H
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct hki_parker {
-    pthread_mutex_t lock;
-    pthread_cond_t woken;
-    bool token; /* Under lock. */
+    _Atomic(uint32_t) token; /* 0 or 1, and a futex word. */
 };
-
-#define HKI_PARKER_INIT                                                                            \
-    {                                                                                              \
-        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false                                 \
-    }
 
 /* The calling thread's own; valid until the thread ends. */
 struct hki_parker *hki_parker_self(void);
@@ -32,7 +25,8 @@ struct hki_parker *hki_parker_self(void);
  * first. Only the parker's own thread calls it. */
 bool hki_parker_park(struct hki_parker *parker, int64_t deadline_ns);
 
-/* Any thread. A leaf: takes nothing but the parker's own lock. */
+/* Any thread. Takes no lock. Once the token is there the sleeper may go on and end, so
+ * the kernel is told about memory that may be gone: it then wakes nobody. */
 void hki_parker_wake(struct hki_parker *parker);
 
 #endif

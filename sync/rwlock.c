@@ -34,26 +34,19 @@ static bool admits(uint64_t word, bool write)
 
 /* --- as a node of the wait-for graph --- */
 
-/* One wait, on the stack of its thread: the word does not tell whether a reader is in. */
-struct wait {
-    hk_rwlock *lock;
-    bool write;
-    atomic_bool entering; /* It tries to come in, or is in already. */
-};
-
 /*
  * The successors are those holders that wait, too: found by looking at what the waiting
  * threads hold, which only they could change. A holder that runs moves, and whoever waits
  * for ALL of them need not hear of it.
  */
-static struct hki_agent *waiting_holder(const hk_rwlock *lock, size_t i)
+static struct hki_agent *waiting_holder(const void *lock, size_t i)
 {
     uint32_t last = hki_slot_last();
 
     for (uint32_t slot = 1; slot <= last; slot++) {
         struct hki_agent *agent = hki_slot_agent(slot);
 
-        if (agent != NULL && agent->waits_for.ops != NULL &&
+        if (agent != NULL && agent->waits_for.ops != NULL && agent->waits_for.object != lock &&
             hki_holder_find(agent->holder, lock) != NULL && i-- == 0) {
             return agent;
         }
@@ -63,32 +56,38 @@ static struct hki_agent *waiting_holder(const hk_rwlock *lock, size_t i)
 
 static enum hki_wait_kind look(void *object, size_t *count)
 {
-    struct wait *wait = object;
-
-    if (atomic_load(&wait->entering) || admits(atomic_load(word_of(wait->lock)), wait->write)) {
-        return HKI_WAIT_MOVES;
-    }
-    while (waiting_holder(wait->lock, *count) != NULL) {
+    while (waiting_holder(object, *count) != NULL) {
         ++*count;
     }
     return *count == 0 ? HKI_WAIT_MOVES : HKI_WAIT_ALL;
 }
 
+/* Who waits for an open lock has been woken, and only not entered yet. */
+static enum hki_wait_kind look_as_reader(void *object, size_t *count)
+{
+    return admits(atomic_load(word_of(object)), false) ? HKI_WAIT_MOVES : look(object, count);
+}
+
+static enum hki_wait_kind look_as_writer(void *object, size_t *count)
+{
+    return admits(atomic_load(word_of(object)), true) ? HKI_WAIT_MOVES : look(object, count);
+}
+
 static struct hki_wait_node next(void *object, size_t i)
 {
-    struct hki_agent *agent = waiting_holder(((const struct wait *)object)->lock, i);
+    struct hki_agent *agent = waiting_holder(object, i);
 
     return agent == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(agent);
 }
 
 static void describe(void *object, char *text, size_t size)
 {
-    const hk_rwlock *lock = ((const struct wait *)object)->lock;
+    const hk_rwlock *lock = object;
 
     if (lock->name_ == NULL) {
-        snprintf(text, size, "read-write lock %p", (const void *)lock);
+        snprintf(text, size, "read-write lock %p", object);
     } else {
-        snprintf(text, size, "read-write lock %p (%s)", (const void *)lock, lock->name_);
+        snprintf(text, size, "read-write lock %p (%s)", object, lock->name_);
     }
 }
 
@@ -96,16 +95,19 @@ static void relate(void *object, struct hki_wait_node next_node, const char *wor
                    size_t size)
 {
     struct hki_agent *agent = next_node.object;
-    const hk_rwlock *lock = ((const struct wait *)object)->lock;
     const struct hki_held *held =
-        hki_agent_is_node(next_node) ? hki_holder_find(agent->holder, lock) : NULL;
+        hki_agent_is_node(next_node) ? hki_holder_find(agent->holder, object) : NULL;
 
     snprintf(text, size, "held by %s as a %s since %s:%d", words,
              held != NULL && held->flags == HKI_HELD_WRITE ? "writer" : "reader",
              held == NULL ? "?" : held->site->file, held == NULL ? 0 : held->site->line);
 }
 
-static const struct hki_wait_ops ops = {look, next, describe, relate, true};
+/* Two nodes, since what keeps a writer out need not keep a reader out. */
+static const struct hki_wait_ops reader_ops = {
+    .look = look_as_reader, .next = next, .describe = describe, .relate = relate, .is_lock = true};
+static const struct hki_wait_ops writer_ops = {
+    .look = look_as_writer, .next = next, .describe = describe, .relate = relate, .is_lock = true};
 
 /* --- the word --- */
 
@@ -163,80 +165,123 @@ static void change(hk_rwlock *lock, uint64_t minus)
     }
 }
 
-/* Sleeps until the word may have opened. HK_OK: look again. */
-static hk_status sleep_on(hk_rwlock *lock, bool write, int64_t deadline_ns)
+/* One call that waits. */
+struct wait {
+    hk_rwlock *lock;
+    struct hki_agent *agent;
+    bool write;
+    bool timed;
+    bool begun;   /* Its block has begun. */
+    uint64_t own; /* What it counts for in the word while it waits. */
+};
+
+static struct hki_wait_node node_of(const struct wait *wait)
 {
+    return (struct hki_wait_node){wait->write ? &writer_ops : &reader_ops, wait->lock};
+}
+
+/*
+ * Looks at the graph, and again before every sleep: after the word was seen closed, and
+ * with the epoch of that moment. A lock may open and be closed again by a writer that
+ * comes to wait, holds nothing, and so never looks itself; then the epoch has moved.
+ */
+static hk_status look_before_sleep(struct wait *wait)
+{
+    hk_status status;
+
+    if (wait->begun) {
+        status = hki_block_look_again(wait->agent, node_of(wait), wait->timed);
+    } else {
+        status = hki_block_begin_briefly(wait->agent, node_of(wait), wait->timed);
+    }
+    wait->begun = status == HK_OK;
+    return status;
+}
+
+/* In, and in the same breath not waiting any more: else a look could take who holds
+ * it already for one who waits for the other holders. */
+static bool enter_after_sleep(struct wait *wait)
+{
+    bool entered;
+
+    if (!wait->begun) {
+        return enter(wait->lock, wait->write, wait->own);
+    }
+    hki_block_attempt_begin(wait->agent);
+    entered = enter(wait->lock, wait->write, wait->own);
+    hki_block_attempt_end(wait->agent, entered);
+    return entered;
+}
+
+/* Sleeps until the word may have opened. HK_OK: look again. */
+static hk_status sleep_on(struct wait *wait, int64_t deadline_ns)
+{
+    hk_rwlock *lock = wait->lock;
     uint32_t epoch = atomic_load(epoch_of(lock));
     uint64_t word = atomic_load(word_of(lock));
+    hk_status status = holder_gone(word);
 
-    hk_status gone = holder_gone(word);
-
-    if (gone != HK_OK && !admits(word, write)) {
-        return gone;
-    }
-    if (admits(word, write) ||
-        !atomic_compare_exchange_strong(word_of(lock), &word, word | HKI_RW_SLEEPERS)) {
+    if (admits(word, wait->write)) {
         return HK_OK;
+    }
+    if (status != HK_OK) {
+        return status;
+    }
+    if (!atomic_compare_exchange_strong(word_of(lock), &word, word | HKI_RW_SLEEPERS)) {
+        return HK_OK;
+    }
+    if ((status = look_before_sleep(wait)) != HK_OK) {
+        return status;
     }
     return hki_os_futex_wait(epoch_of(lock), epoch, deadline_ns) ? HK_OK : HK_ETIMEDOUT;
 }
 
-/* Others that look find this one either waiting or entering. Those who found it entering
- * have counted on it; so when it is not let in, it looks itself before it sleeps on. */
-static hk_status await_word(struct wait *wait, struct hki_agent *agent, uint64_t own, bool timed,
-                            int64_t deadline_ns)
+static hk_status await_word(struct wait *wait, int64_t deadline_ns)
 {
-    for (;;) {
-        hk_status status = sleep_on(wait->lock, wait->write, deadline_ns);
+    hk_status status = HK_OK;
 
-        atomic_store(&wait->entering, true);
-        if (enter(wait->lock, wait->write, own)) {
-            return HK_OK;
-        }
+    while (!enter_after_sleep(wait)) {
         if (status != HK_OK) {
             return status;
         }
-        atomic_store(&wait->entering, false);
-        status = hki_block_look_again(agent, (struct hki_wait_node){&ops, wait}, timed);
-        if (status != HK_OK) {
-            return status;
-        }
+        status = sleep_on(wait, deadline_ns);
     }
+    return HK_OK;
+}
+
+static hk_status await_patiently(struct wait *wait, int64_t deadline_ns)
+{
+    int64_t patience_ns = hki_block_patience(wait->agent, deadline_ns);
+    hk_status status = await_word(wait, patience_ns);
+
+    if (status != HK_ETIMEDOUT || patience_ns == deadline_ns) {
+        return status;
+    }
+    status = hki_block_lengthen(wait->agent, node_of(wait), wait->timed);
+    wait->begun = status == HK_OK;
+    return status == HK_OK ? await_word(wait, deadline_ns) : status;
 }
 
 static hk_status wait_for_word(hk_rwlock *lock, struct hki_holder *holder, const hk_site *site,
                                bool write, int64_t deadline_ns)
 {
-    struct wait wait = {.lock = lock, .write = write};
-    struct hki_wait_node node = {&ops, &wait};
-    bool timed = deadline_ns != HKI_NEVER;
-    /* A timed writer keeps nobody out: a reader would wait for it, and the graph
-     * could not tell that this wait ends. */
-    uint64_t own = write && !timed ? HKI_RW_WAITING : 0;
+    struct wait wait = {
+        .lock = lock, .agent = holder->agent, .write = write, .timed = deadline_ns != HKI_NEVER};
     int64_t start_ns = hk_now_ns();
-    int64_t patience_ns;
     hk_status status;
 
-    if ((status = hki_block_begin_briefly(holder->agent, node, timed)) != HK_OK) {
-        return status;
-    }
-    atomic_fetch_add(word_of(lock), own);
-    patience_ns = hki_block_patience(holder->agent, deadline_ns);
-    status = await_word(&wait, holder->agent, own, timed, patience_ns);
-    if (status == HK_ETIMEDOUT && patience_ns != deadline_ns) {
-        atomic_store(&wait.entering, false);
-        status = hki_block_lengthen(holder->agent, node, timed);
-        if (status != HK_OK) {
-            change(lock, own);
-            return status;
-        }
-        status = await_word(&wait, holder->agent, own, timed, deadline_ns);
-    }
+    /* A timed writer keeps nobody out: a reader would wait for it, and the graph
+     * could not tell that this wait ends. */
+    wait.own = write && !wait.timed ? HKI_RW_WAITING : 0;
+    atomic_fetch_add(word_of(lock), wait.own);
+    status = await_patiently(&wait, deadline_ns);
     if (status != HK_OK) {
-        change(lock, own);
+        change(lock, wait.own);
     }
-    hki_block_end(holder->agent);
-    hki_contention_add(site, lock->name_, hk_now_ns() - start_ns);
+    if (wait.begun) {
+        hki_block_end(holder->agent);
+        hki_contention_add(site, lock->name_, hk_now_ns() - start_ns);
+    }
     return status;
 }
 

@@ -9,7 +9,7 @@ enum { STRIPES = 32, STRIPE_BITS = 5 };
 
 #define ONE                                                                                        \
     {                                                                                              \
-        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER                                        \
+        PTHREAD_MUTEX_INITIALIZER, HKI_CONDITION_INIT                                              \
     }
 #define FOUR    ONE, ONE, ONE, ONE
 #define SIXTEEN FOUR, FOUR, FOUR, FOUR
@@ -43,7 +43,7 @@ static void unlock_all(void)
 static void renew_all(void)
 {
     for (size_t i = 0; i < STRIPES; i++) {
-        pthread_cond_init(&stripes[i].changed, NULL);
+        hki_condition_init(&stripes[i].changed);
         pthread_mutex_unlock(&stripes[i].lock);
     }
 }

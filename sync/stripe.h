@@ -10,11 +10,11 @@
 #ifndef HOCKET_SYNC_STRIPE_H
 #define HOCKET_SYNC_STRIPE_H
 
-#include <pthread.h>
+#include "sync/condition.h"
 
 struct hki_stripe {
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* For rare waits for something under the lock. */
+    struct hki_condition changed; /* For rare waits for something under the lock. */
 } __attribute__((aligned(64)));
 
 struct hki_stripe *hki_stripe_of(const void *object);

@@ -81,7 +81,8 @@ static void append_relation(const struct hki_visit *place, const struct hki_visi
         place->node.ops->relate(place->node.object, successor->node, name, words + 1,
                                 sizeof(words) - 1);
     } else {
-        snprintf(words, sizeof(words), ", which needs %s", name);
+        snprintf(words, sizeof(words), "%s%s %s", place->node.ops->verb == NULL ? "" : " ",
+                 place->node.ops->verb == NULL ? ", which needs" : place->node.ops->verb, name);
     }
     append(report, words);
 }
@@ -130,6 +131,7 @@ hk_status hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wan
     pthread_mutex_lock(&graph_lock);
     atomic_fetch_add(&looks, 1);
     agent->waits_for = wanted;
+    atomic_store(&agent->served, false);
     /* Its own time limit does not excuse the one that closes a cycle of untimed
      * waits: it would wait in vain. For later looks of others it can move. */
     agent->timed = false;

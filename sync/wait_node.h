@@ -33,8 +33,11 @@ struct hki_wait_ops {
     struct hki_wait_node (*next)(void *object, size_t i);
     /* A few words for a report: "future 0x... (sum, submitted at x.c:10)". */
     void (*describe)(void *object, char *text, size_t size);
-    /* How it depends on a successor, around that one's words: "held by A since
-     * y.c:33". NULL: "which needs A". */
+    /* How it depends on a successor, before that one's words: "run by". NULL: ", which
+     * needs". */
+    const char *verb;
+    /* The same where more is to be said, around the words: "held by A since y.c:33".
+     * NULL: the verb will do. */
     void (*relate)(void *object, struct hki_wait_node next, const char *words, char *text,
                    size_t size);
     /* A lock: not what the warning about blocking with a lock held is about. */

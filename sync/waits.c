@@ -98,7 +98,8 @@ static void append_chain(struct text *text, struct hki_wait_node node)
             node.ops->relate(node.object, next, words, relation, sizeof(relation));
             append(text, " %s", relation);
         } else {
-            append(text, ", which needs %s", words);
+            append(text, "%s%s %s", node.ops->verb == NULL ? "" : " ",
+                   node.ops->verb == NULL ? ", which needs" : node.ops->verb, words);
         }
         if (count > 1) {
             append(text, " (and %zu more)", count - 1);
@@ -159,7 +160,7 @@ static void append_all(struct text *text)
     for (uint32_t slot = 1; slot <= last; slot++) {
         struct hki_agent *agent = hki_slot_agent(slot);
 
-        if (agent != NULL && !hki_slot_ended(slot) && !hki_slot_foreign(slot)) {
+        if (agent != NULL && !hki_slot_foreign(slot)) {
             append_wait(text, agent, now_ns);
         }
     }
@@ -215,8 +216,7 @@ bool hki_waits_overdue(hk_duration limit)
         struct hki_agent *agent = hki_slot_agent(slot);
         int64_t since_ns;
 
-        if (agent == NULL || hki_slot_ended(slot) || hki_slot_foreign(slot) ||
-            atomic_load(&agent->shown_ops) == NULL) {
+        if (agent == NULL || hki_slot_foreign(slot) || atomic_load(&agent->shown_ops) == NULL) {
             continue;
         }
         since_ns = atomic_load(&agent->shown_since_ns);

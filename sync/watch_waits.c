@@ -18,7 +18,7 @@ static bool running; /* Under change_lock. */
 static pthread_t thread;
 
 static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static struct hki_condition changed = HKI_CONDITION_INIT;
 /* Under watch_lock. */
 static hk_duration watched_limit; /* 0: the thread ends. */
 static int watched_fd;
@@ -52,7 +52,7 @@ static void set(hk_duration limit, int fd)
     pthread_mutex_lock(&watch_lock);
     watched_limit = limit;
     watched_fd = fd;
-    pthread_cond_broadcast(&changed);
+    hki_condition_broadcast(&changed);
     pthread_mutex_unlock(&watch_lock);
 }
 
@@ -94,7 +94,7 @@ static void forget(void)
 {
     running = false;
     watched_limit = 0;
-    pthread_cond_init(&changed, NULL);
+    hki_condition_init(&changed);
 }
 
 static void hold(void)

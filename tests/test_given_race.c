@@ -109,7 +109,7 @@ static void play(const struct game *played)
     for (round_number = 0; round_number < ROUNDS / hkt_slowness(); round_number++) {
         play_round();
     }
-    HKT_EQ_INT(hkt_reports_count(), 0);
+    HKT_EQ_INT(hkt_refusals_count(), 0);
 }
 
 /* --- Locks --- */

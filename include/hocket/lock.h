@@ -290,6 +290,14 @@ static inline void hk_lock_scope_end_(hk_lock **lock)
         hk_lock_release(*lock);
     }
 }
+
+/* A name of its own for each line, so that blocks nest without shadowing each other. */
+#define HK_SCOPE_PASTE_(line) hk_scope_##line##_
+#define HK_SCOPE_(line)       HK_SCOPE_PASTE_(line)
+#define HK_WITH_LOCK_(lock, status, scope)                                                         \
+    for (hk_lock * scope __attribute__((cleanup(hk_lock_scope_end_))) =                            \
+             hk_lock_scope_begin_(HK_SITE, (lock), &(status));                                     \
+         scope != NULL; scope = hk_lock_scope_leave_(scope))
 /** @endcond */
 
 /**
@@ -304,10 +312,7 @@ static inline void hk_lock_scope_end_(hk_lock **lock)
  * @param lock    An hk_lock *.
  * @param status  An lvalue of #hk_status; takes the answer of hk_lock_acquire().
  */
-#define HK_WITH_LOCK(lock, status)                                                                 \
-    for (hk_lock * hk_scope_ __attribute__((cleanup(hk_lock_scope_end_))) =                        \
-             hk_lock_scope_begin_(HK_SITE, (lock), &(status));                                     \
-         hk_scope_ != NULL; hk_scope_ = hk_lock_scope_leave_(hk_scope_))
+#define HK_WITH_LOCK(lock, status) HK_WITH_LOCK_(lock, status, HK_SCOPE_(__LINE__))
 
 #ifdef __cplusplus
 }

@@ -97,7 +97,8 @@ typedef struct hk_lock_report {
     hk_lock_policy policy;    /**< What is done about it. */
     /**
      * The cycle: edges[0] is the step of this thread that is wrong, the others lead from the
-     * lock it wants back to the one it holds, each as it was first seen.
+     * lock it wants back to the one it holds, each as it was first seen. Without memory a long
+     * cycle is cut at its end.
      */
     const hk_lock_edge *edges;
     size_t edge_count;       /**< 1 for #HK_LOCK_SAME_CLASS, else at least 2. */

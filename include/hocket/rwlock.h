@@ -125,14 +125,14 @@ static inline hk_rwlock *hk_rwlock_scope_leave_(hk_rwlock *lock)
 /** @endcond */
 
 /** A block that runs as a reader, and not at all if that failed; see HK_WITH_LOCK(). */
-#define HK_WITH_READ(lock, status) HK_WITH_RWLOCK_(read, lock, status)
+#define HK_WITH_READ(lock, status) HK_WITH_RWLOCK_(read, lock, status, HK_SCOPE_(__LINE__))
 /** A block that runs as the writer, and not at all if that failed; see HK_WITH_LOCK(). */
-#define HK_WITH_WRITE(lock, status) HK_WITH_RWLOCK_(write, lock, status)
+#define HK_WITH_WRITE(lock, status) HK_WITH_RWLOCK_(write, lock, status, HK_SCOPE_(__LINE__))
 /** @cond */
-#define HK_WITH_RWLOCK_(how, lock, status)                                                         \
-    for (hk_rwlock * hk_scope_ __attribute__((cleanup(hk_rwlock_scope_end_))) =                    \
+#define HK_WITH_RWLOCK_(how, lock, status, scope)                                                  \
+    for (hk_rwlock * scope __attribute__((cleanup(hk_rwlock_scope_end_))) =                        \
              ((status) = hk_rwlock_##how(lock)) == HK_OK ? (lock) : NULL;                          \
-         hk_scope_ != NULL; hk_scope_ = hk_rwlock_scope_leave_(hk_scope_))
+         scope != NULL; scope = hk_rwlock_scope_leave_(scope))
 /** @endcond */
 
 #ifdef __cplusplus

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* Getting out of a ring. */
+#include "sync/ring_impl.h"
+
+/* What is wanted, and how much there was. */
+struct wish {
+    void **items;
+    size_t max;
+    size_t taken;
+};
+
+/* HK_ETIMEDOUT: nothing there. */
+static inline hk_status take_what_is_there(hk_ring *ring, struct wish *wish)
+{
+    enum hki_cells_result result =
+        hki_cells_take(&ring->cells, wish->items, wish->max, &wish->taken);
+
+    if (result != HKI_CELLS_DONE) {
+        return result == HKI_CELLS_NOT_NOW ? HK_ETIMEDOUT : HK_ECLOSED;
+    }
+    hki_eventcount_notify(&ring->room);
+    hki_ring_changed(ring);
+    return HK_OK;
+}
+
+static hk_status attempt(hk_ring *ring, void *state)
+{
+    return take_what_is_there(ring, state);
+}
+
+static bool is_more(hk_ring *ring)
+{
+    return hki_cells_can_take(&ring->cells);
+}
+
+__attribute__((noinline)) static hk_status wait_and_take(hk_ring *ring, struct wish *wish,
+                                                         hk_duration timeout)
+{
+    struct hki_ring_wait wait = {&ring->items, &hki_ring_getter_ops, attempt, is_more};
+
+    return hki_ring_wait(ring, &wait, wish, timeout);
+}
+
+hk_status hk_ring_get(hk_ring *ring, hk_duration timeout, void **item)
+{
+    struct wish wish = {item, 1, 0};
+    hk_status status = hki_ring_usable(ring, timeout);
+
+    if (item == NULL) {
+        return HK_EINVAL;
+    }
+    if (status != HK_OK) {
+        return status;
+    }
+    status = take_what_is_there(ring, &wish);
+    return status != HK_ETIMEDOUT || timeout == 0 ? status : wait_and_take(ring, &wish, timeout);
+}
+
+hk_status hk_ring_take_many(hk_ring *ring, hk_duration timeout, void **items, size_t max,
+                            size_t *taken)
+{
+    struct wish wish = {items, max, 0};
+    hk_status status = hki_ring_usable(ring, timeout);
+
+    if (taken == NULL) {
+        return HK_EINVAL;
+    }
+    *taken = 0;
+    if (items == NULL || max == 0) {
+        return HK_EINVAL;
+    }
+    if (status != HK_OK) {
+        return status;
+    }
+    status = take_what_is_there(ring, &wish);
+    if (status == HK_ETIMEDOUT && timeout != 0) {
+        status = wait_and_take(ring, &wish, timeout);
+    }
+    *taken = wish.taken;
+    return status;
+}
