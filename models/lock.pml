@@ -21,7 +21,7 @@
  * MUTANT WOKEN_GIVES_UP     one_timed: who is woken as its time runs out leaves at once
  * MUTANT GIVES_UP_UNMARKED  one_timed: it leaves a new owner without the bit
  * MUTANT END_WAKES_ONE      owner_ends: an owner that ends wakes one waiter
- * MUTANT END_KEEPS_WORD     owner_ends: it wakes all, but the word stays as it is
+ * MUTANT END_KEEPS_WORD     owner_ends: it wakes all, but tells it beside the word
  */
 #include "machine.pml"
 
@@ -31,12 +31,17 @@
 
 #define WAITERS 1
 #define OWNER ((me + 1) << 1)
-#define BROKEN 254 /* The owner that stands for a thread that has ended. */
-#define LOCK 1     /* The number of the futex. */
+#define ABANDONED 128 /* The owner has ended. */
+#define LOCK 1 /* The number of the futex. */
 
 byte word;
-byte holders;  /* Threads that believe they hold the lock. */
-bool ended;    /* What hki_slot_ended() says of the first thread. */
+byte holders; /* Threads that believe they hold the lock. */
+#ifdef MUTANT_END_KEEPS_WORD
+bool ended; /* Beside the word: the owner that it names has ended. */
+#define IS_ABANDONED(word) (ended && (word) >> 1 == 1)
+#else
+#define IS_ABANDONED(word) ((word) & ABANDONED)
+#endif
 
 /* sleep_on(): until the word may be free. */
 inline sleep_on()
@@ -100,11 +105,11 @@ inline await_word()
         seen = word;
         if
         :: seen == 0
-        :: seen != 0 && (seen >> 1 == BROKEN >> 1 || (ended && seen >> 1 == 1)) -> break
+        :: seen != 0 && IS_ABANDONED(seen) -> break
 #ifdef MUTANT_GIVES_UP_UNMARKED
         :: seen != 0 && timed && slept -> break
 #endif
-        :: seen != 0 && seen >> 1 != BROKEN >> 1 && !(ended && seen >> 1 == 1) -> sleep_on()
+        :: seen != 0 && !IS_ABANDONED(seen) -> sleep_on()
         fi
     od
 }
@@ -136,12 +141,13 @@ inline release()
 #endif
 }
 
-/* The end of a thread that holds the lock. */
+/* hki_lock_abandon(): the end of a thread that holds the lock. */
 inline end()
 {
+#ifdef MUTANT_END_KEEPS_WORD
     ended = true;
-#ifndef MUTANT_END_KEEPS_WORD
-    word = BROKEN;
+#else
+    d_step { word = word | ABANDONED };
 #endif
 #ifdef MUTANT_END_WAKES_ONE
     futex_wake_one(LOCK, woken)
