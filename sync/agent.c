@@ -44,7 +44,7 @@ void hki_agent_enter(struct hki_agent *agent)
 void hki_agent_leave(struct hki_agent *agent)
 {
     HKI_ASSERT(agent->depth > 0);
-    if (agent->parties != NULL) {
+    if (atomic_load(&agent->parties) != NULL) {
         hki_parties_leave(agent, agent->depth);
     }
     if (--agent->depth == 0) {
@@ -180,7 +180,7 @@ static void detach(void *value)
 {
     struct hki_agent *agent = value;
 
-    if (agent->parties != NULL) {
+    if (atomic_load(&agent->parties) != NULL) {
         hki_parties_leave(agent, 0);
     }
     hki_holder_abandon(agent);

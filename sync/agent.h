@@ -44,8 +44,10 @@ struct hki_agent {
     /* The pool whose worker this is, or NULL. */
     const struct hki_agent_host_ops *host_ops;
     void *host;
-    void *host_owner;          /* The executor that host works for. */
-    struct hki_party *parties; /* What it has declared itself for, see sync/party.h. */
+    void *host_owner; /* The executor that host works for. */
+    /* What it has declared itself for, see sync/party.h. Written under the graph's lock, also
+     * by others, when an object ends; its own thread asks without it whether there is any. */
+    _Atomic(struct hki_party *) parties;
     struct hki_holder *holder; /* The locks it holds, see sync/holder.h; NULL: never one. */
     uint32_t slot;             /* HKI_SLOT_NONE: not attached. */
     int thread_id;             /* Set with the slot. */
