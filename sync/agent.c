@@ -66,7 +66,7 @@ static enum hki_wait_kind look_at_agent(void *object, size_t *count)
 {
     const struct hki_agent *agent = object;
 
-    if (agent->waits_for.ops == NULL || agent->timed) {
+    if (agent->waits_for.ops == NULL || agent->timed || atomic_load(&agent->served)) {
         return HKI_WAIT_MOVES;
     }
     *count = 1;
@@ -84,16 +84,12 @@ static struct hki_wait_node next_of_agent(void *object, size_t i)
 static void describe_agent(void *object, char *text, size_t size)
 {
     const struct hki_agent *agent = object;
-    char name[32] = "";
 
     if (agent->name != NULL) {
         snprintf(text, size, "%s", agent->name);
         return;
     }
-    if (agent->thread_id != 0) {
-        hki_os_thread_name_of(agent->thread_id, name, sizeof(name));
-    }
-    snprintf(text, size, "thread %s (%d)", name, agent->thread_id);
+    snprintf(text, size, "thread %s (%d)", agent->thread_name, agent->thread_id);
 }
 
 static const struct hki_wait_ops agent_ops = {
@@ -173,6 +169,7 @@ bool hki_agent_attach(struct hki_agent *agent)
         return false;
     }
     agent->thread_id = hki_os_thread_id();
+    hki_os_thread_own_name(agent->thread_name, sizeof(agent->thread_name));
     agent->slot = take_slot(agent);
     return agent->slot != HKI_SLOT_NONE;
 }

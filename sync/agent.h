@@ -49,10 +49,13 @@ struct hki_agent {
     struct hki_holder *holder; /* The locks it holds, see sync/holder.h; NULL: never one. */
     uint32_t slot;             /* HKI_SLOT_NONE: not attached. */
     int thread_id;             /* Set with the slot. */
+    char thread_name[16];      /* The same: to ask /proc takes longer than the rest of a look. */
     unsigned block_state;      /* Own thread: what hki_block_end() has to undo. */
     /* Under the graph's lock: */
     struct hki_wait_node waits_for; /* ops NULL: not waiting, or nobody can wait for it. */
     bool timed;
+    /* Has what it waits for, and has not said so yet: see hki_block_served(). */
+    atomic_bool served;
     /* The wait, for who only wants to see it (hk_dump_waits): see sync/block.c. */
     _Atomic(const struct hki_wait_ops *) shown_ops;
     _Atomic(void *) shown_object;

@@ -137,6 +137,28 @@ hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wan
     return (agent->block_state & PUBLISHED) == 0 ? HK_OK : publish(agent, wanted, timed);
 }
 
+void hki_block_served(struct hki_agent *agent)
+{
+    atomic_store(&agent->served, true);
+}
+
+void hki_block_attempt_begin(struct hki_agent *agent)
+{
+    if ((agent->block_state & PUBLISHED) != 0) {
+        hki_wait_graph_lock();
+    }
+}
+
+void hki_block_attempt_end(struct hki_agent *agent, bool served)
+{
+    if ((agent->block_state & PUBLISHED) != 0) {
+        if (served) {
+            agent->waits_for.ops = NULL;
+        }
+        hki_wait_graph_unlock();
+    }
+}
+
 void hki_block_end(struct hki_agent *agent)
 {
     unsigned state = agent->block_state;

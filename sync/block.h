@@ -41,6 +41,21 @@ hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wante
  * the block has ended. */
 hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
 
+/*
+ * What is waited for can be taken only once, by this thread or by another: then taking
+ * it and not waiting any more must be one step for whoever looks. Else a look could find
+ * it gone, and believe that this thread, which has it, still waits.
+ *
+ * Under the lock of the object, where it is taken: a look that finds it gone (under the
+ * same lock) sees in its second walk that the wait was served.
+ */
+void hki_block_served(struct hki_agent *agent);
+
+/* Objects without a lock: around every attempt after the wait has begun. No lock of the
+ * library is held at the first, and none is taken in between that comes before the graph's. */
+void hki_block_attempt_begin(struct hki_agent *agent);
+void hki_block_attempt_end(struct hki_agent *agent, bool served);
+
 /* Whether waits with a lock held are told in the log: hk_warn_blocking(). */
 void hki_block_warn(bool on);
 

@@ -42,9 +42,9 @@ hk_status hk_event_set(hk_event *event)
     old = atomic_load_explicit(state, memory_order_relaxed);
     do {
         new = (old & SET) != 0 ? old : ((old & ~(uint32_t)WAITED) | SET) + ONE_TIME;
-        /* release: pairs with the acquire of those who find it set; acq_rel so that setters
-         * form one sequence. relaxed: a failure only tries again. */
-    } while (!atomic_compare_exchange_weak_explicit(state, &old, new, memory_order_acq_rel,
+        /* release: pairs with the acquire of those who find it set. relaxed: a failure only
+         * tries again. */
+    } while (!atomic_compare_exchange_weak_explicit(state, &old, new, memory_order_release,
                                                     memory_order_relaxed));
     /* From here on the event may be freed memory. WAITED is clear while SET is on: a
      * waiter sets it only where it found the event not set. */
@@ -61,7 +61,7 @@ hk_status hk_event_reset(hk_event *event)
     }
     /* acquire: pairs with hk_event_set(), so that what follows the reset sees all that
      * earlier sets announced. */
-    atomic_fetch_and_explicit(hki_word(&event->state_), ~(uint32_t)SET, memory_order_acq_rel);
+    atomic_fetch_and_explicit(hki_word(&event->state_), ~(uint32_t)SET, memory_order_acquire);
     return HK_OK;
 }
 
@@ -82,10 +82,10 @@ static bool is_through(struct hki_sleep *sleep, uint32_t *expected)
         if ((old & SET) != 0 || old / ONE_TIME != wait->times) {
             return true;
         }
-        /* acquire: pairs with hk_event_set(), when the event was set in between. */
+        /* acquire: pairs with hk_event_set(), when it was set in between and this fails. */
         if ((old & WAITED) != 0 ||
             atomic_compare_exchange_weak_explicit(sleep->word, &old, old | WAITED,
-                                                  memory_order_acq_rel, memory_order_acquire)) {
+                                                  memory_order_acquire, memory_order_acquire)) {
             *expected = old | WAITED;
             return false;
         }

@@ -113,8 +113,8 @@ hk_status hk_latch_done(hk_latch *latch, uint32_t count)
     }
     state = hki_wide_word(&latch->state_);
     word = hki_low_half(&latch->state_);
-    /* acquire: pairs with hk_latch_bind(), so that its list is seen. */
-    old = atomic_load_explicit(state, memory_order_acquire);
+    /* relaxed: a thread that is bound has set BOUND itself. */
+    old = atomic_load_explicit(state, memory_order_relaxed);
     if (count > count_of(old)) {
         return HK_ESTATE;
     }
@@ -127,10 +127,10 @@ hk_status hk_latch_done(hk_latch *latch, uint32_t count)
         if (count > count_of(old)) {
             return HK_ESTATE;
         }
-        /* release: pairs with the acquire of those who find the round over; seq_cst, so that
-         * a look at the wait-for graph finds it over too. relaxed: a failure only tries again. */
+        /* release: pairs with the acquire of those who find the round over. relaxed: a failure
+         * only tries again. */
     } while (!atomic_compare_exchange_weak_explicit(state, &old, counted_down(old, count),
-                                                    memory_order_seq_cst, memory_order_relaxed));
+                                                    memory_order_release, memory_order_relaxed));
     if (count_of(old) == count && (old & WAITED) != 0) {
         hki_os_futex_wake(word, INT_MAX);
     }
@@ -148,9 +148,9 @@ static bool is_through(struct hki_sleep *sleep, uint32_t *expected)
         if (is_over(old, wait->round)) {
             return true;
         }
-        /* acquire: pairs with hk_latch_done(), when the round ended in between. */
+        /* acquire: pairs with hk_latch_done(), when the round ended in between and this fails. */
         if ((old & WAITED) != 0 ||
-            atomic_compare_exchange_weak_explicit(state, &old, old | WAITED, memory_order_acq_rel,
+            atomic_compare_exchange_weak_explicit(state, &old, old | WAITED, memory_order_acquire,
                                                   memory_order_acquire)) {
             *expected = (uint32_t)((old | WAITED) & LOW_HALF);
             return false;
@@ -233,9 +233,8 @@ hk_status hk_latch_bind(hk_latch *latch)
     }
     status = hki_parties_bind(parties_of(latch));
     if (status == HK_OK) {
-        /* release: pairs with the load of hk_latch_done() by this very thread, and keeps
-         * the sequence of others whole. */
-        atomic_fetch_or_explicit(hki_wide_word(&latch->state_), BOUND, memory_order_acq_rel);
+        /* relaxed: it is for this thread's own hk_latch_done(). */
+        atomic_fetch_or_explicit(hki_wide_word(&latch->state_), BOUND, memory_order_relaxed);
     }
     return status;
 }

@@ -42,14 +42,13 @@ static uint32_t running_here(void)
 
 static bool is_over(struct hki_sleep *sleep, uint32_t *expected)
 {
-    /* acquire: pairs with the end of run(), for what the function wrote. */
-    uint32_t state = atomic_load_explicit(sleep->word, memory_order_acquire);
+    /* relaxed, all three: when it is over, hk_once_run() looks again with acquire. */
+    uint32_t state = atomic_load_explicit(sleep->word, memory_order_relaxed);
     uint32_t waited = (state & ~(uint32_t)PHASE) | WAITED;
 
-    /* acquire: pairs with the end of run(), if it came in between. */
     if ((state & PHASE) == RUNNING &&
-        atomic_compare_exchange_strong_explicit(sleep->word, &state, waited, memory_order_acquire,
-                                                memory_order_acquire)) {
+        atomic_compare_exchange_strong_explicit(sleep->word, &state, waited, memory_order_relaxed,
+                                                memory_order_relaxed)) {
         state = waited;
     }
     *expected = state;
@@ -125,7 +124,7 @@ static hk_status run(hk_once *once, hk_once_fn *fn, void *arg)
     hki_agent_leave(agent);
     /* release: pairs with the acquire of those who find it done, or undone again. After it
      * the once may be freed memory. */
-    if ((atomic_exchange_explicit(word, status == HK_OK ? DONE : UNDONE, memory_order_acq_rel) &
+    if ((atomic_exchange_explicit(word, status == HK_OK ? DONE : UNDONE, memory_order_release) &
          PHASE) == WAITED) {
         hki_os_futex_wake(word, INT_MAX);
     }

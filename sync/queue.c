@@ -130,6 +130,7 @@ static hk_status sleep_until_done(hk_queue *queue, uint32_t begun, int64_t deadl
     while (!(done = hki_waiters_epoch(&queue->joiners) != begun) && in_time) {
         in_time = hki_queue_sleep(queue, &queue->joiners, deadline_ns);
     }
+    hki_block_served(hki_agent_self());
     hki_queue_unlock(queue);
     return done ? HK_OK : HK_ETIMEDOUT;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Getting out of a queue. */
+#include "sync/block.h"
 #include "sync/queue_impl.h"
 
 /* Only what is due. */
@@ -30,7 +31,6 @@ size_t hki_queue_take(hk_queue *queue, void **items, size_t max)
             items[i] = hki_store_pop(store);
         }
     }
-    queue->news = queue->news || hki_queue_drained(queue);
     return taken;
 }
 
@@ -80,6 +80,7 @@ static hk_status sleep_and_take(hk_queue *queue, int64_t deadline_ns, void **ite
         }
         in_time = sleep_for_item(queue, deadline_ns);
     }
+    hki_block_served(hki_agent_self());
     hki_queue_unlock(queue);
     return status;
 }

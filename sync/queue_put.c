@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Putting into a queue. */
+#include "sync/block.h"
 #include "sync/queue_impl.h"
 
 /* What is to be put, and how far it has come. */
@@ -59,6 +60,7 @@ static hk_status sleep_and_put(hk_queue *queue, struct offer *offer, int64_t dea
         }
         in_time = hki_queue_sleep(queue, &queue->putters, deadline_ns);
     }
+    hki_block_served(hki_agent_self());
     hki_queue_unlock(queue);
     return status;
 }

@@ -39,6 +39,7 @@ static hk_status look_at_queue(struct choice *choice, size_t place)
     hki_queue_lock(queue);
     if (choice->wants_item) {
         if (hki_queue_take(queue, &choice->item, 1) != 0) {
+            hki_block_served(hki_agent_self());
             status = HK_OK;
         } else if (hki_queue_drained(queue)) {
             status = HK_ECLOSED;

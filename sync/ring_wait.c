@@ -7,8 +7,19 @@
 #include "sync/ring_impl.h"
 
 /* In a wait that has begun. */
+static hk_status attempt(hk_ring *ring, const struct hki_ring_wait *wait, void *state,
+                         struct hki_agent *agent)
+{
+    hk_status status;
+
+    hki_block_attempt_begin(agent);
+    status = wait->attempt(ring, state);
+    hki_block_attempt_end(agent, status != HK_ETIMEDOUT);
+    return status;
+}
+
 static hk_status sleep_and_attempt(hk_ring *ring, const struct hki_ring_wait *wait, void *state,
-                                   int64_t deadline_ns)
+                                   struct hki_agent *agent, int64_t deadline_ns)
 {
     hk_status status = HK_ETIMEDOUT;
     bool in_time = true;
@@ -16,13 +27,13 @@ static hk_status sleep_and_attempt(hk_ring *ring, const struct hki_ring_wait *wa
     while (status == HK_ETIMEDOUT && in_time) {
         uint32_t key = hki_eventcount_enter(wait->eventcount);
 
-        status = wait->attempt(ring, state);
+        status = attempt(ring, wait, state, agent);
         if (status == HK_ETIMEDOUT) {
             in_time = hki_eventcount_sleep(wait->eventcount, key, deadline_ns);
         }
         hki_eventcount_leave(wait->eventcount);
         if (status == HK_ETIMEDOUT) {
-            status = wait->attempt(ring, state);
+            status = attempt(ring, wait, state, agent);
         }
     }
     /* A wake meant for a sibling may have been spent on this thread. */
@@ -43,7 +54,7 @@ hk_status hki_ring_wait(hk_ring *ring, const struct hki_ring_wait *wait, void *s
     atomic_fetch_add(&ring->inside, 1);
     status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
     if (status == HK_OK) {
-        status = sleep_and_attempt(ring, wait, state, deadline_ns);
+        status = sleep_and_attempt(ring, wait, state, agent, deadline_ns);
         hki_block_end(agent);
     }
     atomic_fetch_sub(&ring->inside, 1);

@@ -207,12 +207,9 @@ static bool enter_after_sleep(struct wait *wait)
     if (!wait->begun) {
         return enter(wait->lock, wait->write, wait->own);
     }
-    hki_wait_graph_lock();
+    hki_block_attempt_begin(wait->agent);
     entered = enter(wait->lock, wait->write, wait->own);
-    if (entered) {
-        wait->agent->waits_for.ops = NULL;
-    }
-    hki_wait_graph_unlock();
+    hki_block_attempt_end(wait->agent, entered);
     return entered;
 }
 

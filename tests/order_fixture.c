@@ -61,12 +61,12 @@ void hkt_take_by_try(struct hkt_holder *holder, struct hkt_lock *lock)
     push(holder, &wanted);
 }
 
-void hkt_drop(struct hkt_holder *holder)
+void hkt_order_drop(struct hkt_holder *holder)
 {
     holder->count = 0;
 }
 
-hk_status hkt_nest(struct hkt_lock *first, struct hkt_lock *second)
+hk_status hkt_order_nest(struct hkt_lock *first, struct hkt_lock *second)
 {
     struct hkt_holder holder = {.count = 0};
     hk_status status = hkt_take(&holder, first);
@@ -74,7 +74,7 @@ hk_status hkt_nest(struct hkt_lock *first, struct hkt_lock *second)
     return status == HK_OK ? hkt_take(&holder, second) : status;
 }
 
-hk_status hkt_chain(struct hkt_lock *const *locks, size_t count)
+hk_status hkt_order_chain(struct hkt_lock *const *locks, size_t count)
 {
     struct hkt_holder holder = {.count = 0};
     hk_status status = HK_OK;
@@ -85,7 +85,7 @@ hk_status hkt_chain(struct hkt_lock *const *locks, size_t count)
     return status;
 }
 
-hk_status hkt_sort(const struct hkt_holder *holder, struct hkt_lock **locks, size_t count)
+hk_status hkt_order_sort(const struct hkt_holder *holder, struct hkt_lock **locks, size_t count)
 {
     static const struct hkt_holder nothing = {.count = 0};
     struct hki_held wanted[64];

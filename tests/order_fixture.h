@@ -35,16 +35,16 @@ hk_status hkt_take_at(const hk_site *site, struct hkt_holder *holder, struct hkt
 void hkt_take_by_try(struct hkt_holder *holder, struct hkt_lock *lock);
 
 /* Lets go of all. */
-void hkt_drop(struct hkt_holder *holder);
+void hkt_order_drop(struct hkt_holder *holder);
 
 /* Takes first, then second, then drops both; what came of the second. */
-hk_status hkt_nest(struct hkt_lock *first, struct hkt_lock *second);
+hk_status hkt_order_nest(struct hkt_lock *first, struct hkt_lock *second);
 
 /* The same for many, each inside the one before; ends with the first that is refused. */
-hk_status hkt_chain(struct hkt_lock *const *locks, size_t count);
+hk_status hkt_order_chain(struct hkt_lock *const *locks, size_t count);
 
 /* Asks for an order of the locks, below what is held; they change places in the array. */
-hk_status hkt_sort(const struct hkt_holder *holder, struct hkt_lock **locks, size_t count);
+hk_status hkt_order_sort(const struct hkt_holder *holder, struct hkt_lock **locks, size_t count);
 
 /* The counters of the checker. */
 hk_lock_order_statistics hkt_order_stats(void);

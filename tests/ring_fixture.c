@@ -34,12 +34,12 @@ void hkt_ring_set_up(void)
     hkt_table = (hk_rwlock)HK_RWLOCK_INIT("table");
     hkt_a = hkt_single("a");
     hkt_b = hkt_single("b");
-    hkt_reports_begin();
+    hkt_refusals_begin();
 }
 
 void hkt_ring_tear_down(void)
 {
-    hkt_reports_end();
+    hkt_refusals_end();
     HKT_OK(hk_executor_destroy(hkt_a));
     HKT_OK(hk_executor_destroy(hkt_b));
     HKT_OK(hk_lock_destroy(&hkt_accounts));

@@ -205,43 +205,60 @@ static void each_is_told_of_its_own_round(void)
     }
 }
 
-/* Times that run out while others come: whoever is told HK_OK was not alone. */
-static atomic_uint met;
+/* A time runs out in the moment in which the last one comes: both meet, or neither. */
+enum { CLOSE_CALLS = 1000 };
 
-static void hurry(void *arg)
+static struct hkt_barrier set_off;
+static hk_status patient_status;
+
+static void wait_shortly(void *arg)
 {
-    int rounds = ROUNDS / (int)hkt_slowness();
-    unsigned late = 0;
+    int rounds = CLOSE_CALLS / (int)hkt_slowness();
 
     (void)arg;
     for (int i = 0; i < rounds; i++) {
-        hk_status status = hk_barrier_wait(&step, HK_US(i % 40), NULL);
-
-        if (status == HK_OK) {
-            atomic_fetch_add(&met, 1);
-        } else if (status == HK_EBROKEN || status == HK_ETIMEDOUT) {
-            HKT_OK(hk_barrier_reset(&step));
-            late++;
-        } else {
-            HKT_STATUS(status, HK_OK);
-        }
+        hkt_barrier_wait(&set_off);
+        patient_status = hk_barrier_wait(&step, HK_US(10), NULL);
+        hkt_barrier_wait(&set_off);
     }
-    HKT_TRUE(late <= (unsigned)rounds);
+}
+
+static void come_at_the_last_moment(int round)
+{
+    /* The kernel lets a sleeper oversleep by some 50 us. */
+    int64_t moment = hk_now_ns() + HK_US(20 + round % 80);
+    hk_status status;
+
+    while (hk_now_ns() < moment) {
+    }
+    status = hk_barrier_wait(&step, 0, NULL);
+    hkt_barrier_wait(&set_off);
+    if (status == HK_OK) {
+        HKT_OK(patient_status);
+    } else if (status == HK_EBROKEN) {
+        HKT_STATUS(patient_status, HK_ETIMEDOUT);
+    } else {
+        /* It came first, before the patient one. */
+        HKT_STATUS(status, HK_ETIMEDOUT);
+        HKT_STATUS(patient_status, HK_EBROKEN);
+    }
+    HKT_OK(hk_barrier_reset(&step));
 }
 
 static void rounds_succeed_for_all_or_none(void)
 {
-    struct hkt_thread threads[2];
+    struct hkt_thread thread;
+    int rounds = CLOSE_CALLS / (int)hkt_slowness();
 
-    step = (hk_barrier)HK_BARRIER_INIT("hurry", 2);
-    atomic_store(&met, 0);
-    for (int i = 0; i < 2; i++) {
-        hkt_thread_start(&threads[i], hurry, NULL);
+    step = (hk_barrier)HK_BARRIER_INIT("close", 2);
+    hkt_barrier_init(&set_off, 2, "both set off");
+    hkt_thread_start(&thread, wait_shortly, NULL);
+    for (int i = 0; i < rounds; i++) {
+        hkt_barrier_wait(&set_off);
+        come_at_the_last_moment(i);
     }
-    for (int i = 0; i < 2; i++) {
-        hkt_thread_join(&threads[i]);
-    }
-    HKT_EQ_INT(atomic_load(&met) % 2, 0);
+    hkt_thread_join(&thread);
+    hkt_barrier_fini(&set_off);
 }
 
 /* --- Tasks and forks --- */

@@ -21,7 +21,7 @@ static void expect_no_refusal(struct hkt_actor *const *actors, unsigned count, v
         move();
     }
     hkt_actors_end(actors, count);
-    HKT_EQ_INT(hkt_reports_count(), 0);
+    HKT_EQ_INT(hkt_refusals_count(), 0);
 }
 
 /* --- Spare workers --- */
@@ -117,7 +117,7 @@ static void a_spare_worker_comes_for_one_that_wants_a_lock(void)
         HKT_OK(holder.status);
         hkt_expect_end(queued, HK_OK);
     }
-    HKT_EQ_INT(hkt_reports_count(), 0);
+    HKT_EQ_INT(hkt_refusals_count(), 0);
     HKT_OK(hk_executor_destroy(wide));
 }
 
@@ -352,7 +352,7 @@ static void a_task_with_a_limit(void)
     HKT_STATUS(hk_future_result(task.future, HK_FOREVER, NULL, NULL), HK_EDEADLINE);
     hkt_renew(&hkt_a, "a"); /* Waits for the task itself. */
     HKT_OK(task.status);
-    HKT_EQ_INT(hkt_reports_count(), 0);
+    HKT_EQ_INT(hkt_refusals_count(), 0);
     hk_future_unref(task.future);
     hkt_gate_fini(&task.go);
     hkt_gate_fini(&holder.go);

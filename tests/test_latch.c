@@ -161,38 +161,37 @@ static void what_was_written_before_counting_down_is_seen(void)
 }
 
 /* Of many that count down, exactly as many succeed as were counted up. */
-static hk_latch scarce[HKT_ROUNDS];
-static unsigned used;
+enum { COUNTERS = 3, PLENTY = 30000 };
 
-static void open_scarce(struct hkt_round *round)
+static hk_latch scarce;
+static atomic_uint counted_down;
+
+static void count_down_until_refused(void *arg)
 {
-    round->object = &scarce[used++];
-    *(hk_latch *)round->object = (hk_latch)HK_LATCH_INIT(NULL, 2);
-}
+    hk_status status;
 
-static void count_down(struct hkt_round *round, unsigned who)
-{
-    round->status[who] = hk_latch_done(round->object, 1);
-}
-
-static void two_of_three(struct hkt_round *round)
-{
-    int good = 0;
-
-    for (int i = 0; i < 3; i++) {
-        HKT_TRUE(round->status[i] == HK_OK || round->status[i] == HK_ESTATE);
-        good += round->status[i] == HK_OK;
+    (void)arg;
+    while ((status = hk_latch_done(&scarce, 1)) == HK_OK) {
+        atomic_fetch_add(&counted_down, 1);
     }
-    HKT_EQ_INT(good, 2);
+    HKT_STATUS(status, HK_ESTATE);
 }
 
 static void the_count_never_goes_below_zero(void)
 {
-    static const struct hkt_race race = {
-        open_scarce, {count_down, count_down, count_down}, two_of_three};
+    struct hkt_thread threads[COUNTERS];
+    uint32_t count = PLENTY / hkt_slowness();
 
-    used = 0;
-    hkt_race(&race);
+    for (int round = 0; round < 10; round++) {
+        HKT_OK(hk_latch_init(&scarce, "scarce", count));
+        atomic_store(&counted_down, 0);
+        for (int i = 0; i < COUNTERS; i++) {
+            hkt_thread_start(&threads[i], count_down_until_refused, NULL);
+        }
+        join_all(threads, COUNTERS);
+        HKT_EQ_INT(atomic_load(&counted_down), count);
+        HKT_EQ_INT(hk_latch_count(&scarce), 0);
+    }
 }
 
 /* --- Bound threads --- */
@@ -343,6 +342,36 @@ static void who_has_counted_down_may_wait_for_the_others(void)
     HKT_OK(hk_latch_wait(&group, HK_FOREVER));
     hkt_thread_join(&thread);
     hk_latch_destroy(&group);
+}
+
+/* A third one opens the latch that the test's thread is bound to. Who waited for it may
+ * still be asleep, but does not wait for the test's thread any more. */
+static void open_first(void *arg)
+{
+    (void)arg;
+    HKT_OK(hk_latch_done(&ring[0], 1));
+}
+
+static void a_latch_that_is_open_holds_up_nobody(void)
+{
+    for (int round = 0; round < 50; round++) {
+        struct member member;
+        struct hkt_thread opener;
+
+        begin_ring();
+        HKT_OK(hk_latch_bind(&ring[0]));
+        begin_member(&member, 1, true, HK_FOREVER);
+        hkt_thread_await_sleep(&member.thread);
+        hkt_thread_start(&opener, open_first, NULL);
+        while (hk_latch_count(&ring[0]) != 0) {
+        }
+        HKT_OK(hk_latch_wait(&ring[1], HK_FOREVER));
+        hkt_thread_join(&opener);
+        hkt_thread_join(&member.thread);
+        HKT_OK(member.status);
+        hk_latch_destroy(&ring[0]);
+        hk_latch_destroy(&ring[1]);
+    }
 }
 
 static void bind_and_end(void *arg)
@@ -510,6 +539,7 @@ static CU_TestInfo tests[] = {
     HKT_TEST(without_a_declaration_nothing_is_refused),
     HKT_TEST(one_free_thread_is_not_enough),
     HKT_TEST(who_has_counted_down_may_wait_for_the_others),
+    HKT_TEST(a_latch_that_is_open_holds_up_nobody),
     HKT_TEST(the_end_of_a_thread_takes_its_declaration_back),
     HKT_TEST(a_ring_through_a_future_is_refused),
     HKT_TEST(the_end_of_a_task_takes_its_declaration_back),

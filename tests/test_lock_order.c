@@ -26,8 +26,8 @@ static void one_order_is_always_fine(void)
     for (int round = 0; round < 3; round++) {
         struct hkt_lock *chain[] = {&locks[0], &locks[1], &locks[2]};
 
-        HKT_OK(hkt_chain(chain, 3));
-        HKT_OK(hkt_nest(&locks[0], &locks[2]));
+        HKT_OK(hkt_order_chain(chain, 3));
+        HKT_OK(hkt_order_nest(&locks[0], &locks[2]));
         HKT_EQ_INT(hkt_order_stats().edges, 3);
     }
     /* Each chain was looked at once: 01, 012 and 02. */
@@ -46,9 +46,9 @@ static void close_ring(size_t count)
     hkt_order_open(&reports);
     hkt_locks_init(locks, count);
     for (size_t i = 0; i + 1 < count; i++) {
-        HKT_OK(hkt_nest(&locks[i], &locks[i + 1]));
+        HKT_OK(hkt_order_nest(&locks[i], &locks[i + 1]));
     }
-    HKT_STATUS(hkt_nest(&locks[count - 1], &locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[count - 1], &locks[0]), HK_EORDER);
     HKT_EQ_INT(reports.count, 1);
     HKT_EQ_INT(reports.kind, HK_LOCK_INVERSION);
     HKT_EQ_INT(reports.edge_count, count);
@@ -59,9 +59,9 @@ static void close_ring(size_t count)
     }
     /* Nothing of it was learned, and it stays refused. */
     HKT_EQ_INT(hkt_order_stats().edges, count - 1);
-    HKT_STATUS(hkt_nest(&locks[count - 1], &locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[count - 1], &locks[0]), HK_EORDER);
     HKT_EQ_INT(reports.count, 1);
-    HKT_OK(hkt_nest(&locks[0], &locks[count - 1]));
+    HKT_OK(hkt_order_nest(&locks[0], &locks[count - 1]));
     hkt_order_close();
 }
 
@@ -87,7 +87,7 @@ static void all_that_is_held_counts(void)
 
     hkt_order_open(&reports);
     hkt_locks_init(locks, 4);
-    HKT_OK(hkt_nest(&locks[3], &locks[0]));
+    HKT_OK(hkt_order_nest(&locks[3], &locks[0]));
     HKT_OK(hkt_take(&holder, &locks[0]));
     HKT_OK(hkt_take(&holder, &locks[1]));
     HKT_OK(hkt_take(&holder, &locks[2]));
@@ -95,7 +95,7 @@ static void all_that_is_held_counts(void)
     HKT_STATUS(hkt_take(&holder, &locks[3]), HK_EORDER);
     HKT_EQ_PTR(reports.edges[0].from_lock, &locks[0]);
     HKT_EQ_PTR(reports.edges[0].to_lock, &locks[3]);
-    HKT_OK(hkt_nest(&locks[3], &locks[2]));
+    HKT_OK(hkt_order_nest(&locks[3], &locks[2]));
     hkt_order_close();
 }
 
@@ -106,10 +106,10 @@ static void the_shortest_way_is_told(void)
     hkt_order_open(&reports);
     hkt_locks_init(locks, 5);
     for (size_t i = 0; i < 4; i++) {
-        HKT_OK(hkt_nest(&locks[i], &locks[i + 1]));
+        HKT_OK(hkt_order_nest(&locks[i], &locks[i + 1]));
     }
-    HKT_OK(hkt_nest(&locks[0], &locks[3]));
-    HKT_STATUS(hkt_nest(&locks[4], &locks[0]), HK_EORDER);
+    HKT_OK(hkt_order_nest(&locks[0], &locks[3]));
+    HKT_STATUS(hkt_order_nest(&locks[4], &locks[0]), HK_EORDER);
     HKT_EQ_INT(reports.edge_count, 3);
     HKT_EQ_PTR(reports.edges[1].to_lock, &locks[3]);
     hkt_order_close();
@@ -122,12 +122,12 @@ static void a_try_makes_no_edge_to_it_but_from_it(void)
 
     hkt_order_open(&reports);
     hkt_locks_init(locks, 3);
-    HKT_OK(hkt_nest(&locks[1], &locks[0]));
+    HKT_OK(hkt_order_nest(&locks[1], &locks[0]));
     HKT_OK(hkt_take(&holder, &locks[0]));
     hkt_take_by_try(&holder, &locks[1]);
     HKT_OK(hkt_take(&holder, &locks[2]));
     HKT_EQ_INT(hkt_order_stats().edges, 3);
-    HKT_STATUS(hkt_nest(&locks[2], &locks[1]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[2], &locks[1]), HK_EORDER);
     hkt_order_close();
 }
 
@@ -139,14 +139,14 @@ static void who_has_no_identity_takes_no_part(void)
     hkt_order_open(&reports);
     hkt_locks_init(locks, 3);
     locks[1].identity = 0;
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
-    HKT_OK(hkt_nest(&locks[1], &locks[0]));
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
+    HKT_OK(hkt_order_nest(&locks[1], &locks[0]));
     HKT_EQ_INT(hkt_order_stats().nodes, 0);
     /* But those around it do. */
     HKT_OK(hkt_take(&holder, &locks[0]));
     HKT_OK(hkt_take(&holder, &locks[1]));
     HKT_OK(hkt_take(&holder, &locks[2]));
-    HKT_STATUS(hkt_nest(&locks[2], &locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[2], &locks[0]), HK_EORDER);
     hkt_order_close();
 }
 
@@ -174,8 +174,8 @@ static void two_of_one_class_are_refused_unless_allowed(void)
     hkt_lock_init(&locks[0], "node");
     locks[1] = locks[0];
     for (int round = 0; round < 2; round++) {
-        HKT_STATUS(hkt_nest(&locks[0], &locks[1]), HK_EORDER);
-        HKT_STATUS(hkt_nest(&locks[1], &locks[0]), HK_EORDER);
+        HKT_STATUS(hkt_order_nest(&locks[0], &locks[1]), HK_EORDER);
+        HKT_STATUS(hkt_order_nest(&locks[1], &locks[0]), HK_EORDER);
         HKT_EQ_INT(reports.count, 1);
     }
     HKT_EQ_INT(reports.kind, HK_LOCK_SAME_CLASS);
@@ -184,8 +184,8 @@ static void two_of_one_class_are_refused_unless_allowed(void)
     HKT_EQ_PTR(reports.edges[0].to_lock, &locks[1]);
     HKT_EQ_STR(reports.edges[0].to_name, "node");
     HKT_OK(hki_order_allow(locks[0].identity, locks[0].identity));
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
-    HKT_OK(hkt_nest(&locks[1], &locks[0]));
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
+    HKT_OK(hkt_order_nest(&locks[1], &locks[0]));
     HKT_EQ_INT(reports.count, 1);
     hkt_order_close();
 }
@@ -199,8 +199,8 @@ static void what_one_of_a_class_does_counts_for_all(void)
     hkt_lock_init(&nodes[0], "node");
     nodes[1] = nodes[0];
     hkt_lock_init(&list, "list");
-    HKT_OK(hkt_nest(&list, &nodes[0]));
-    HKT_STATUS(hkt_nest(&nodes[1], &list), HK_EORDER);
+    HKT_OK(hkt_order_nest(&list, &nodes[0]));
+    HKT_STATUS(hkt_order_nest(&nodes[1], &list), HK_EORDER);
     HKT_EQ_PTR(reports.edges[0].from_lock, &nodes[1]);
     HKT_EQ_PTR(reports.edges[1].to_lock, &nodes[0]);
     hkt_order_close();
@@ -216,15 +216,15 @@ static void an_allowed_pair_goes_both_ways(void)
         hkt_order_open(&reports);
         hkt_locks_init(locks, 2);
         if (learned > 0) {
-            HKT_OK(hkt_nest(&locks[0], &locks[1]));
+            HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
         }
         if (learned > 1) {
-            HKT_STATUS(hkt_nest(&locks[1], &locks[0]), HK_EORDER);
+            HKT_STATUS(hkt_order_nest(&locks[1], &locks[0]), HK_EORDER);
         }
         HKT_OK(hki_order_allow(locks[1].identity, locks[0].identity));
         HKT_OK(hki_order_allow(locks[0].identity, locks[1].identity));
-        HKT_OK(hkt_nest(&locks[1], &locks[0]));
-        HKT_OK(hkt_nest(&locks[0], &locks[1]));
+        HKT_OK(hkt_order_nest(&locks[1], &locks[0]));
+        HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
         HKT_EQ_INT(hkt_order_stats().edges, 0);
         HKT_EQ_INT(reports.count, learned > 1);
         hkt_order_close();
@@ -238,10 +238,10 @@ static void an_allowed_pair_is_not_judged_over_a_third(void)
     hkt_order_open(&reports);
     hkt_locks_init(locks, 3);
     HKT_OK(hki_order_allow(locks[0].identity, locks[1].identity));
-    HKT_OK(hkt_nest(&locks[1], &locks[2]));
-    HKT_OK(hkt_nest(&locks[2], &locks[0]));
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
-    HKT_STATUS(hkt_nest(&locks[0], &locks[2]), HK_EORDER);
+    HKT_OK(hkt_order_nest(&locks[1], &locks[2]));
+    HKT_OK(hkt_order_nest(&locks[2], &locks[0]));
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
+    HKT_STATUS(hkt_order_nest(&locks[0], &locks[2]), HK_EORDER);
     HKT_EQ_INT(hkt_order_stats().edges, 2);
     hkt_order_close();
 }
@@ -254,9 +254,9 @@ static void an_allowed_pair_does_not_cover_a_third(void)
     hkt_order_open(&reports);
     hkt_locks_init(locks, 3);
     HKT_OK(hki_order_allow(locks[0].identity, locks[1].identity));
-    HKT_OK(hkt_chain(chain, 3));
-    HKT_STATUS(hkt_nest(&locks[2], &locks[0]), HK_EORDER);
-    HKT_STATUS(hkt_nest(&locks[2], &locks[1]), HK_EORDER);
+    HKT_OK(hkt_order_chain(chain, 3));
+    HKT_STATUS(hkt_order_nest(&locks[2], &locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[2], &locks[1]), HK_EORDER);
     HKT_STATUS(hki_order_allow(0, locks[1].identity), HK_EINVAL);
     HKT_STATUS(hki_order_allow(locks[1].identity, 0), HK_EINVAL);
     hkt_order_close();
@@ -270,15 +270,15 @@ static void a_destroyed_lock_takes_its_orders_with_it(void)
 
     hkt_order_open(&reports);
     hkt_locks_init(locks, 3);
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
-    HKT_OK(hkt_nest(&locks[1], &locks[2]));
-    HKT_STATUS(hkt_nest(&locks[2], &locks[0]), HK_EORDER);
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
+    HKT_OK(hkt_order_nest(&locks[1], &locks[2]));
+    HKT_STATUS(hkt_order_nest(&locks[2], &locks[0]), HK_EORDER);
     hki_order_forget(locks[1].identity);
     HKT_EQ_INT(hkt_order_stats().nodes, 2);
     HKT_EQ_INT(hkt_order_stats().edges, 0);
     /* What was refused because of it is an order like any other now. */
-    HKT_OK(hkt_nest(&locks[2], &locks[0]));
-    HKT_STATUS(hkt_nest(&locks[0], &locks[2]), HK_EORDER);
+    HKT_OK(hkt_order_nest(&locks[2], &locks[0]));
+    HKT_STATUS(hkt_order_nest(&locks[0], &locks[2]), HK_EORDER);
     hki_order_forget(locks[1].identity);
     hki_order_forget(0);
     HKT_EQ_INT(reports.count, 2);
@@ -297,8 +297,8 @@ static void places_are_used_again(void)
         struct hkt_lock inner;
 
         hkt_lock_init(&inner, "inner");
-        HKT_OK(hkt_nest(&outer, &inner));
-        HKT_STATUS(hkt_nest(&inner, &outer), HK_EORDER);
+        HKT_OK(hkt_order_nest(&outer, &inner));
+        HKT_STATUS(hkt_order_nest(&inner, &outer), HK_EORDER);
         hki_order_forget(inner.identity);
         if (i == 0) {
             HKT_OK(hk_memory_stats(&before));
@@ -325,16 +325,16 @@ static void tables_grow_and_keep_what_they_hold(void)
     hkt_locks_init(locks, MANY);
     for (size_t i = 0; i < MANY; i++) {
         for (size_t step = 1; step <= STEPS && i + step < MANY; step++) {
-            HKT_OK(hkt_nest(&locks[i], &locks[i + step]));
+            HKT_OK(hkt_order_nest(&locks[i], &locks[i + step]));
         }
     }
     HKT_EQ_INT(hkt_order_stats().nodes, MANY);
     HKT_EQ_INT(hkt_order_stats().edges, STEPS * MANY - STEPS * (STEPS + 1) / 2);
     HKT_EQ_INT(hkt_order_stats().dropped, 0);
     for (size_t i = 0; i + STEPS < MANY; i += 97) {
-        HKT_STATUS(hkt_nest(&locks[i + STEPS], &locks[i]), HK_EORDER);
+        HKT_STATUS(hkt_order_nest(&locks[i + STEPS], &locks[i]), HK_EORDER);
     }
-    HKT_STATUS(hkt_nest(&locks[MANY - 1], &locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[MANY - 1], &locks[0]), HK_EORDER);
     HKT_EQ_INT(reports.edge_count, (MANY - 1 + STEPS - 1) / STEPS + 1);
     hkt_order_close();
     HKT_OK(hk_memory_stats(&after));
@@ -358,19 +358,19 @@ static void at_the_limit_locks_go_on_unchecked(void)
     hk_on_log(count_warnings, &warnings);
     hkt_locks_init(locks, EIGHT + 2);
     for (size_t i = 0; i + 1 < EIGHT + 2; i++) {
-        HKT_OK(hkt_nest(&locks[i], &locks[i + 1]));
+        HKT_OK(hkt_order_nest(&locks[i], &locks[i + 1]));
     }
     HKT_EQ_INT(hkt_order_stats().nodes, EIGHT);
     HKT_EQ_INT(hkt_order_stats().dropped, 2);
     HKT_EQ_INT(warnings, 1);
-    HKT_OK(hkt_nest(&locks[EIGHT + 1], &locks[EIGHT]));
+    HKT_OK(hkt_order_nest(&locks[EIGHT + 1], &locks[EIGHT]));
     HKT_STATUS(hki_order_allow(locks[EIGHT].identity, locks[0].identity), HK_ENOMEM);
     /* What is known is still checked, and room is used again. */
-    HKT_STATUS(hkt_nest(&locks[EIGHT - 1], &locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[EIGHT - 1], &locks[0]), HK_EORDER);
     hki_order_forget(locks[0].identity);
     hki_order_forget(locks[1].identity);
-    HKT_OK(hkt_nest(&locks[EIGHT - 1], &locks[EIGHT + 1]));
-    HKT_STATUS(hkt_nest(&locks[EIGHT + 1], &locks[EIGHT - 1]), HK_EORDER);
+    HKT_OK(hkt_order_nest(&locks[EIGHT - 1], &locks[EIGHT + 1]));
+    HKT_STATUS(hkt_order_nest(&locks[EIGHT + 1], &locks[EIGHT - 1]), HK_EORDER);
     HKT_EQ_INT(warnings, 1);
     hk_on_log(NULL, NULL);
     hkt_order_close();
@@ -390,15 +390,15 @@ static void without_memory_locks_go_on(void)
         hkt_order_open(&reports);
         hkt_locks_init(locks, RING);
         hki_memory_fail_at(nth);
-        HKT_OK(hkt_nest(&locks[0], &locks[1]));
+        HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
         left = hki_memory_fail_at(0);
         HKT_EQ_INT(hkt_order_stats().dropped, left == 0);
         for (size_t i = 0; i + 1 < RING; i++) {
-            HKT_OK(hkt_nest(&locks[i], &locks[i + 1])); /* Learned now at the latest. */
+            HKT_OK(hkt_order_nest(&locks[i], &locks[i + 1])); /* Learned now at the latest. */
         }
         HKT_EQ_INT(hkt_order_stats().edges, RING - 1);
         hki_memory_fail_at(nth);
-        status = hkt_nest(&locks[RING - 1], &locks[0]);
+        status = hkt_order_nest(&locks[RING - 1], &locks[0]);
         hki_memory_fail_at(0);
         HKT_STATUS(status, HK_EORDER);
         HKT_EQ_INT(reports.count, 1);
@@ -426,7 +426,7 @@ static void *allocate(size_t size, void *context)
 {
     (void)context;
     allocator_calls++;
-    HKT_OK(hkt_nest(&allocator_locks[0], &allocator_locks[1]));
+    HKT_OK(hkt_order_nest(&allocator_locks[0], &allocator_locks[1]));
     return malloc(size);
 }
 
@@ -435,7 +435,7 @@ static void release(void *memory, size_t size, void *context)
     (void)size;
     (void)context;
     if (takes_locks) {
-        HKT_OK(hkt_nest(&allocator_locks[0], &allocator_locks[1]));
+        HKT_OK(hkt_order_nest(&allocator_locks[0], &allocator_locks[1]));
     }
     free(memory);
 }
@@ -452,14 +452,14 @@ static void an_allocator_may_take_locks(void)
     hkt_locks_init(locks, 6);
     HKT_OK_FATAL(hk_allocator_set(&allocator));
     for (size_t i = 0; i + 1 < 6; i++) {
-        HKT_OK(hkt_nest(&locks[i], &locks[i + 1]));
+        HKT_OK(hkt_order_nest(&locks[i], &locks[i + 1]));
     }
     /* A report that needs memory. */
-    HKT_STATUS(hkt_nest(&locks[5], &locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[5], &locks[0]), HK_EORDER);
     HKT_EQ_INT(reports.edge_count, 6);
     HKT_TRUE(allocator_calls > 2);
     /* Its own order is learned as soon as there is room. */
-    HKT_STATUS(hkt_nest(&allocator_locks[1], &allocator_locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&allocator_locks[1], &allocator_locks[0]), HK_EORDER);
     takes_locks = false;
     hkt_order_close();
     HKT_OK(hk_allocator_set(NULL));

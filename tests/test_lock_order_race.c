@@ -189,7 +189,8 @@ static void an_order_without_rings_is_never_refused(void)
         unsigned other = below(&random, NODES);
 
         if (one != other) {
-            HKT_OK(hkt_nest(&locks[one < other ? one : other], &locks[one < other ? other : one]));
+            HKT_OK(hkt_order_nest(&locks[one < other ? one : other],
+                                  &locks[one < other ? other : one]));
         }
     }
     for (unsigned i = 0; i < count; i++) {
@@ -199,7 +200,7 @@ static void an_order_without_rings_is_never_refused(void)
         wanted[0] = &locks[first + 2];
         wanted[1] = &locks[first];
         wanted[2] = &locks[first + 1];
-        HKT_OK(hkt_sort(NULL, wanted, 3));
+        HKT_OK(hkt_order_sort(NULL, wanted, 3));
     }
     HKT_EQ_INT(reports.count, 0);
     hkt_order_close();
@@ -272,7 +273,7 @@ static void threads_of_one_order_are_never_refused(void)
     HKT_TRUE(hkt_order_stats().nodes <= SHARED);
     HKT_EQ_INT(reports.count, 0);
     for (size_t i = 0; i + 1 < SHARED; i++) {
-        HKT_OK(hkt_nest(&shared[i], &shared[i + 1]));
+        HKT_OK(hkt_order_nest(&shared[i], &shared[i + 1]));
     }
     hkt_order_close();
 }
@@ -288,7 +289,7 @@ static void *spread(void *seed)
     hkt_locks_init(own, OWN);
     for (size_t i = 0; i + 3 < OWN; i++) {
         for (size_t k = 1; k <= 3; k++) {
-            HKT_OK(hkt_nest(&own[i], &own[i + k]));
+            HKT_OK(hkt_order_nest(&own[i], &own[i + k]));
         }
     }
     for (size_t i = 0; i < OWN; i += 2) {
@@ -325,7 +326,7 @@ static void *fight(void *seed)
     (void)seed;
     for (size_t i = 0; i < rounds(DUELS) && i < DUELS; i++) {
         hkt_barrier_wait(&duel_start);
-        duel_outcomes[i][me] = hkt_nest(&duel_locks[i][me % 2], &duel_locks[i][1 - me % 2]);
+        duel_outcomes[i][me] = hkt_order_nest(&duel_locks[i][me % 2], &duel_locks[i][1 - me % 2]);
     }
     return NULL;
 }
@@ -395,9 +396,9 @@ static void *sort_and_take(void *seed)
         struct hkt_lock passing;
 
         hkt_lock_init(&passing, "passing");
-        (void)hkt_nest(&shared[below(&random, SORTED)], &passing);
-        (void)hkt_nest(&passing, &shared[below(&random, SORTED)]);
-        HKT_OK(hkt_sort(NULL, wanted, count));
+        (void)hkt_order_nest(&shared[below(&random, SORTED)], &passing);
+        (void)hkt_order_nest(&passing, &shared[below(&random, SORTED)]);
+        HKT_OK(hkt_order_sort(NULL, wanted, count));
         for (size_t k = 0; k < count; k++) {
             pthread_mutex_lock(&mutexes[wanted[k] - shared]);
             sched_yield(); /* Here the others may meet it. */
@@ -458,8 +459,8 @@ static void nest_in_child(void *arg)
 
     (void)arg;
     hkt_locks_init(locks, 2);
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
-    HKT_STATUS(hkt_nest(&locks[1], &locks[0]), HK_EORDER);
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
+    HKT_STATUS(hkt_order_nest(&locks[1], &locks[0]), HK_EORDER);
 }
 
 static void a_child_goes_on_checking(void)

@@ -77,7 +77,7 @@ static hk_status audit_and_transfer(struct hkt_lock *accounts, struct hkt_lock *
 
     HKT_OK(hkt_take_at(&audit_journal, &holder, journal));
     HKT_OK(hkt_take_at(&audit_accounts, &holder, accounts));
-    hkt_drop(&holder);
+    hkt_order_drop(&holder);
     HKT_OK(hkt_take_at(&transfer_accounts, &holder, accounts));
     return hkt_take_at(&transfer_journal, &holder, journal);
 }
@@ -145,7 +145,7 @@ static void locks_without_name_or_site_are_told_too(void)
 
     hkt_order_open(&reports);
     hkt_locks_init(locks, 2);
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
     HKT_OK(hkt_take_at(NULL, &holder, &locks[1]));
     HKT_STATUS(hkt_take_at(NULL, &holder, &locks[0]), HK_EORDER);
     snprintf(line, sizeof(line), "holds lock %p and wants lock %p", (void *)&locks[1],
@@ -164,7 +164,7 @@ static void all_that_is_held_is_told(void)
     hkt_lock_init(&locks[0], "inner");
     hkt_lock_init(&locks[1], "outer");
     hkt_lock_init(&locks[2], "middle");
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
     HKT_OK(hkt_take(&holder, &locks[1]));
     HKT_OK(hkt_take(&holder, &locks[2]));
     HKT_STATUS(hkt_take(&holder, &locks[0]), HK_EORDER);
@@ -184,8 +184,8 @@ static void names_are_cut_and_made_harmless(void)
     hkt_order_open(&reports);
     hkt_lock_init(&locks[0], accents);
     hkt_lock_init(&locks[1], "a\"b\\c\nd\001e");
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
-    HKT_STATUS(hkt_nest(&locks[1], &locks[0]), HK_EORDER);
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
+    HKT_STATUS(hkt_order_nest(&locks[1], &locks[0]), HK_EORDER);
     HKT_EQ_INT(strlen(reports.edges[0].to_name), 46);
     HKT_TRUE(strncmp(reports.edges[0].to_name, accents, 46) == 0);
     HKT_EQ_STR(reports.edges[0].from_name, "a\"b\\c\nd\001e");
@@ -200,7 +200,7 @@ static void two_of_a_class_are_told_as_such(void)
     hkt_order_open(&reports);
     hkt_lock_init(&locks[0], "node");
     locks[1] = locks[0];
-    HKT_STATUS(hkt_nest(&locks[0], &locks[1]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[0], &locks[1]), HK_EORDER);
     expect_text(reports.text, "two locks of class \"node\" at once");
     expect_text(reports.text, "subclass");
     expect_text(reports.text, "hk_lock_many()");
@@ -239,8 +239,8 @@ static void wrong_hook(const hk_lock_report *report, void *arg)
     (void)report;
     (void)arg;
     hook_calls++;
-    HKT_OK(hkt_nest(&hook_locks[0], &hook_locks[1]));
-    HKT_STATUS(hkt_nest(&hook_locks[1], &hook_locks[0]), HK_EORDER);
+    HKT_OK(hkt_order_nest(&hook_locks[0], &hook_locks[1]));
+    HKT_STATUS(hkt_order_nest(&hook_locks[1], &hook_locks[0]), HK_EORDER);
 }
 
 static void a_hook_may_take_locks(void)
@@ -255,7 +255,7 @@ static void a_hook_may_take_locks(void)
     HKT_STATUS(audit_and_transfer(&locks[0], &locks[1]), HK_EORDER);
     HKT_EQ_INT(hook_calls, 1);
     /* What was not reported then is reported when it happens elsewhere. */
-    HKT_STATUS(hkt_nest(&hook_locks[1], &hook_locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&hook_locks[1], &hook_locks[0]), HK_EORDER);
     HKT_EQ_INT(hook_calls, 2);
     hkt_order_close();
 }
@@ -269,20 +269,20 @@ static void report_goes_on_and_learns_the_rest(void)
 
     hkt_order_open(&reports);
     hkt_locks_init(locks, 3);
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
     for (int round = 0; round < 2; round++) {
         HKT_OK(hkt_take(&holder, &locks[2]));
         HKT_OK(hkt_take(&holder, &locks[1]));
         HKT_OK(hkt_take(&holder, &locks[0]));
         HKT_EQ_INT(holder.count, 3);
-        hkt_drop(&holder);
+        hkt_order_drop(&holder);
         HKT_EQ_INT(reports.count, 1);
     }
     HKT_EQ_INT(reports.policy, HK_LOCK_REPORT);
     expect_text(reports.text, "goes on");
     HKT_EQ_INT(hkt_order_stats().edges, 3);
     HKT_EQ_INT(hkt_order_stats().inversions, 1);
-    HKT_STATUS(hkt_nest(&locks[0], &locks[2]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[0], &locks[2]), HK_EORDER);
     hkt_order_close();
 }
 
@@ -293,14 +293,14 @@ static void off_neither_learns_nor_judges(void)
     hkt_order_open(&reports);
     HKT_OK(hk_lock_policy_set(HK_LOCK_OFF));
     hkt_locks_init(locks, 2);
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
-    HKT_OK(hkt_nest(&locks[1], &locks[0]));
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
+    HKT_OK(hkt_order_nest(&locks[1], &locks[0]));
     HKT_EQ_INT(hkt_order_stats().checks, 0);
     HKT_EQ_INT(hkt_order_stats().nodes, 0);
     /* A change makes all chains unknown. */
     HKT_OK(hk_lock_policy_set(HK_LOCK_REFUSE));
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
-    HKT_STATUS(hkt_nest(&locks[1], &locks[0]), HK_EORDER);
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
+    HKT_STATUS(hkt_order_nest(&locks[1], &locks[0]), HK_EORDER);
     hkt_order_close();
 }
 
@@ -430,10 +430,10 @@ static void a_report_is_a_graph_too(void)
     hkt_lock_init(&locks[0], "x\"]; } evil \\");
     hkt_lock_init(&locks[1], "two\nlines");
     hkt_lock_init(&locks[2], NULL);
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
-    HKT_OK(hkt_nest(&locks[1], &locks[2]));
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
+    HKT_OK(hkt_order_nest(&locks[1], &locks[2]));
     dot_file = open_file();
-    HKT_STATUS(hkt_nest(&locks[2], &locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[2], &locks[0]), HK_EORDER);
     read_all(dot_file, dot, sizeof(dot));
     expect_dot(dot, 3, 3);
     expect_text(dot, "\"x\\\"]; } evil \\\\\"");
@@ -456,9 +456,9 @@ static void a_report_may_be_written_as_text(void)
     hkt_order_open(&reports);
     hk_on_lock_report(write_text, expected);
     hkt_locks_init(locks, 2);
-    HKT_OK(hkt_nest(&locks[0], &locks[1]));
+    HKT_OK(hkt_order_nest(&locks[0], &locks[1]));
     dot_file = open_file();
-    HKT_STATUS(hkt_nest(&locks[1], &locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[1], &locks[0]), HK_EORDER);
     read_all(dot_file, dot, sizeof(dot));
     HKT_EQ_STR(dot, expected);
     hkt_order_close();
@@ -476,9 +476,9 @@ static void the_whole_order_is_a_graph(void)
     expect_dot(dot, 0, 0);
     hkt_locks_init(locks, SOME);
     for (size_t i = 0; i + 1 < SOME; i++) {
-        HKT_OK(hkt_nest(&locks[i], &locks[i + 1]));
+        HKT_OK(hkt_order_nest(&locks[i], &locks[i + 1]));
     }
-    HKT_STATUS(hkt_nest(&locks[2], &locks[0]), HK_EORDER);
+    HKT_STATUS(hkt_order_nest(&locks[2], &locks[0]), HK_EORDER);
     HKT_OK(hki_order_allow(locks[7].identity, locks[9].identity));
     hki_order_forget(locks[SOME - 1].identity);
     file = open_file();

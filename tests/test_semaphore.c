@@ -94,6 +94,12 @@ static void join_sleepers(struct sleeper *sleepers, int count)
     }
 }
 
+/* A sleeper that is still counted would cost every later release a system call. */
+static void expect_no_sleepers(void)
+{
+    HKT_EQ_INT(door.state_ >> 32, 0);
+}
+
 static void so_many_units_wake_so_many_sleepers(void)
 {
     struct sleeper sleepers[SLEEPERS];
@@ -107,6 +113,7 @@ static void so_many_units_wake_so_many_sleepers(void)
     HKT_OK(hk_semaphore_release(&door, SLEEPERS - 1));
     join_sleepers(sleepers, SLEEPERS);
     HKT_EQ_INT(hk_semaphore_value(&door), 0);
+    expect_no_sleepers();
 }
 
 /* The one that wants much sleeps first, so the kernel would wake it first. */
@@ -145,6 +152,7 @@ static void who_runs_out_of_time_takes_nothing(void)
     HKT_OK(hk_semaphore_release(&door, 1));
     join_sleepers(sleepers + 1, 1);
     HKT_EQ_INT(hk_semaphore_value(&door), 0);
+    expect_no_sleepers();
 }
 
 /* --- Mutual exclusion, and no lost wake-up --- */

@@ -118,18 +118,18 @@ void hkt_actors_end(struct hkt_actor *const *actors, unsigned count)
 
 void hkt_expect_last_refused(struct hkt_actor *const *actors, unsigned count, const unsigned *order)
 {
-    unsigned reports = hkt_reports_count();
+    unsigned reports = hkt_refusals_count();
 
     for (unsigned i = 0; i + 1 < count; i++) {
         hkt_actor_sleeps(actors[order[i]]);
     }
-    HKT_EQ_INT(hkt_reports_count(), reports);
+    HKT_EQ_INT(hkt_refusals_count(), reports);
     hkt_actor_goes(actors[order[count - 1]]);
     hkt_actors_end(actors, count);
     for (unsigned i = 0; i < count; i++) {
         HKT_STATUS(actors[order[i]]->status, i + 1 < count ? HK_OK : HK_EDEADLK);
     }
-    HKT_EQ_INT(hkt_reports_count(), reports + 1);
+    HKT_EQ_INT(hkt_refusals_count(), reports + 1);
 }
 
 /* --- Marks --- */
@@ -316,18 +316,18 @@ static void take_report(hk_log_level level, const char *text, void *arg)
     pthread_mutex_unlock(&reports_lock);
 }
 
-void hkt_reports_begin(void)
+void hkt_refusals_begin(void)
 {
     report_count = 0;
     hk_on_log(take_report, NULL);
 }
 
-void hkt_reports_end(void)
+void hkt_refusals_end(void)
 {
     hk_on_log(NULL, NULL);
 }
 
-unsigned hkt_reports_count(void)
+unsigned hkt_refusals_count(void)
 {
     unsigned count;
 

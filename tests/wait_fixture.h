@@ -81,9 +81,9 @@ void hkt_normalise(char *text);
 
 /* Takes the library's lines; warnings of refused waits are kept, without their
  * beginning, and normalised when they are compared. */
-void hkt_reports_begin(void);
-void hkt_reports_end(void);
-unsigned hkt_reports_count(void);
+void hkt_refusals_begin(void);
+void hkt_refusals_end(void);
+unsigned hkt_refusals_count(void);
 
 /* The last report is exactly this. */
 void hkt_report_expect(struct hkt_site site, const char *expected);

@@ -47,9 +47,9 @@ static const struct bench_case cases[] = {
 
 static void add_rows(struct bench_rows *rows, const struct bench_case *what)
 {
-    bench_add_row(rows, "hk_local", &local_hocket, "hocket/local.h");
+    bench_add_row(rows, "hk_local", &local_hocket, "");
     if (what->family == &each) {
-        bench_add_row(rows, "hk_local_fold", &local_hocket_fold, "hocket/local.h");
+        bench_add_row(rows, "hk_local_fold", &local_hocket_fold, "");
         bench_add_row(rows, "tbb thread_specific", &local_tbb, "libtbb-dev");
         bench_add_row(rows, "tbb thread_specific by key", &local_tbb_key, "libtbb-dev");
         return;

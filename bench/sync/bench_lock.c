@@ -107,26 +107,26 @@ static const struct bench_case cases[] = {
 static void add_rows(struct bench_rows *rows, const struct bench_case *what)
 {
     if (what->family == &deadlock) {
-        bench_add_row(rows, "hk_lock", &lock_cycle_hocket, "hocket/lock.h");
+        bench_add_row(rows, "hk_lock", &lock_cycle_hocket, "");
         bench_add_row(rows, "FUTEX_LOCK_PI", &lock_cycle_futex, "");
         return;
     }
     if (what->family == &first_edge) {
-        bench_add_row(rows, "hk_lock", &lock_hocket_each, "hocket/lock.h");
+        bench_add_row(rows, "hk_lock", &lock_hocket_each, "");
         bench_add_row(rows, "absl kReport", &lock_absl_report, "libabsl-dev with its checks");
         bench_add_row(rows, "pthread without a look", &lock_pthread, "");
         return;
     }
     if (what->family == &many) {
-        bench_add_row(rows, "hk_lock_many", &lock_hocket, "hocket/lock.h");
-        bench_add_row(rows, "hk_lock one by one", &lock_hocket_each, "hocket/lock.h");
+        bench_add_row(rows, "hk_lock_many", &lock_hocket, "");
+        bench_add_row(rows, "hk_lock one by one", &lock_hocket_each, "");
         bench_add_row(rows, "pthread one by one", &lock_pthread, "");
         bench_add_row(rows, "std::scoped_lock", &lock_std, "g++");
         bench_add_row(rows, "absl kReport one by one", &lock_absl_report,
                       "libabsl-dev with its checks");
         return;
     }
-    bench_add_row(rows, "hk_lock", &lock_hocket, "hocket/lock.h");
+    bench_add_row(rows, "hk_lock", &lock_hocket, "");
     bench_add_row(rows, "pthread", &lock_pthread, "");
     bench_add_row(rows, "pthread ERRORCHECK", &lock_pthread_errorcheck, "");
     bench_add_row(rows, "pthread PRIO_INHERIT", &lock_pthread_inherit, "");

@@ -65,13 +65,13 @@ static void add_rows(struct bench_rows *rows, const struct bench_case *what)
 {
     bool has_batches = what->family != &wake && what->family != &idle;
 
-    bench_add_row(rows, "hk_queue", &queue_hocket, "hocket/queue.h");
+    bench_add_row(rows, "hk_queue", &queue_hocket, "");
     if (has_batches) {
-        bench_add_row(rows, "hk_queue by 32", &queue_hocket_batch, "hocket/queue.h");
+        bench_add_row(rows, "hk_queue by 32", &queue_hocket_batch, "");
     }
-    bench_add_row(rows, "hk_ring", &queue_hocket_ring, "hocket/ring.h");
+    bench_add_row(rows, "hk_ring", &queue_hocket_ring, "");
     if (has_batches) {
-        bench_add_row(rows, "hk_ring by 32", &queue_hocket_ring_batch, "hocket/ring.h");
+        bench_add_row(rows, "hk_ring by 32", &queue_hocket_ring_batch, "");
     }
     if (what->family == &wake) {
         bench_add_row(rows, "bare futex", &queue_futex, "");

@@ -84,8 +84,8 @@ HK_API HK_MUST_CHECK hk_status hk_queue_create(const hk_queue_options *options, 
  *
  * @param queue  Taken on HK_OK; NULL is allowed.
  * @retval HK_OK
- * @retval HK_ESTATE   Threads wait in a call; nothing happened. Close it, let them leave, and try
- *                     again.
+ * @retval HK_ESTATE   Threads wait in a call, or are on their way out of one in which they waited;
+ *                     nothing happened. Close it, let them leave, and try again.
  * @retval HK_EFORKED  It belongs to the parent process. Nothing is released or dropped: the copy
  *                     goes with this process.
  */

@@ -153,7 +153,8 @@ HK_API hk_status hk_ring_close(hk_ring *ring);
 HK_API hk_status hk_ring_task_done(hk_ring *ring, size_t count);
 
 /**
- * Wait until every item that was put is done with. Being so once is enough.
+ * Wait until every item that was put is done with. Being so once is enough, unless a put is under
+ * way in that very moment: that one may be waited for too.
  *
  * @param ring     Borrowed.
  * @param timeout  0 asks.
