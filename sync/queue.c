@@ -311,13 +311,9 @@ static void describe_end(void *object, char *text, size_t size)
     describe("all of", object, text, size);
 }
 
-const struct hki_wait_ops hki_queue_getter_ops = {.look = look_for_item,
-                                                  .next = next_putter,
-                                                  .describe = describe_item,
-                                                  .verb = "which must be put by"};
-const struct hki_wait_ops hki_queue_putter_ops = {.look = look_for_room,
-                                                  .next = next_getter,
-                                                  .describe = describe_room,
-                                                  .verb = "which must be made by"};
+const struct hki_wait_ops hki_queue_getter_ops = {
+    .look = look_for_item, .next = next_putter, .describe = describe_item, .verb = "to be put by"};
+const struct hki_wait_ops hki_queue_putter_ops = {
+    .look = look_for_room, .next = next_getter, .describe = describe_room, .verb = "to be made by"};
 const struct hki_wait_ops hki_queue_joiner_ops = {
     .look = look_for_end, .next = next_getter, .describe = describe_end, .verb = "held up by"};
