@@ -46,9 +46,10 @@ struct hki_agent {
     void *host;
     void *host_owner;          /* The executor that host works for. */
     struct hki_party *parties; /* What it has declared itself for, see sync/party.h. */
+    atomic_uint party_count;   /* How many; others may forget them under the graph's lock. */
     struct hki_holder *holder; /* The locks it holds, see sync/holder.h; NULL: never one. */
     uint32_t slot;             /* HKI_SLOT_NONE: not attached. */
-    int thread_id;             /* Set with the slot. */
+    atomic_int thread_id;      /* Set with the slot; 0: not yet. */
     unsigned block_state;      /* Own thread: what hki_block_end() has to undo. */
     /* Under the graph's lock: */
     struct hki_wait_node waits_for; /* ops NULL: not waiting, or nobody can wait for it. */
@@ -64,8 +65,19 @@ struct hki_agent {
 
 struct hki_agent *hki_agent_self(void);
 
+/* Whether the calling thread has declared itself for something. */
+static inline bool hki_agent_is_party(const struct hki_agent *agent)
+{
+    /* relaxed: only this thread adds to it; who forgets one meanwhile leaves nothing to do. */
+    return atomic_load_explicit(&agent->party_count, memory_order_relaxed) != 0;
+}
+
 /* Brackets every task and callback. */
 void hki_agent_enter(struct hki_agent *agent);
+
+/* The same for code of the application that may come after a task has ended, such as a
+ * drop function: the worker is not as good as idle then. */
+void hki_agent_enter_late(struct hki_agent *agent);
 
 /* Leaving takes back what was declared inside. Leaving the outermost one also waits
  * for a look that may still read this thread's record, so that the thread may end. */
@@ -82,6 +94,9 @@ bool hki_agent_is_node(struct hki_wait_node node);
 /* Gives the calling thread a slot, once. False without memory for it, or when
  * HKI_SLOT_MAX threads have one. */
 bool hki_agent_attach(struct hki_agent *agent);
+
+/* Whether the process exits: then threads may end unseen, and none is to be looked at. */
+bool hki_agents_are_over(void);
 
 /* Who a slot stands for. Under the graph's lock, but for the one that follows. NULL:
  * nobody. */

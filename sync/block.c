@@ -34,7 +34,7 @@ static bool holds_locks(const struct hki_agent *agent)
 /* Nobody else can be part of a cycle. */
 static bool somebody_may_wait_for(const struct hki_agent *agent)
 {
-    return agent->depth != 0 || agent->parties != NULL || holds_locks(agent);
+    return agent->depth != 0 || hki_agent_is_party(agent) || holds_locks(agent);
 }
 
 static void warn(struct hki_agent *agent, struct hki_wait_node wanted)

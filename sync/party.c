@@ -40,6 +40,7 @@ static void take_from_agent(struct hki_party *party)
         at = &(*at)->next_of_agent;
     }
     *at = party->next_of_agent;
+    atomic_fetch_sub(&party->agent->party_count, 1);
 }
 
 static void forget(struct hki_party *party)
@@ -55,7 +56,9 @@ hk_status hki_parties_bind(struct hki_parties *parties)
     struct hki_party *party = hki_alloc(sizeof(*party));
     hk_status status = HK_OK;
 
-    if (party == NULL) {
+    /* Attached, so that the end of the thread forgets it. */
+    if (party == NULL || !hki_agent_attach(agent)) {
+        hki_free(party, sizeof(*party));
         return HK_ENOMEM;
     }
     hki_wait_graph_lock();
@@ -63,6 +66,7 @@ hk_status hki_parties_bind(struct hki_parties *parties)
         *party = (struct hki_party){parties, agent, agent->depth, parties->first, agent->parties};
         parties->first = party;
         agent->parties = party;
+        atomic_fetch_add(&agent->party_count, 1);
         party = NULL;
     }
     hki_wait_graph_unlock();
@@ -112,6 +116,9 @@ enum hki_wait_kind hki_parties_look(const struct hki_parties *parties, enum hki_
                                     size_t *count)
 {
     *count = 0;
+    if (hki_agents_are_over()) {
+        return HKI_WAIT_MOVES;
+    }
     for (const struct hki_party *at = parties->first; at != NULL; at = at->next_of_object) {
         ++*count;
     }
