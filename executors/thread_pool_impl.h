@@ -69,7 +69,8 @@ struct worker {
     unsigned index;
     unsigned tasks_left;
     bool finishing;          /* Own thread only. */
-    struct hki_agent *agent; /* NULL until it runs. Under the pool's lock. */
+    struct hki_agent *agent; /* NULL until it runs. Under the pool's lock, as the next. */
+    bool is_ready;           /* Its initialiser has returned. */
     void *local;
     char name[HKI_NAME_MAX + 12];
     char where[HKI_WHERE_MAX];
