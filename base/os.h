@@ -77,10 +77,7 @@ size_t hki_os_backtrace(void **frames, size_t max);
 /* "program(function+0x12) [0x55...]", as far as it is known. Never allocates. */
 void hki_os_frame_text(const void *frame, char *text, size_t size);
 
-/* The name that the kernel shows for a thread of this process; "" if unknown. */
-void hki_os_thread_name_of(int thread_id, char *text, size_t size);
-
-/* The same of the calling thread, without reading a file. */
+/* The name that the kernel shows for the calling thread; "" if unknown. */
 void hki_os_thread_own_name(char *text, size_t size);
 
 /* Writes all of it, again after interruptions. False with errno on failure. */

@@ -331,17 +331,6 @@ void hki_os_frame_text(const void *frame, char *text, size_t size)
     }
 }
 
-void hki_os_thread_name_of(int thread_id, char *text, size_t size)
-{
-    char path[64];
-
-    snprintf(path, sizeof(path), "/proc/self/task/%d/comm", thread_id);
-    if (!read_file(path, text, size)) {
-        text[0] = '\0';
-    }
-    text[strcspn(text, "\n")] = '\0';
-}
-
 void hki_os_thread_own_name(char *text, size_t size)
 {
     if (pthread_getname_np(pthread_self(), text, size) != 0) {

@@ -93,15 +93,31 @@ void hki_worker_run_job(struct worker *worker, hk_job *job)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* Under the lock: sleeps until there may be work. False when it has been idle for
- * as long as it may. */
-static bool idle_for_a_while(struct thread_pool *pool)
+/* Under the lock: when a worker that is idle has been so for as long as it may. */
+static int64_t leaves_at(const struct worker *worker)
 {
+    const struct thread_pool *pool = worker->pool;
     hk_duration limit = is_superfluous(pool) ? SPARE_LINGER : pool->idle_exit;
+    int64_t deadline_ns;
+
+    if (limit == HK_FOREVER || __builtin_add_overflow(worker->idle_since_ns, limit, &deadline_ns)) {
+        return HKI_NEVER;
+    }
+    return deadline_ns;
+}
+
+/* Under the lock: sleeps until there may be work. False when it has been idle for
+ * as long as it may; waking up without a cause does not start that time again. */
+static bool idle_for_a_while(struct worker *worker)
+{
+    struct thread_pool *pool = worker->pool;
     bool woken;
 
+    if (worker->idle_since_ns == 0) {
+        worker->idle_since_ns = hk_now_ns();
+    }
     pool->idle++;
-    woken = hki_condition_wait(&pool->work, &pool->lock, hki_deadline(limit));
+    woken = hki_condition_wait(&pool->work, &pool->lock, leaves_at(worker));
     pool->idle--;
     return woken || pool->queue.length != 0;
 }
@@ -117,6 +133,7 @@ static void serve(struct worker *worker)
         hk_job *job = pool->busy < pool->target ? hki_task_queue_pop(&pool->queue) : NULL;
 
         if (job != NULL) {
+            worker->idle_since_ns = 0;
             pool->busy++;
             hki_pool_grow(pool); /* More is queued than a submit counted on? */
             pthread_mutex_unlock(&pool->lock);
@@ -132,7 +149,7 @@ static void serve(struct worker *worker)
         } else {
             bool lingers = is_superfluous(pool);
 
-            if (!idle_for_a_while(pool) && (is_superfluous(pool) || !lingers)) {
+            if (!idle_for_a_while(worker) && (is_superfluous(pool) || !lingers)) {
                 return; /* Too many, or idle for as long as it may. */
             }
         }

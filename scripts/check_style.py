@@ -46,7 +46,7 @@ CONTRACT_CASE = re.compile(r"^\s*[-|*]\s*\**([A-Z]{2}\d\d)\b(.*)", re.M)
 
 SPDX = "SPDX-License-Identifier: MIT"
 SPDX_NAMES = {"CMakeLists.txt", "Doxyfile", ".clang-format", ".clang-tidy", ".gitignore"}
-SPDX_SUFFIXES = {".c", ".h", ".cc", ".py", ".sh", ".cmake", ".in", ".map", ".css", ".supp"}
+SPDX_SUFFIXES = {".c", ".h", ".cc", ".py", ".sh", ".cmake", ".in", ".map", ".css", ".supp", ".pml"}
 TEXT_SUFFIXES = SPDX_SUFFIXES | {".md", ".json", ".txt", ".html", ""}
 
 # Spelt so that they do not find themselves.

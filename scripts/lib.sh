@@ -86,6 +86,7 @@ package:libclang-rt-14-dev libclang-rt-14-dev
 command:doxygen doxygen
 command:dot graphviz
 command:shellcheck shellcheck
+command:spin spin
 file:/usr/share/doxygen-awesome-css/doxygen-awesome.css doxygen-awesome-css
 LIST
         ;;

@@ -59,7 +59,7 @@ void hki_agent_enter_late(struct hki_agent *agent)
 void hki_agent_leave(struct hki_agent *agent)
 {
     HKI_ASSERT(agent->depth > 0);
-    if (hki_agent_is_party(agent)) {
+    if (atomic_load(&agent->parties) != NULL) {
         hki_parties_leave(agent, agent->depth);
     }
     if (--agent->depth == 0) {
@@ -99,17 +99,12 @@ static struct hki_wait_node next_of_agent(void *object, size_t i)
 static void describe_agent(void *object, char *text, size_t size)
 {
     const struct hki_agent *agent = object;
-    int id = atomic_load(&agent->thread_id);
-    char name[32] = "";
 
     if (agent->name != NULL) {
         snprintf(text, size, "%s", agent->name);
         return;
     }
-    if (id != 0) {
-        hki_os_thread_name_of(id, name, sizeof(name));
-    }
-    snprintf(text, size, "thread %s (%d)", name, id);
+    snprintf(text, size, "thread %s (%d)", agent->thread_name, agent->thread_id);
 }
 
 static const struct hki_wait_ops agent_ops = {
@@ -194,7 +189,11 @@ bool hki_agent_attach(struct hki_agent *agent)
         (!atomic_load(&key_made) || pthread_setspecific(at_thread_end, agent) != 0)) {
         return false;
     }
-    atomic_store(&agent->thread_id, hki_os_thread_id());
+    /* Under the lock: others may tell of a thread that they came by in another way. */
+    hki_wait_graph_lock();
+    agent->thread_id = hki_os_thread_id();
+    hki_os_thread_own_name(agent->thread_name, sizeof(agent->thread_name));
+    hki_wait_graph_unlock();
     agent->slot = take_slot(agent);
     return agent->slot != HKI_SLOT_NONE;
 }
@@ -210,7 +209,7 @@ static void detach(void *value)
         put_off = true;
         return;
     }
-    if (hki_agent_is_party(agent)) {
+    if (atomic_load(&agent->parties) != NULL) {
         hki_parties_leave(agent, 0);
     }
     hki_holder_abandon(agent);
@@ -231,7 +230,7 @@ static void leave_parent(void)
     own.host = NULL;
     own.host_owner = NULL;
     if (own.slot != HKI_SLOT_NONE) {
-        atomic_store(&own.thread_id, hki_os_thread_id());
+        own.thread_id = hki_os_thread_id();
     }
     for (uint32_t slot = 1; slot <= last; slot++) {
         struct hki_agent *agent = atomic_load(&slots[slot]);

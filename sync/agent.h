@@ -44,12 +44,14 @@ struct hki_agent {
     /* The pool whose worker this is, or NULL. */
     const struct hki_agent_host_ops *host_ops;
     void *host;
-    void *host_owner;          /* The executor that host works for. */
-    struct hki_party *parties; /* What it has declared itself for, see sync/party.h. */
-    atomic_uint party_count;   /* How many; others may forget them under the graph's lock. */
+    void *host_owner; /* The executor that host works for. */
+    /* What it has declared itself for, see sync/party.h. Written under the graph's lock, also
+     * by others, when an object ends; its own thread asks without it whether there is any. */
+    _Atomic(struct hki_party *) parties;
     struct hki_holder *holder; /* The locks it holds, see sync/holder.h; NULL: never one. */
     uint32_t slot;             /* HKI_SLOT_NONE: not attached. */
-    atomic_int thread_id;      /* Set with the slot; 0: not yet. */
+    int thread_id;             /* Set with the slot. */
+    char thread_name[16];      /* The same: to ask /proc takes longer than the rest of a look. */
     unsigned block_state;      /* Own thread: what hki_block_end() has to undo. */
     /* Under the graph's lock: */
     struct hki_wait_node waits_for; /* ops NULL: not waiting, or nobody can wait for it. */
@@ -64,13 +66,6 @@ struct hki_agent {
 };
 
 struct hki_agent *hki_agent_self(void);
-
-/* Whether the calling thread has declared itself for something. */
-static inline bool hki_agent_is_party(const struct hki_agent *agent)
-{
-    /* relaxed: only this thread adds to it; who forgets one meanwhile leaves nothing to do. */
-    return atomic_load_explicit(&agent->party_count, memory_order_relaxed) != 0;
-}
 
 /* Brackets every task and callback. */
 void hki_agent_enter(struct hki_agent *agent);

@@ -31,7 +31,6 @@ size_t hki_queue_take(hk_queue *queue, void **items, size_t max)
             items[i] = hki_store_pop(store);
         }
     }
-    queue->news = queue->news || hki_queue_drained(queue);
     return taken;
 }
 

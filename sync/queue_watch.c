@@ -4,7 +4,9 @@
 #include "base/os.h"
 
 /* All selectors hear of all news, each at most once until it looks again: an item may be
- * taken by somebody else before, so that one alone would not do. */
+ * taken by somebody else before, so that one alone would not do. News are puts and the
+ * close; when the last item of a closed queue leaves, no selector can be asleep for it, but
+ * until it was due. */
 static void tell_selectors(hk_queue *queue)
 {
     struct hki_list *at;

@@ -12,6 +12,8 @@
  * lock and a completion queue's; no stripe is held when it is taken. */
 static pthread_mutex_t graph_lock = PTHREAD_MUTEX_INITIALIZER;
 
+static const struct hki_wait_node nothing = {NULL, NULL};
+
 /* Looks under way. seq_cst against the state words that owners publish: either
  * the look sees the object ended and leaves it alone, or the owner sees the look
  * and waits for it. */
@@ -142,17 +144,25 @@ hk_status hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wan
     }
     agent->timed = timed;
     if (status != HK_OK) {
-        agent->waits_for.ops = NULL;
+        agent->waits_for = nothing;
     }
     atomic_fetch_sub(&looks, 1);
     pthread_mutex_unlock(&graph_lock);
     return status;
 }
 
+void hki_wait_graph_go_on(struct hki_agent *agent, struct hki_wait_node wanted)
+{
+    pthread_mutex_lock(&graph_lock);
+    agent->waits_for = wanted;
+    agent->timed = true;
+    pthread_mutex_unlock(&graph_lock);
+}
+
 void hki_wait_graph_end(struct hki_agent *agent)
 {
     pthread_mutex_lock(&graph_lock);
-    agent->waits_for.ops = NULL;
+    agent->waits_for = nothing;
     pthread_mutex_unlock(&graph_lock);
 }
 

@@ -130,6 +130,7 @@ class CheckStyle(unittest.TestCase):
 
     def test_licence_line(self):
         self.fires("licence_line", {"base/time.c": "int a;\n"})
+        self.fires("licence_line", {"models/lock.pml": "byte word;\n"})
         self.fires("licence_line", {"scripts/tool": "#!/bin/sh\necho\n"})
         self.silent({"scripts/tool": "#!/bin/sh\n# SPDX-License-Identifier: MIT\n"})
 

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "sync/lock_impl.h"
 #include "tests/ring_fixture.h"
 
 /* Lets them wait in order, and then has something moved (move may be NULL). */
@@ -237,6 +238,36 @@ static void a_lock_with_a_limit(void)
 
     hkt_await_actors(&task, NULL);
     expect_time_out(&task, &holder);
+}
+
+static bool somebody_sleeps_for_accounts(void)
+{
+    return (atomic_load((_Atomic(uint32_t) *)&hkt_accounts.word_) & HKI_LOCK_WAITERS) != 0;
+}
+
+static hk_status wait_as_soon_as_it_sleeps(void)
+{
+    while (!somebody_sleeps_for_accounts()) {
+    }
+    return hkt_wait_for_one();
+}
+
+/* The ring is closed before the pool of the timed waiter is told, when that one looks
+ * once more: it is not the one who closed it. */
+static void a_lock_with_a_limit_in_its_first_moment(void)
+{
+    struct hkt_actor task = task_that(want_accounts_for_a_while);
+    struct hkt_actor holder = holder_of(wait_as_soon_as_it_sleeps);
+    struct hkt_actor *actors[] = {&holder, &task};
+
+    hkt_await_actors(&task, NULL);
+    hkt_actors_begin(actors, 2);
+    hkt_actor_goes(&holder);
+    hkt_actor_goes(&task);
+    hkt_actors_end(actors, 2);
+    HKT_STATUS(task.status, HK_ETIMEDOUT);
+    HKT_OK(holder.status);
+    HKT_EQ_INT(hkt_refusals_count(), 0);
 }
 
 static void futures_with_a_limit(void)
@@ -542,6 +573,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a spare worker of the base goes on", a_spare_worker_of_the_base_goes_on),
     HKT_CASE("only as long as there is a spare", only_as_long_as_there_is_a_spare),
     HKT_CASE("a lock with a limit", a_lock_with_a_limit),
+    HKT_CASE("a lock with a limit, in its first moment", a_lock_with_a_limit_in_its_first_moment),
     HKT_CASE("futures with a limit", futures_with_a_limit),
     HKT_CASE("a join with a limit", a_join_with_a_limit),
     HKT_CASE("room with a limit", room_with_a_limit),

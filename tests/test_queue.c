@@ -205,6 +205,46 @@ static void a_close_tells_how_many_were_put(void)
     hkt_queue_end(queue);
 }
 
+static void a_batch_wakes_as_many_getters_as_it_serves(void)
+{
+    void *queue = hkt_queue_open(CAPACITY);
+    struct hkt_caller getters[SEVERAL];
+    void *items[SEVERAL] = {hkt_number(1), hkt_number(2), hkt_number(4)};
+    uintptr_t sum = 0;
+    size_t count;
+
+    for (int i = 0; i < SEVERAL; i++) {
+        hkt_start_getter(&getters[i], queue);
+    }
+    HKT_OK(hkt_kind->put_many(queue, items, SEVERAL, 0, &count));
+    for (int i = 0; i < SEVERAL; i++) {
+        hkt_expect_caller(&getters[i], HK_OK);
+        sum += (uintptr_t)getters[i].item;
+    }
+    HKT_EQ_INT(sum, 7);
+    hkt_queue_end(queue);
+}
+
+static void a_batch_wakes_as_many_putters_as_it_makes_room_for(void)
+{
+    void *queue = hkt_queue_open(CAPACITY);
+    struct hkt_caller putters[SEVERAL];
+    void *items[CAPACITY];
+    size_t count;
+
+    hkt_put_numbers(queue, 0, CAPACITY);
+    for (int i = 0; i < SEVERAL; i++) {
+        hkt_start_putter(&putters[i], queue, NULL);
+    }
+    HKT_OK(hkt_kind->take_many(queue, 0, items, CAPACITY, &count));
+    HKT_EQ_INT(count, CAPACITY);
+    for (int i = 0; i < SEVERAL; i++) {
+        hkt_expect_caller(&putters[i], HK_OK);
+    }
+    HKT_EQ_INT(hkt_kind->length(queue), SEVERAL);
+    hkt_queue_end(queue);
+}
+
 /* --- Closing ------------------------------------------------------------------------ */
 
 static void a_closed_one_is_drained_and_then_over(void)
@@ -554,6 +594,8 @@ static CU_TestInfo tests[] = {
     HKT_TEST(many_are_put_as_far_as_they_fit),
     HKT_TEST(the_rest_of_many_is_put_as_room_comes),
     HKT_TEST(a_close_tells_how_many_were_put),
+    HKT_TEST(a_batch_wakes_as_many_getters_as_it_serves),
+    HKT_TEST(a_batch_wakes_as_many_putters_as_it_makes_room_for),
     HKT_TEST(a_closed_one_is_drained_and_then_over),
     HKT_TEST(a_close_wakes_every_getter),
     HKT_TEST(a_close_wakes_every_putter),

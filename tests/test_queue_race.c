@@ -3,6 +3,7 @@
  * processors: every item arrives once, with what its putter wrote, and nobody is left
  * asleep (a watchdog ends the test then). */
 #include <poll.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -372,11 +373,38 @@ static void who_gets_the_last_item_may_destroy_the_queue(void)
     }
 }
 
+/* The sleepers are on their way out while somebody tries again and again. */
+static void a_destroy_that_is_tried_again_comes_after_the_last_sleeper(void)
+{
+    unsigned rounds = 100 / hkt_slowness() + 1;
+
+    for (unsigned i = 0; i < rounds; i++) {
+        void *queue = hkt_queue_open(1);
+        struct hkt_caller getters[2];
+        hk_status status;
+
+        hkt_start_getter(&getters[0], queue);
+        hkt_start_getter(&getters[1], queue);
+        HKT_OK(hkt_kind->close(queue));
+        while ((status = hkt_kind->destroy(queue)) == HK_ESTATE) {
+            sched_yield();
+        }
+        HKT_OK(status);
+        hkt_expect_caller(&getters[0], HK_ECLOSED);
+        hkt_expect_caller(&getters[1], HK_ECLOSED);
+    }
+}
+
 static CU_TestInfo tests[] = {
-    HKT_TEST(every_item_arrives_once),         HKT_TEST(every_item_of_a_batch_arrives_once),
-    HKT_TEST(waits_that_run_out_lose_nothing), HKT_TEST(an_early_close_loses_nothing),
-    HKT_TEST(a_join_sees_everything_done),     HKT_TEST(nobody_sleeps_through_a_put),
-    HKT_TEST(poll_sleeps_through_nothing),     CU_TEST_INFO_NULL,
+    HKT_TEST(every_item_arrives_once),
+    HKT_TEST(every_item_of_a_batch_arrives_once),
+    HKT_TEST(waits_that_run_out_lose_nothing),
+    HKT_TEST(an_early_close_loses_nothing),
+    HKT_TEST(a_join_sees_everything_done),
+    HKT_TEST(nobody_sleeps_through_a_put),
+    HKT_TEST(poll_sleeps_through_nothing),
+    HKT_TEST(a_destroy_that_is_tried_again_comes_after_the_last_sleeper),
+    CU_TEST_INFO_NULL,
 };
 
 static CU_TestInfo queue_tests[] = {

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who has been given what it waits for, and has not noticed yet, counts as able to move.
+ *
+ * The taker's thread is held still by a signal in its wait. The giver gives, and waits for
+ * the taker's future: it may. Where taking changes something before the taker's wait is
+ * over (the word of a lock), it is held still in between, too: there it needs the graph's
+ * lock, which the test has meanwhile. The same as a race is in test_given_race.c.
+ */
+#include <signal.h>
+#include <unistd.h>
+
+#include "sync/lock_impl.h"
+#include "sync/wait_graph.h"
+#include "tests/ring_fixture.h"
+
+/* --- Holding a thread still --- */
+
+static int thaw_pipe[2];
+static atomic_bool frozen;
+
+static void stand_still(int signal)
+{
+    char byte;
+
+    (void)signal;
+    atomic_store(&frozen, true);
+    while (read(thaw_pipe[0], &byte, 1) != 1) {
+    }
+}
+
+static bool is_frozen(void *arg)
+{
+    (void)arg;
+    return atomic_load(&frozen);
+}
+
+static void freeze(struct hkt_actor *actor)
+{
+    atomic_store(&frozen, false);
+    HKT_EQ_INT(tgkill(getpid(), atomic_load(&actor->id), SIGUSR2), 0);
+    HKT_TRUE(hkt_eventually(is_frozen, NULL));
+}
+
+static void thaw(void)
+{
+    HKT_EQ_INT(write(thaw_pipe[1], "", 1), 1);
+}
+
+static void set_up(void)
+{
+    HKT_EQ_INT_FATAL(pipe(thaw_pipe), 0);
+    HKT_TRUE_FATAL(signal(SIGUSR2, stand_still) != SIG_ERR);
+    hkt_ring_set_up();
+}
+
+static void tear_down(void)
+{
+    hkt_ring_tear_down();
+    signal(SIGUSR2, SIG_DFL);
+    close(thaw_pipe[0]);
+    close(thaw_pipe[1]);
+}
+
+/* --- Giver and taker --- */
+
+static struct hkt_actor taker;
+static struct hkt_actor giver;
+static void (*give)(void);
+static struct hkt_gate given; /* The giver may wait. */
+
+/* Workers block all signals. */
+static void allow_freezing(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    HKT_EQ_INT(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+}
+
+static hk_status give_and_wait(void)
+{
+    give();
+    hkt_gate_wait(&given);
+    return hk_future_wait(taker.future, HK_FOREVER);
+}
+
+static void begin(struct hkt_actor one, struct hkt_actor other, void (*gives)(void))
+{
+    taker = one;
+    taker.pool = hkt_a;
+    taker.task = sum;
+    taker.prepare = allow_freezing;
+    giver = other;
+    giver.pool = hkt_b;
+    giver.task = audit;
+    giver.wait = give_and_wait;
+    give = gives;
+    hkt_gate_init(&given, "the giver may wait");
+    hkt_actors_begin((struct hkt_actor *[]){&giver, &taker}, 2);
+}
+
+/* The taker is frozen; the giver has given, and is let into its wait. */
+static void expect_no_refusal(void)
+{
+    hkt_gate_open(&given);
+    HKT_TRUE(hkt_becomes(giver.pool, hkt_blocked, 1));
+    HKT_TRUE(hkt_falls_asleep(atomic_load(&giver.id)));
+    HKT_EQ_INT(hkt_refusals_count(), 0);
+    thaw();
+    hkt_actors_end((struct hkt_actor *[]){&giver, &taker}, 2);
+    HKT_OK(taker.status);
+    HKT_OK(giver.status);
+    HKT_EQ_INT(hkt_refusals_count(), 0);
+    hkt_gate_fini(&given);
+}
+
+/* Frozen before it notices anything. */
+static void expect_given(struct hkt_actor one, struct hkt_actor other, void (*gives)(void))
+{
+    begin(one, other, gives);
+    hkt_actor_sleeps(&taker);
+    freeze(&taker);
+    hkt_actor_goes(&giver);
+    hkt_gate_await_arrivals(&given, 1);
+    expect_no_refusal();
+}
+
+/* Frozen when it has taken already: is_in sees that. */
+static void expect_taken(struct hkt_actor one, struct hkt_actor other, void (*gives)(void),
+                         bool (*is_in)(void *arg))
+{
+    begin(one, other, gives);
+    hkt_actor_sleeps(&taker);
+    hki_wait_graph_lock();
+    hkt_actor_goes(&giver);
+    HKT_TRUE(hkt_eventually(is_in, NULL));
+    HKT_TRUE(hkt_falls_asleep(atomic_load(&taker.id)));
+    freeze(&taker);
+    hki_wait_graph_unlock();
+    hkt_gate_await_arrivals(&given, 1);
+    expect_no_refusal();
+}
+
+/* --- Locks --- */
+
+static uint32_t word_of_accounts(void)
+{
+    return atomic_load((_Atomic(uint32_t) *)&hkt_accounts.word_);
+}
+
+static uint32_t givers_word;
+
+static void take_accounts_and_note(void)
+{
+    hkt_take_accounts();
+    givers_word = (word_of_accounts() >> HKI_LOCK_OWNER_SHIFT);
+}
+
+static bool taker_has_accounts(void *arg)
+{
+    uint32_t owner = (word_of_accounts() >> HKI_LOCK_OWNER_SHIFT);
+
+    (void)arg;
+    return owner != 0 && owner != givers_word;
+}
+
+static void a_lock(void)
+{
+    struct hkt_actor one = {.wait = hkt_want_accounts, .release = hkt_give_accounts};
+    struct hkt_actor other = {.prepare = take_accounts_and_note};
+
+    expect_given(one, other, hkt_give_accounts);
+    expect_taken(one, other, hkt_give_accounts, taker_has_accounts);
+}
+
+/* There is no moment in which a thread is in and looks as if it waited: both are one step
+ * under the graph's lock. */
+static void a_read_write_lock(void)
+{
+    struct hkt_actor reader = {.wait = hkt_want_to_read, .release = hkt_give_table};
+    struct hkt_actor writer = {.wait = hkt_want_to_write, .release = hkt_give_table};
+    struct hkt_actor held_by_reader = {.prepare = hkt_read_table};
+    struct hkt_actor held_by_writer = {.prepare = hkt_write_table};
+
+    expect_given(reader, held_by_writer, hkt_give_table);
+    expect_given(writer, held_by_reader, hkt_give_table);
+    expect_given(writer, held_by_writer, hkt_give_table);
+}
+
+/* The giver lets the taker in, and comes in itself, too. */
+static void give_and_read(void)
+{
+    hkt_give_table();
+    hkt_read_table();
+}
+
+static void a_reader_among_others(void)
+{
+    struct hkt_actor reader = {.wait = hkt_want_to_read, .release = hkt_give_table};
+    struct hkt_actor held_by_writer = {.prepare = hkt_write_table, .release = hkt_give_table};
+
+    expect_given(reader, held_by_writer, give_and_read);
+}
+
+/* --- Futures --- */
+
+static hk_future *child; /* Queued behind the giver, which runs it to give it. */
+static struct hkt_pair pair;
+
+static void have_a_child(void)
+{
+    HKT_OK_FATAL(hk_submit(giver.pool, hkt_nothing, NULL, 0, NULL, &child));
+}
+
+static void run_the_child(void)
+{
+    HKT_OK(hk_future_wait(child, HK_FOREVER));
+}
+
+static hk_status wait_for_child(void)
+{
+    return hk_future_wait(child, HK_FOREVER);
+}
+
+static hk_status wait_for_any(void)
+{
+    hk_future *futures[] = {pair.future, child};
+
+    return hk_wait(futures, 2, HK_FIRST_COMPLETED, HK_FOREVER, NULL, NULL);
+}
+
+static hk_status wait_for_all(void)
+{
+    hk_future *futures[] = {child, child};
+
+    return hk_wait(futures, 2, HK_ALL_COMPLETED, HK_FOREVER, NULL, NULL);
+}
+
+static hk_status wait_for_derived(void)
+{
+    hk_future *derived = NULL;
+    hk_status status;
+
+    HKT_OK_FATAL(hk_when_all(&child, 1, &derived));
+    status = hk_future_wait(derived, HK_FOREVER);
+    hk_future_unref(derived);
+    return status;
+}
+
+static hk_status wait_for_next(void)
+{
+    hk_completion *completion = NULL;
+    hk_status status;
+
+    HKT_OK_FATAL(hk_completion_create(&completion));
+    HKT_OK(hk_completion_add(completion, child, 1));
+    HKT_OK(hk_completion_add(completion, pair.future, 2));
+    status = hk_completion_next(completion, HK_FOREVER, NULL, NULL);
+    hk_completion_destroy(completion);
+    return status;
+}
+
+static void a_future(void)
+{
+    static hk_status (*const waits[])(void) = {wait_for_child, wait_for_any, wait_for_all,
+                                               wait_for_derived, wait_for_next};
+
+    for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+        hkt_pair_open(&pair);
+        expect_given((struct hkt_actor){.wait = waits[i]},
+                     (struct hkt_actor){.prepare = have_a_child}, run_the_child);
+        hkt_expect_end(child, HK_OK);
+        hkt_pair_close(&pair);
+    }
+}
+
+/* --- Room --- */
+
+static hk_status submit_to_b(void)
+{
+    return hk_submit(hkt_b, hkt_nothing, NULL, 0, NULL, NULL);
+}
+
+static void room(void)
+{
+    HKT_OK(hk_executor_destroy(hkt_b));
+    hkt_b = hkt_pool_create((hk_executor_options){
+        .name = "b", .workers = 1, .spare_workers = HK_NO_SPARES, .queue_capacity = 1});
+    expect_given((struct hkt_actor){.wait = submit_to_b},
+                 (struct hkt_actor){.prepare = have_a_child}, run_the_child);
+    hkt_expect_end(child, HK_OK);
+}
+
+/* --- What the giver runs, until it returns --- */
+
+static struct hkt_gate running;
+static hk_hook *hook;
+static hk_executor *below; /* Runs on the giver's stack. */
+
+static void run_until_told(hk_future *future, void *arg)
+{
+    (void)future;
+    (void)arg;
+    hkt_gate_wait(&running);
+}
+
+HK_TASK(runs_until_told)
+{
+    run_until_told(NULL, NULL);
+    return HK_OK;
+}
+
+/* The taker waits for the end of what runs there; then it ends. */
+static void expect_run_out(hk_status (*wait)(void), void (*runs)(void))
+{
+    hkt_gate_init(&running, "what the giver runs");
+    begin((struct hkt_actor){.wait = wait}, (struct hkt_actor){0}, runs);
+    hkt_actor_goes(&giver);
+    hkt_gate_await_arrivals(&running, 1);
+    hkt_actor_sleeps(&taker);
+    freeze(&taker);
+    hkt_gate_open(&running);
+    hkt_gate_await_arrivals(&given, 1);
+    expect_no_refusal();
+    hkt_gate_fini(&running);
+}
+
+static void run_a_callback(void)
+{
+    HKT_OK(hk_promise_set(pair.promise, NULL, 0));
+}
+
+static hk_status remove_the_callback(void)
+{
+    return hk_hook_remove(hook) == HK_ESTATE ? HK_OK : HK_EINVAL;
+}
+
+static void a_callback(void)
+{
+    hkt_pair_open(&pair);
+    HKT_OK_FATAL(hk_future_on_done(pair.future, NULL, run_until_told, NULL, &hook));
+    expect_run_out(remove_the_callback, run_a_callback);
+    hkt_pair_close(&pair);
+}
+
+static void run_below(void)
+{
+    HKT_OK(hk_submit(below, runs_until_told, NULL, 0, NULL, NULL));
+}
+
+static hk_status join_below(void)
+{
+    return hk_executor_shutdown(below, HK_DRAIN, HK_FOREVER);
+}
+
+static void the_end_of_an_executor(void)
+{
+    static const char *const specs[] = {"inline", "serial:inline"};
+
+    for (int i = 0; i < 2; i++) {
+        HKT_OK_FATAL(hk_executor_open(specs[i], &below));
+        expect_run_out(join_below, run_below);
+        HKT_OK(hk_executor_destroy(below));
+    }
+}
+
+/* --- What its owner leaves behind --- */
+
+/* Never free again, and so not used by other tests. */
+static hk_lock left = HK_LOCK_INIT("left");
+static hk_rwlock left_table = HK_RWLOCK_INIT("left table");
+static struct hkt_thread leaver;
+static struct hkt_gate leaving;
+
+static void take_and_leave(void *arg)
+{
+    HKT_EQ_INT(pthread_setname_np(pthread_self(), "leaver"), 0);
+    HKT_OK(arg == NULL ? hk_lock_acquire(&left) : hk_rwlock_write(&left_table));
+    hkt_gate_wait(&leaving);
+}
+
+static void let_it_leave(void)
+{
+    hkt_gate_open(&leaving);
+    hkt_thread_join(&leaver);
+}
+
+static hk_status want_left(void)
+{
+    return hk_lock_acquire(&left) == HK_EBROKEN ? HK_OK : HK_EINVAL;
+}
+
+static hk_status want_left_table(void)
+{
+    return hk_rwlock_read(&left_table) == HK_EBROKEN ? HK_OK : HK_EINVAL;
+}
+
+static hk_status want_left_inside_a_task(void)
+{
+    return hk_lock_acquire(&left);
+}
+
+/* Who waits for it gets HK_EBROKEN, and goes on. */
+static void a_lock_whose_owner_has_ended(void)
+{
+    for (int i = 0; i < 2; i++) {
+        hkt_gate_init(&leaving, "the owner may end");
+        hkt_thread_start(&leaver, take_and_leave, i == 0 ? NULL : &left_table);
+        hkt_gate_await_arrivals(&leaving, 1);
+        expect_given((struct hkt_actor){.wait = i == 0 ? want_left : want_left_table},
+                     (struct hkt_actor){0}, let_it_leave);
+        hkt_gate_fini(&leaving);
+    }
+}
+
+/* A task that comes later is told the same, not that it would wait for ever. */
+static void a_lock_that_was_left_behind(void)
+{
+    struct hkt_actor task = {.pool = hkt_a, .task = sum, .wait = want_left_inside_a_task};
+    struct hkt_actor *actors[] = {&task};
+
+    hkt_actors_begin(actors, 1);
+    hkt_actor_goes(&task);
+    hkt_actors_end(actors, 1);
+    HKT_STATUS(task.status, HK_EBROKEN);
+    HKT_EQ_INT(hkt_refusals_count(), 0);
+}
+
+static CU_TestInfo tests[] = {
+    HKT_CASE("a lock", a_lock),
+    HKT_CASE("a read-write lock", a_read_write_lock),
+    HKT_CASE("a reader among others", a_reader_among_others),
+    HKT_CASE("a future", a_future),
+    HKT_CASE("room", room),
+    HKT_CASE("a callback", a_callback),
+    HKT_CASE("the end of an executor", the_end_of_an_executor),
+    HKT_CASE("a lock whose owner has ended", a_lock_whose_owner_has_ended),
+    HKT_CASE("a lock that was left behind", a_lock_that_was_left_behind),
+    CU_TEST_INFO_NULL,
+};
+
+static CU_SuiteInfo suites[] = {
+    {.pName = "given_waits", .pSetUpFunc = set_up, .pTearDownFunc = tear_down, .pTests = tests},
+    CU_SUITE_INFO_NULL,
+};
+
+int main(int argc, char **argv)
+{
+    return hkt_main(argc, argv, suites);
+}
