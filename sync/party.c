@@ -117,6 +117,9 @@ enum hki_wait_kind hki_parties_look(const struct hki_parties *parties, enum hki_
                                     size_t *count)
 {
     *count = 0;
+    if (hki_agents_are_over()) {
+        return HKI_WAIT_MOVES;
+    }
     for (const struct hki_party *at = parties->first; at != NULL; at = at->next_of_object) {
         ++*count;
     }
