@@ -8,6 +8,7 @@
 #include "base/os.h"
 #include "sync/holder.h"
 #include "sync/party.h"
+#include "sync/thread_end.h"
 #include "sync/wait_graph.h"
 
 enum {
@@ -26,10 +27,6 @@ static struct hki_agent foreign_agent = {.name = "a thread of the parent process
 static _Atomic(struct hki_agent *) slots[HKI_SLOT_MAX + 1];
 static atomic_uint slot_last;
 static atomic_uint slot_hint = 1; /* Where a search begins; it need not be right. */
-
-/* Its destructor detaches a thread that ends. */
-static pthread_key_t at_thread_end;
-static bool key_made;
 
 struct hki_agent *hki_agent_self(void)
 {
@@ -151,9 +148,6 @@ static uint32_t take_slot(struct hki_agent *agent)
 /* Under the graph's lock. */
 static void free_slot(uint32_t slot)
 {
-    if (slot == HKI_SLOT_NONE) {
-        return; /* There was none left for this thread. */
-    }
     atomic_store(&slots[slot], NULL);
     if (slot < atomic_load(&slot_hint)) {
         atomic_store(&slot_hint, slot);
@@ -165,7 +159,7 @@ bool hki_agent_attach(struct hki_agent *agent)
     if (agent->slot != HKI_SLOT_NONE) {
         return true;
     }
-    if (!key_made || pthread_setspecific(at_thread_end, agent) != 0) {
+    if (!hki_thread_end_watch()) {
         return false;
     }
     agent->thread_id = hki_os_thread_id();
@@ -174,12 +168,11 @@ bool hki_agent_attach(struct hki_agent *agent)
     return agent->slot != HKI_SLOT_NONE;
 }
 
-/* Runs at the end of an attached thread, perhaps several times: destructors of the
- * application that come later may attach it again. */
-static void detach(void *value)
+void hki_agent_detach(struct hki_agent *agent)
 {
-    struct hki_agent *agent = value;
-
+    if (agent->slot == HKI_SLOT_NONE) {
+        return;
+    }
     if (atomic_load(&agent->parties) != NULL) {
         hki_parties_leave(agent, 0);
     }
@@ -215,14 +208,4 @@ static void leave_parent(void)
 __attribute__((constructor)) static void set_up(void)
 {
     (void)pthread_atfork(NULL, NULL, leave_parent);
-    key_made = pthread_key_create(&at_thread_end, detach) == 0;
-}
-
-/* A library that is unloaded must not be called back by threads that end later. */
-__attribute__((destructor)) static void tear_down(void)
-{
-    if (key_made) {
-        key_made = false;
-        pthread_key_delete(at_thread_end);
-    }
 }

@@ -86,6 +86,11 @@ bool hki_agent_is_node(struct hki_wait_node node);
  * HKI_SLOT_MAX threads have one. */
 bool hki_agent_attach(struct hki_agent *agent);
 
+/* Gives the slot back, with all that the thread held or declared: at the end of the thread,
+ * perhaps several times, since destructors of the application that come later may attach it
+ * again. */
+void hki_agent_detach(struct hki_agent *agent);
+
 /* Who a slot stands for. Under the graph's lock, but for the one that follows. NULL:
  * nobody. */
 struct hki_agent *hki_slot_agent(uint32_t slot);

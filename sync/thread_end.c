@@ -17,8 +17,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "sync/agent.h"
 #include "sync/local_impl.h"
-#include "sync/party.h"
 
 static pthread_key_t key;
 static atomic_bool is_ready; /* The key is there. */
@@ -27,16 +27,22 @@ static atomic_bool is_over;  /* The library has been taken down. */
 static _Thread_local bool watched;
 static _Thread_local int rounds;
 
-static void leave(void *unused)
+static void drop_objects(void)
 {
-    (void)unused;
-    watched = false;
     do {
         if (++rounds >= PTHREAD_DESTRUCTOR_ITERATIONS) {
             hki_local_stop_building();
         }
     } while (hki_local_leave());
-    hki_parties_leave(hki_agent_self(), 0);
+}
+
+static void leave(void *unused)
+{
+    (void)unused;
+    watched = false;
+    /* Objects first: their drop functions may let go of locks that the thread holds. */
+    drop_objects();
+    hki_agent_detach(hki_agent_self());
 }
 
 bool hki_thread_end_watch(void)
@@ -56,7 +62,7 @@ __attribute__((constructor(101))) static void take_key(void)
 
 __attribute__((destructor(101))) static void give_key_back(void)
 {
-    leave(NULL);
+    drop_objects();
     atomic_store(&is_over, true);
     if (atomic_load(&is_ready)) {
         pthread_key_delete(key);

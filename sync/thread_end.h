@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-/* Sees to it that the calling thread's end lets go of its objects (sync/local.c) and of what
- * it has declared (sync/party.h). Idempotent. False: the process has no thread key left. */
+/* Sees to it that the calling thread's end drops its objects (sync/local.c) and detaches it
+ * (sync/agent.h). Idempotent. False: the process has no thread key left. */
 bool hki_thread_end_watch(void);
 
 #endif
