@@ -70,6 +70,10 @@ struct hki_agent *hki_agent_self(void);
 /* Brackets every task and callback. */
 void hki_agent_enter(struct hki_agent *agent);
 
+/* The same for code of the application that may come after a task has ended, such as a
+ * drop function: the worker is not as good as idle then. */
+void hki_agent_enter_late(struct hki_agent *agent);
+
 /* Leaving takes back what was declared inside. Leaving the outermost one also waits
  * for a look that may still read this thread's record, so that the thread may end. */
 void hki_agent_leave(struct hki_agent *agent);
@@ -86,10 +90,8 @@ bool hki_agent_is_node(struct hki_wait_node node);
  * HKI_SLOT_MAX threads have one. */
 bool hki_agent_attach(struct hki_agent *agent);
 
-/* Gives the slot back, with all that the thread held or declared: at the end of the thread,
- * perhaps several times, since destructors of the application that come later may attach it
- * again. */
-void hki_agent_detach(struct hki_agent *agent);
+/* Whether the process exits: then threads may end unseen, and none is to be looked at. */
+bool hki_agents_are_over(void);
 
 /* Who a slot stands for. Under the graph's lock, but for the one that follows. NULL:
  * nobody. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One thread key for the whole library. Its destructor may run several times for a
+ * One thread key for all objects. Its destructor may run several times for a
  * thread: objects that are built by the destructors of other keys set it again. What drop
  * functions build is seen to at once, for the last runs may come when a sanitizer has taken the
  * thread apart already.
@@ -17,7 +17,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "sync/agent.h"
 #include "sync/local_impl.h"
 
 static pthread_key_t key;
@@ -27,22 +26,15 @@ static atomic_bool is_over;  /* The library has been taken down. */
 static _Thread_local bool watched;
 static _Thread_local int rounds;
 
-static void drop_objects(void)
+static void leave(void *unused)
 {
+    (void)unused;
+    watched = false;
     do {
         if (++rounds >= PTHREAD_DESTRUCTOR_ITERATIONS) {
             hki_local_stop_building();
         }
     } while (hki_local_leave());
-}
-
-static void leave(void *unused)
-{
-    (void)unused;
-    watched = false;
-    /* Objects first: their drop functions may let go of locks that the thread holds. */
-    drop_objects();
-    hki_agent_detach(hki_agent_self());
 }
 
 bool hki_thread_end_watch(void)
@@ -62,7 +54,7 @@ __attribute__((constructor(101))) static void take_key(void)
 
 __attribute__((destructor(101))) static void give_key_back(void)
 {
-    drop_objects();
+    leave(NULL);
     atomic_store(&is_over, true);
     if (atomic_load(&is_ready)) {
         pthread_key_delete(key);
