@@ -52,32 +52,47 @@ static void describe(void *object, char *text, size_t size)
 static const struct hki_wait_ops ops = {
     .look = look, .next = next, .describe = describe, .verb = "to be made by"};
 
+/*
+ * One wait, until there was room; somebody else may be quicker to use it. It looks at the
+ * graph before every sleep, and sleeps only if no room came and went since: one who took
+ * it need not be in the graph, and who looked in that moment thought that this thread moves.
+ */
+static hk_status sleep_for(struct room *room, int64_t deadline_ns, bool *in_time)
+{
+    struct hki_agent *agent = hki_agent_self();
+    struct hki_wait_node node = {&ops, room};
+    hk_status status = HK_OK;
+    bool begun = false;
+
+    while (status == HK_OK && *in_time && must_wait(room)) {
+        uint64_t openings = room->queue->openings;
+
+        pthread_mutex_unlock(room->lock); /* A look takes it. */
+        status = begun ? hki_block_look_again(agent, node, deadline_ns != HKI_NEVER)
+                       : hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
+        begun = status == HK_OK;
+        pthread_mutex_lock(room->lock);
+        if (begun && must_wait(room) && room->queue->openings == openings) {
+            *in_time = hki_condition_wait(&room->queue->room, room->lock, deadline_ns);
+        }
+    }
+    if (begun) {
+        pthread_mutex_unlock(room->lock);
+        hki_block_end(agent);
+        pthread_mutex_lock(room->lock);
+    }
+    return status;
+}
+
 hk_status hki_room_await(hk_executor *executor, struct hki_task_queue *queue, pthread_mutex_t *lock,
                          bool (*closing)(const void *self), int64_t deadline_ns)
 {
     struct room room = {executor, queue, lock, closing};
-    struct hki_agent *agent = hki_agent_self();
+    hk_status status = HK_OK;
     bool in_time = true;
 
-    while (must_wait(&room)) {
-        hk_status status;
-
-        if (!in_time) {
-            return HK_ETIMEDOUT;
-        }
-        pthread_mutex_unlock(lock); /* A look takes it. */
-        status =
-            hki_block_begin(agent, (struct hki_wait_node){&ops, &room}, deadline_ns != HKI_NEVER);
-        pthread_mutex_lock(lock);
-        if (status != HK_OK) {
-            return status;
-        }
-        while (must_wait(&room) && in_time) {
-            in_time = hki_condition_wait(&queue->room, lock, deadline_ns);
-        }
-        pthread_mutex_unlock(lock);
-        hki_block_end(agent);
-        pthread_mutex_lock(lock); /* Somebody else may have been quicker. */
+    while (status == HK_OK && must_wait(&room)) {
+        status = in_time ? sleep_for(&room, deadline_ns, &in_time) : HK_ETIMEDOUT;
     }
-    return HK_OK;
+    return status;
 }

@@ -93,15 +93,31 @@ void hki_worker_run_job(struct worker *worker, hk_job *job)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* Under the lock: sleeps until there may be work. False when it has been idle for
- * as long as it may. */
-static bool idle_for_a_while(struct thread_pool *pool)
+/* Under the lock: when a worker that is idle has been so for as long as it may. */
+static int64_t leaves_at(const struct worker *worker)
 {
+    const struct thread_pool *pool = worker->pool;
     hk_duration limit = is_superfluous(pool) ? SPARE_LINGER : pool->idle_exit;
+    int64_t deadline_ns;
+
+    if (limit == HK_FOREVER || __builtin_add_overflow(worker->idle_since_ns, limit, &deadline_ns)) {
+        return HKI_NEVER;
+    }
+    return deadline_ns;
+}
+
+/* Under the lock: sleeps until there may be work. False when it has been idle for
+ * as long as it may; waking up without a cause does not start that time again. */
+static bool idle_for_a_while(struct worker *worker)
+{
+    struct thread_pool *pool = worker->pool;
     bool woken;
 
+    if (worker->idle_since_ns == 0) {
+        worker->idle_since_ns = hk_now_ns();
+    }
     pool->idle++;
-    woken = hki_condition_wait(&pool->work, &pool->lock, hki_deadline(limit));
+    woken = hki_condition_wait(&pool->work, &pool->lock, leaves_at(worker));
     pool->idle--;
     return woken || pool->queue.length != 0;
 }
@@ -117,6 +133,7 @@ static void serve(struct worker *worker)
         hk_job *job = pool->busy < pool->target ? hki_task_queue_pop(&pool->queue) : NULL;
 
         if (job != NULL) {
+            worker->idle_since_ns = 0;
             pool->busy++;
             hki_pool_grow(pool); /* More is queued than a submit counted on? */
             pthread_mutex_unlock(&pool->lock);
@@ -132,7 +149,7 @@ static void serve(struct worker *worker)
         } else {
             bool lingers = is_superfluous(pool);
 
-            if (!idle_for_a_while(pool) && (is_superfluous(pool) || !lingers)) {
+            if (!idle_for_a_while(worker) && (is_superfluous(pool) || !lingers)) {
                 return; /* Too many, or idle for as long as it may. */
             }
         }
@@ -175,11 +192,12 @@ static void leave(struct worker *worker)
     pthread_mutex_unlock(&pool->lock);
 
     discard_abandoned(&jobs, broken);
-    /* A look at the wait-for graph may still read this thread's record. */
-    worker->agent->host_ops = NULL;
+    /* Under the graph's lock, for a look may still read this thread's record, and the name
+     * in the worker's. */
+    hki_wait_graph_lock();
     worker->agent->name = NULL;
     worker->agent->host_owner = NULL;
-    hki_wait_graph_settle();
+    hki_wait_graph_unlock();
 
     pthread_mutex_lock(&pool->lock);
     hki_list_append_all(&earlier, &pool->departed);
@@ -203,6 +221,9 @@ static void *worker_main(void *arg)
     }
     agent->stack_low = hki_os_stack_low();
     agent->name = worker->where;
+    pthread_mutex_lock(&pool->lock);
+    worker->agent = agent; /* So that a look sees what the initialiser waits for. */
+    pthread_mutex_unlock(&pool->lock);
     status = hki_worker_initialise(pool->executor, &pool->hooks, worker->where, &worker->local);
     /* Only now: a wait in the initialiser is none of a worker that is busy. */
     agent->host_ops = &host_ops;
@@ -210,7 +231,7 @@ static void *worker_main(void *arg)
     agent->host_owner = pool->executor;
 
     pthread_mutex_lock(&pool->lock);
-    worker->agent = agent;
+    worker->is_ready = true;
     pool->starting--;
     pool->broken = pool->broken || status != HK_OK;
     hki_condition_broadcast(&pool->settled);
@@ -218,6 +239,7 @@ static void *worker_main(void *arg)
         serve(worker);
         pool->leaving++;
         pthread_mutex_unlock(&pool->lock);
+        agent->host_ops = NULL; /* Nor is a wait in the finaliser. */
         hki_worker_finish(&pool->hooks, worker->local);
         pthread_mutex_lock(&pool->lock);
         pool->leaving--;

@@ -34,7 +34,7 @@ static bool holds_locks(const struct hki_agent *agent)
 /* Nobody else can be part of a cycle. */
 static bool somebody_may_wait_for(const struct hki_agent *agent)
 {
-    return agent->depth != 0 || agent->parties != NULL || holds_locks(agent);
+    return agent->depth != 0 || atomic_load(&agent->parties) != NULL || holds_locks(agent);
 }
 
 static void warn(struct hki_agent *agent, struct hki_wait_node wanted)
@@ -124,17 +124,29 @@ int64_t hki_block_patience(const struct hki_agent *agent, int64_t deadline_ns)
                : hki_earlier(deadline_ns, hki_deadline(PATIENCE));
 }
 
+/* A timed wait was looked at when it began. Who has closed a ring since then has found it
+ * timed, and counts on its running out; so it is not refused any more. */
+static hk_status publish_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
+{
+    if (!timed) {
+        return publish(agent, wanted, false);
+    }
+    hki_wait_graph_go_on(agent, wanted);
+    agent->block_state |= PUBLISHED;
+    return HK_OK;
+}
+
 hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
 {
     hki_wait_graph_end(agent);
     agent->block_state &= ~(unsigned)PUBLISHED;
     tell_host(agent);
-    return publish(agent, wanted, timed);
+    return publish_again(agent, wanted, timed);
 }
 
 hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
 {
-    return (agent->block_state & PUBLISHED) == 0 ? HK_OK : publish(agent, wanted, timed);
+    return (agent->block_state & PUBLISHED) == 0 ? HK_OK : publish_again(agent, wanted, timed);
 }
 
 void hki_block_served(struct hki_agent *agent)

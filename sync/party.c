@@ -34,12 +34,16 @@ static void take_from_object(struct hki_party *party)
 
 static void take_from_agent(struct hki_party *party)
 {
-    struct hki_party **at = &party->agent->parties;
+    struct hki_party *before = atomic_load(&party->agent->parties);
 
-    while (*at != party) {
-        at = &(*at)->next_of_agent;
+    if (before == party) {
+        atomic_store(&party->agent->parties, party->next_of_agent);
+        return;
     }
-    *at = party->next_of_agent;
+    while (before->next_of_agent != party) {
+        before = before->next_of_agent;
+    }
+    before->next_of_agent = party->next_of_agent;
 }
 
 static void forget(struct hki_party *party)
@@ -52,22 +56,23 @@ static void forget(struct hki_party *party)
 hk_status hki_parties_bind(struct hki_parties *parties)
 {
     struct hki_agent *agent = hki_agent_self();
-    struct hki_party *party = hki_alloc(sizeof(*party));
-    hk_status status = HK_OK;
+    struct hki_party *party;
 
-    if (party == NULL) {
+    /* Attached, its end takes back what it declared. */
+    if (!hki_agent_attach(agent) || (party = hki_alloc(sizeof(*party))) == NULL) {
         return HK_ENOMEM;
     }
     hki_wait_graph_lock();
     if (find(parties, agent) == NULL) {
-        *party = (struct hki_party){parties, agent, agent->depth, parties->first, agent->parties};
+        *party = (struct hki_party){parties, agent, agent->depth, parties->first,
+                                    atomic_load(&agent->parties)};
         parties->first = party;
-        agent->parties = party;
+        atomic_store(&agent->parties, party);
         party = NULL;
     }
     hki_wait_graph_unlock();
     hki_free(party, sizeof(*party));
-    return status;
+    return HK_OK;
 }
 
 hk_status hki_parties_unbind(struct hki_parties *parties)
@@ -97,7 +102,7 @@ void hki_parties_leave(struct hki_agent *agent, unsigned depth)
     struct hki_party *at;
 
     hki_wait_graph_lock();
-    for (at = agent->parties; at != NULL;) {
+    for (at = atomic_load(&agent->parties); at != NULL;) {
         struct hki_party *next = at->next_of_agent;
 
         if (at->depth >= depth) {
@@ -112,6 +117,9 @@ enum hki_wait_kind hki_parties_look(const struct hki_parties *parties, enum hki_
                                     size_t *count)
 {
     *count = 0;
+    if (hki_agents_are_over()) {
+        return HKI_WAIT_MOVES;
+    }
     for (const struct hki_party *at = parties->first; at != NULL; at = at->next_of_object) {
         ++*count;
     }

@@ -151,6 +151,14 @@ hk_status hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wan
     return status;
 }
 
+void hki_wait_graph_go_on(struct hki_agent *agent, struct hki_wait_node wanted)
+{
+    pthread_mutex_lock(&graph_lock);
+    agent->waits_for = wanted;
+    agent->timed = true;
+    pthread_mutex_unlock(&graph_lock);
+}
+
 void hki_wait_graph_end(struct hki_agent *agent)
 {
     pthread_mutex_lock(&graph_lock);

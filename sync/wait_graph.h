@@ -33,6 +33,9 @@ enum { HKI_WAIT_REPORT_BYTES = 1024 };
 hk_status hki_wait_graph_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed,
                                char *report);
 
+/* Publishes a timed wait once more, without a look. */
+void hki_wait_graph_go_on(struct hki_agent *agent, struct hki_wait_node wanted);
+
 void hki_wait_graph_end(struct hki_agent *agent);
 
 /* HK_EDEADLK if start cannot move without target, which cannot move without start:

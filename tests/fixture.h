@@ -128,4 +128,17 @@ bool hkt_is_asleep(pid_t thread);
 #define HKT_ALLOCATOR_SURVIVES_FORK true
 #endif
 
+/* ThreadSanitizer lets no child of several threads start one. */
+#ifdef __has_feature
+#if __has_feature(thread_sanitizer)
+#define HKT_CHILDREN_START_THREADS false
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+#define HKT_CHILDREN_START_THREADS false
+#endif
+#ifndef HKT_CHILDREN_START_THREADS
+#define HKT_CHILDREN_START_THREADS true
+#endif
+
 #endif

@@ -2,6 +2,7 @@
 /* Per-thread objects: building, setting and dropping them, and the ends of threads. What
  * looks at those of other threads is in test_local_each.c. */
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -369,20 +370,41 @@ static void build_and_end(void *arg)
     hkt_barrier_wait(&all_built);
 }
 
+/* Long enough for the one who destroys to find it under way. */
+static void drop_slowly(void *object)
+{
+    for (int i = 0; i < 3; i++) {
+        sched_yield();
+    }
+    drop_int(object);
+}
+
+static void add_slowly(void *total, const void *object)
+{
+    sched_yield();
+    *(int *)total += *(const int *)object;
+}
+
 static void each_object_is_dropped_once_when_threads_end_meanwhile(void)
 {
     hkt_barrier_init(&all_built, THREADS + 1, "all have built");
     for (int round = 0; round < 300 / (int)hkt_slowness(); round++) {
+        static int three = 3;
         struct hkt_thread threads[THREADS];
+        int retired = 0;
 
         set_up();
-        HKT_OK_FATAL(hk_local_create(make_int, drop_int, NULL, &doomed));
+        HKT_OK_FATAL(hk_local_create(make_int, drop_slowly, &three, &doomed));
+        if (round % 2 != 0) {
+            HKT_OK(hk_local_retire(doomed, add_slowly, &retired));
+        }
         for (int i = 0; i < THREADS; i++) {
             hkt_thread_start(&threads[i], build_and_end, NULL);
         }
         hkt_barrier_wait(&all_built);
         HKT_OK(hk_local_destroy(doomed));
         HKT_EQ_INT(dropped, THREADS); /* Those under way were waited for. */
+        HKT_EQ_INT(retired, round % 2 == 0 ? 0 : 3 * THREADS);
         for (int i = 0; i < THREADS; i++) {
             hkt_thread_join(&threads[i]);
         }

@@ -208,10 +208,101 @@ static void no_change_is_slept_through_without_the_barrier(void)
     run_pot(true);
 }
 
+/* One writes a number with a plain store and notifies, the other sleeps for it: what lies
+ * between its last look and its sleep is met again and again, a little earlier or later. */
+enum { LINE = 64, COLD_LINES = 1 << 16, COLD_STORES = 24 };
+
+struct step {
+    struct hki_eventcount eventcount;
+    char apart_1[LINE];
+    atomic_uint written;
+    char apart_2[LINE];
+    atomic_uint seen;
+    unsigned steps;
+};
+
+/* Stores that take long to leave the processor, so that what is stored next stays behind
+ * for a while: nobody may rely on its being seen. */
+static volatile char cold[COLD_LINES * LINE];
+
+static void store_slowly(unsigned step)
+{
+    unsigned at = step;
+
+    for (int i = 0; i < COLD_STORES; i++) {
+        at = at * 1664525 + 1013904223;
+        cold[(size_t)(at >> 16) % COLD_LINES * LINE] = (char)step;
+    }
+}
+
+static void write_numbers(void *arg)
+{
+    struct step *step = arg;
+
+    for (unsigned i = 1; i <= step->steps; i++) {
+        unsigned spins = 0;
+
+        while (atomic_load(&step->seen) < i - 1) {
+            if (++spins % 4096 == 0) {
+                sched_yield();
+            }
+        }
+        (void)atomic_load(&step->eventcount.state); /* At hand when it is looked at. */
+        store_slowly(i);
+        /* release, pairs with the load of the sleeper; like the turn of a cell. */
+        atomic_store_explicit(&step->written, i, memory_order_release);
+        hki_eventcount_notify(&step->eventcount);
+    }
+}
+
+static void run_steps(bool refuse_barrier)
+{
+    struct step step = {.steps = 60000 / hkt_slowness()};
+    struct hkt_thread writer;
+
+    hki_eventcount_refuse_barrier(refuse_barrier);
+    hki_eventcount_init(&step.eventcount);
+    hki_eventcount_refuse_barrier(false);
+    hkt_thread_start(&writer, write_numbers, &step);
+    for (unsigned i = 1; i <= step.steps; i++) {
+        volatile unsigned pause = i * 7 % 1009;
+        bool there = false;
+
+        atomic_store(&step.seen, i - 1);
+        while (pause > 0) {
+            pause--;
+        }
+        while (!there) {
+            uint32_t key = hki_eventcount_enter(&step.eventcount);
+
+            /* acquire, pairs with the store of the writer. */
+            there = atomic_load_explicit(&step.written, memory_order_acquire) == i;
+            if (!there) {
+                (void)hki_eventcount_sleep(&step.eventcount, key, INT64_MAX);
+            }
+            hki_eventcount_leave(&step.eventcount);
+        }
+    }
+    hkt_thread_join(&writer);
+    HKT_EQ_INT(atomic_load(&step.eventcount.state), 0);
+}
+
+static void nothing_falls_between_look_and_sleep(void)
+{
+    run_steps(false);
+}
+
+static void nothing_falls_between_look_and_sleep_without_the_barrier(void)
+{
+    run_steps(true);
+}
+
 static CU_TestInfo tests[] = {
     HKT_TEST(cells_hand_over_every_item_once),
     HKT_TEST(no_change_is_slept_through),
     HKT_TEST(no_change_is_slept_through_without_the_barrier),
+    HKT_TEST(nothing_falls_between_look_and_sleep),
+    HKT_TEST(nothing_falls_between_look_and_sleep_without_the_barrier),
     CU_TEST_INFO_NULL,
 };
 

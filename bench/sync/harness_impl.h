@@ -17,6 +17,9 @@ struct bench_options {
     unsigned rounds;
     int64_t min_ns;
     bool is_quick, is_strict;
+    /* A round is repeated, a few times at most, when others take more of the CPUs than
+     * so many percent. */
+    unsigned calm_percent;
     const char *csv_path, *markdown_path;
     /* Workloads that were asked for; none means all. */
     const char *workloads[BENCH_WORDS_MAX];

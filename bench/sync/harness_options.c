@@ -21,6 +21,7 @@ static const char help[] =
     "  -q, --quick             very little work: shows that it works, not how fast\n"
     "  -p, --process=NAME=CMD  a peer in a process of its own; may be repeated\n"
     "  -o, --only=PEER         only this row of each workload; may be repeated\n"
+    "  -c, --calm=PERCENT      repeat a round, up to 5 times, while others take more of the CPUs\n"
     "      --csv=FILE          the CSV there instead of on standard output\n"
     "      --markdown=FILE     the tables there instead of on standard output\n"
     "      --strict            exit with 1 if a target is missed\n"
@@ -119,6 +120,7 @@ static const struct option option_table[] = {
     {"quick", no_argument, NULL, 'q'},
     {"process", required_argument, NULL, 'p'},
     {"only", required_argument, NULL, 'o'},
+    {"calm", required_argument, NULL, 'c'},
     {"csv", required_argument, NULL, OPTION_CSV},
     {"markdown", required_argument, NULL, OPTION_MARKDOWN},
     {"strict", no_argument, NULL, OPTION_STRICT},
@@ -151,6 +153,9 @@ static void take_option(int option, const struct bench_program *program,
         }
         options->peers[options->peer_count++] = optarg;
         break;
+    case 'c':
+        options->calm_percent = number(program, optarg);
+        break;
     case OPTION_CSV:
         options->csv_path = optarg;
         break;
@@ -178,7 +183,7 @@ void bench_parse(int argc, char **argv, const struct bench_program *program,
     int option;
 
     *options = (struct bench_options){0};
-    while ((option = getopt_long(argc, argv, "r:m:qp:o:lh", option_table, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "r:m:qp:o:c:lh", option_table, NULL)) != -1) {
         take_option(option, program, options);
     }
     for (int i = optind; i < argc; i++) {
@@ -186,6 +191,9 @@ void bench_parse(int argc, char **argv, const struct bench_program *program,
     }
     if (options->rounds == 0) {
         options->rounds = options->is_quick ? QUICK_ROUNDS : DEFAULT_ROUNDS;
+    }
+    if (options->calm_percent == 0) {
+        options->calm_percent = 100;
     }
     if (options->min_ns == 0) {
         options->min_ns = options->is_quick ? quick_min_ns : (int64_t)DEFAULT_MIN_MS * 1000 * 1000;

@@ -12,7 +12,7 @@
 
 #include "bench/sync/harness_impl.h"
 
-enum { WATCHDOG_S = 120, LATE_S = 3, N_FIRST = 64, GROWTH_MAX = 16, FAMILIES_MAX = 32 };
+enum { WATCHDOG_S = 120, LATE_S = 3, N_FIRST = 64, GROWTH_MAX = 16, CALM_TRIES = 5 };
 
 static const int64_t second_ns = 1000000000;
 
@@ -197,7 +197,11 @@ static void run_case(struct bench_rows *rows, const struct bench_options *option
         }
     }
     for (unsigned round = 0; round < rows->rounds; round++) {
-        run_round(rows, round, options);
+        unsigned tries = 0;
+
+        do {
+            run_round(rows, round, options);
+        } while (rows->foreign[round] > options->calm_percent && ++tries <= CALM_TRIES);
     }
     for (size_t i = 0; i < rows->count; i++) {
         struct bench_row *row = &rows->rows[i];
