@@ -41,6 +41,12 @@ unsigned hkt_choose(unsigned count)
     return choices[used++].made;
 }
 
+void hkt_choices_repeat(void)
+{
+    known = used;
+    used = 0;
+}
+
 bool hkt_choices_next(void)
 {
     known = used;

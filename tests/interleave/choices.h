@@ -16,6 +16,9 @@ void hkt_choices_reset(void);
 /* From 0 to count - 1. */
 unsigned hkt_choose(unsigned count);
 
+/* Prepares the same run again. */
+void hkt_choices_repeat(void);
+
 /* Prepares the next run; false: all have been. */
 bool hkt_choices_next(void);
 

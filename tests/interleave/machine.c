@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/interleave/machine.h"
 
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -40,6 +42,19 @@ static struct hkt_bounds left;
 static unsigned steps;
 static const char *failure;
 
+__attribute__((format(printf, 1, 2))) static void trace(const char *format, ...)
+{
+    va_list arguments;
+
+    if (running && hkt_machine.trace) {
+        va_start(arguments, format);
+        printf("    thread %u ", current);
+        vprintf(format, arguments);
+        printf("\n");
+        va_end(arguments);
+    }
+}
+
 /* --- memory --- */
 
 static uint64_t read_word(const volatile void *word, size_t size)
@@ -73,6 +88,7 @@ static void drain_one(struct thread *thread)
 {
     struct store first = thread->buffer[0];
 
+    trace("shows %p = %#llx", (volatile void *)first.word, (unsigned long long)first.value);
     thread->stores--;
     memmove(thread->buffer, thread->buffer + 1, thread->stores * sizeof(first));
     write_word(first.word, first.size, first.value);
@@ -122,6 +138,7 @@ static void give_turn(unsigned number)
 
     if (!can_run(number)) {
         left.timeouts--;
+        trace("lets thread %u run out of time", number);
         threads[number].ran_out = true;
         threads[number].futex = NULL;
     }
@@ -186,6 +203,7 @@ static void run_thread(void)
 {
     threads[current].fn();
     step_and_drain();
+    trace("ends");
     threads[current].ended = true;
     for (unsigned i = 0; i < thread_count; i++) {
         if (!threads[i].ended) {
@@ -236,10 +254,12 @@ uint64_t hkt_atomic_load(const volatile void *word, size_t size)
 
         for (unsigned i = thread->stores; i > 0; i--) {
             if (thread->buffer[i - 1].word == word) {
+                trace("loads %p from its buffer", word);
                 return thread->buffer[i - 1].value;
             }
         }
     }
+    trace("loads %p: %#llx", word, (unsigned long long)read_word(word, size));
     return read_word(word, size);
 }
 
@@ -251,6 +271,7 @@ void hkt_atomic_store(volatile void *word, size_t size, uint64_t value, memory_o
     thread = &threads[current];
     if (running && order != memory_order_seq_cst && thread->stores < BUFFER_MAX &&
         (thread->stores != 0 || (left.stores != 0 && hkt_choose(2) == 1))) {
+        trace("buffers %p = %#llx", word, (unsigned long long)value);
         left.stores -= thread->stores == 0 ? 1 : 0;
         thread->buffer[thread->stores++] = (struct store){word, size, value};
         return;
@@ -258,50 +279,66 @@ void hkt_atomic_store(volatile void *word, size_t size, uint64_t value, memory_o
     if (running) {
         drain(thread);
     }
+    trace("stores %p = %#llx", word, (unsigned long long)value);
     write_word(word, size, value);
+}
+
+/* Reads and writes at once; the answer is what was read. */
+static uint64_t swap(volatile void *word, size_t size, uint64_t (*change)(uint64_t, uint64_t),
+                     uint64_t value)
+{
+    uint64_t old;
+
+    step_and_drain();
+    old = read_word(word, size);
+    write_word(word, size, change(old, value));
+    trace("swaps %p: %#llx for %#llx", word, (unsigned long long)old,
+          (unsigned long long)read_word(word, size));
+    return old;
+}
+
+static uint64_t replaced(uint64_t old, uint64_t value)
+{
+    (void)old;
+    return value;
+}
+
+static uint64_t added(uint64_t old, uint64_t value)
+{
+    return old + value;
+}
+
+static uint64_t masked(uint64_t old, uint64_t value)
+{
+    return old & value;
+}
+
+static uint64_t joined(uint64_t old, uint64_t value)
+{
+    return old | value;
 }
 
 uint64_t hkt_atomic_exchange(volatile void *word, size_t size, uint64_t value)
 {
-    uint64_t old;
-
-    step_and_drain();
-    old = read_word(word, size);
-    write_word(word, size, value);
-    return old;
+    return swap(word, size, replaced, value);
 }
 
 uint64_t hkt_atomic_add(volatile void *word, size_t size, uint64_t value)
 {
-    uint64_t old;
-
     if (value == 0 && hkt_machine.fault == HKT_ADD_ZERO_IS_LOAD) {
         return hkt_atomic_load(word, size);
     }
-    step_and_drain();
-    old = read_word(word, size);
-    write_word(word, size, old + value);
-    return old;
+    return swap(word, size, added, value);
 }
 
 uint64_t hkt_atomic_and(volatile void *word, size_t size, uint64_t value)
 {
-    uint64_t old;
-
-    step_and_drain();
-    old = read_word(word, size);
-    write_word(word, size, old & value);
-    return old;
+    return swap(word, size, masked, value);
 }
 
 uint64_t hkt_atomic_or(volatile void *word, size_t size, uint64_t value)
 {
-    uint64_t old;
-
-    step_and_drain();
-    old = read_word(word, size);
-    write_word(word, size, old | value);
-    return old;
+    return swap(word, size, joined, value);
 }
 
 bool hkt_atomic_compare_exchange(volatile void *word, size_t size, void *expected, uint64_t value)
@@ -311,9 +348,13 @@ bool hkt_atomic_compare_exchange(volatile void *word, size_t size, void *expecte
     step_and_drain();
     old = read_word(word, size);
     if (old == read_word(expected, size)) {
+        trace("swaps %p: %#llx for %#llx", word, (unsigned long long)old,
+              (unsigned long long)value);
         write_word(word, size, value);
         return true;
     }
+    trace("finds %p: %#llx, not %#llx", word, (unsigned long long)old,
+          (unsigned long long)read_word(expected, size));
     write_word(expected, size, old);
     return false;
 }
@@ -327,8 +368,10 @@ bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadl
     step_and_drain();
     thread = &threads[current];
     if (*word != expected && hkt_machine.fault != HKT_SLEEPS_BLINDLY) {
+        trace("does not sleep on %p: %#x, not %#x", (void *)word, *word, expected);
         return true;
     }
+    trace("sleeps on %p while %#x", (void *)word, *word);
     thread->futex = word;
     thread->timed = deadline_ns != HKI_NEVER;
     thread->ran_out = false;
@@ -358,7 +401,9 @@ unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count)
             break;
         }
         /* Whichever, unless all of them are woken. */
-        threads[sleepers[found <= count - woken ? 0 : hkt_choose(found)]].futex = NULL;
+        found = found <= count - woken ? 0 : hkt_choose(found);
+        trace("wakes thread %u", sleepers[found]);
+        threads[sleepers[found]].futex = NULL;
         woken++;
     }
     return woken;
@@ -372,6 +417,7 @@ bool hki_os_barrier_ready(void)
 void hki_os_barrier(void)
 {
     step_and_drain();
+    trace("makes all show their stores");
     for (unsigned i = 0; i < thread_count && hkt_machine.fault != HKT_NO_BARRIER; i++) {
         drain(&threads[i]);
     }

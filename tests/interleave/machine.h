@@ -38,6 +38,7 @@ struct hkt_machine {
     struct hkt_bounds bounds;
     enum hkt_fault fault;
     bool has_barrier; /* What hki_os_barrier_ready() says. */
+    bool trace;       /* Prints each operation. */
 };
 
 /* The one in use; set it before a run. */

@@ -3,7 +3,9 @@
  * Tries every run of the scenarios, within their bounds: first on a machine without
  * fault, where all must pass; then with the faults that each must notice.
  *
- * Usage: interleave [SCENARIO...]
+ * Usage: interleave [--trace] [SCENARIO...]
+ *
+ *   --trace  print the operations of each run that failed
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,19 +26,29 @@ static unsigned thread_count(const struct hkt_scenario *scenario)
     return count;
 }
 
+static bool wants_trace;
+
+static const char *try_one(const struct hkt_scenario *scenario)
+{
+    const char *failure;
+
+    scenario->set_up();
+    failure = hkt_machine_run(scenario->threads, thread_count(scenario));
+    scenario->tear_down();
+    return failure;
+}
+
 /* All runs, or up to the first that fails: what failed, or NULL. */
 static const char *try_all(const struct hkt_scenario *scenario, enum hkt_fault fault,
                            unsigned long *runs)
 {
     const char *failure;
 
-    hkt_machine = (struct hkt_machine){scenario->bounds, fault, scenario->has_barrier};
+    hkt_machine = (struct hkt_machine){scenario->bounds, fault, scenario->has_barrier, false};
     hkt_choices_reset();
     *runs = 0;
     do {
-        scenario->set_up();
-        failure = hkt_machine_run(scenario->threads, thread_count(scenario));
-        scenario->tear_down();
+        failure = try_one(scenario);
         ++*runs;
     } while (failure == NULL && hkt_choices_next());
     return failure;
@@ -51,6 +63,11 @@ static bool examine(const struct hkt_scenario *scenario, enum hkt_fault fault)
 
     printf("%-22s %-20s %9lu runs: %s%s\n", scenario->name, fault_names[fault], runs,
            failure == NULL ? "all pass" : failure, right ? "" : "  <== WRONG");
+    if (failure != NULL && wants_trace) {
+        hkt_machine.trace = true;
+        hkt_choices_repeat();
+        (void)try_one(scenario);
+    }
     fflush(stdout);
     return right;
 }
@@ -68,12 +85,14 @@ static bool is_wanted(const char *name, char **names, int count)
 int main(int argc, char **argv)
 {
     const struct hkt_scenario *lists[] = {hkt_ring_scenarios, hkt_word_scenarios};
+    int first = argc > 1 && strcmp(argv[1], "--trace") == 0 ? 2 : 1;
     unsigned examined = 0;
     unsigned wrong = 0;
 
+    wants_trace = first == 2;
     for (size_t list = 0; list < sizeof(lists) / sizeof(lists[0]); list++) {
         for (const struct hkt_scenario *at = lists[list]; at->name != NULL; at++) {
-            if (!is_wanted(at->name, argv + 1, argc - 1)) {
+            if (!is_wanted(at->name, argv + first, argc - first)) {
                 continue;
             }
             for (unsigned fault = 0; fault < HKT_FAULTS; fault++) {

@@ -81,14 +81,21 @@ static void take_both(void)
     take_and_give(2);
 }
 
-static void take_one_impatiently(void)
+static void take_impatiently(uint32_t count)
 {
-    hk_status status = hk_semaphore_acquire(&semaphore, 1, 1);
+    hk_status status = hk_semaphore_acquire(&semaphore, count, 1);
 
     HKT_MUST(status == HK_OK || status == HK_ETIMEDOUT);
     if (status == HK_OK) {
-        HKT_MUST(hk_semaphore_release(&semaphore, 1) == HK_OK);
+        HKT_MUST((holders += count) <= 2);
+        holders -= count;
+        HKT_MUST(hk_semaphore_release(&semaphore, count) == HK_OK);
     }
+}
+
+static void take_one_impatiently(void)
+{
+    take_impatiently(1);
 }
 
 /* --- events --- */
