@@ -190,7 +190,7 @@ static void describe(void *object, char *text, size_t size)
 hk_status hk_latch_wait(hk_latch *latch, hk_duration timeout)
 {
     static const struct hki_wait_ops ops = {
-        .look = look, .next = next, .describe = describe, .verb = "which must be counted down by"};
+        .look = look, .next = next, .describe = describe, .verb = "to be counted down by"};
     struct wait wait = {.latch = latch};
     uint64_t state;
 

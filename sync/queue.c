@@ -94,75 +94,6 @@ hk_status hk_queue_close(hk_queue *queue)
     return HK_OK;
 }
 
-hk_status hk_queue_task_done(hk_queue *queue, size_t count)
-{
-    hk_status status = hki_queue_usable(queue, 0);
-    bool wake = false;
-
-    if (status != HK_OK || count == 0) {
-        return status;
-    }
-    hki_queue_lock(queue);
-    if (count > queue->unfinished) {
-        pthread_mutex_unlock(&queue->lock);
-        return HK_ESTATE;
-    }
-    queue->unfinished -= count;
-    if (queue->unfinished == 0) {
-        hki_waiters_advance(&queue->joiners);
-        wake = queue->joiners.count != 0;
-    }
-    pthread_mutex_unlock(&queue->lock);
-    if (wake) {
-        hki_os_futex_wake(&queue->joiners.epoch, INT_MAX);
-    }
-    return HK_OK;
-}
-
-/* In a wait that has begun. The epoch says whether all was done since, even if more has
- * been put by now. */
-static hk_status sleep_until_done(hk_queue *queue, uint32_t begun, int64_t deadline_ns)
-{
-    bool in_time = true;
-    bool done;
-
-    hki_queue_lock(queue);
-    while (!(done = hki_waiters_epoch(&queue->joiners) != begun) && in_time) {
-        in_time = hki_queue_sleep(queue, &queue->joiners, deadline_ns);
-    }
-    hki_block_served(hki_agent_self());
-    hki_queue_unlock(queue);
-    return done ? HK_OK : HK_ETIMEDOUT;
-}
-
-hk_status hk_queue_join(hk_queue *queue, hk_duration timeout)
-{
-    hk_status status = hki_queue_usable(queue, timeout);
-    int64_t deadline_ns;
-    uint32_t begun;
-
-    if (status != HK_OK) {
-        return status;
-    }
-    hki_queue_lock(queue);
-    if (queue->unfinished == 0 || timeout == 0) {
-        status = queue->unfinished == 0 ? HK_OK : HK_ETIMEDOUT;
-        pthread_mutex_unlock(&queue->lock);
-        return status;
-    }
-    begun = hki_waiters_epoch(&queue->joiners);
-    atomic_fetch_add(&queue->inside, 1);
-    pthread_mutex_unlock(&queue->lock);
-    deadline_ns = hki_deadline(timeout);
-    status = hki_queue_begin_wait(queue, &hki_queue_joiner_ops, deadline_ns);
-    if (status == HK_OK) {
-        status = sleep_until_done(queue, begun, deadline_ns);
-        hki_queue_end_wait();
-    }
-    hki_queue_leave(queue);
-    return status;
-}
-
 size_t hk_queue_length(const hk_queue *queue)
 {
     hk_queue *counted = (hk_queue *)queue;
@@ -241,11 +172,6 @@ static bool has_something(const hk_queue *queue)
     return queue->store.count != 0 || queue->closed;
 }
 
-static bool is_done(const hk_queue *queue)
-{
-    return queue->unfinished == 0;
-}
-
 static enum hki_wait_kind look_for_item(void *object, size_t *count)
 {
     hk_queue *queue = object;
@@ -266,16 +192,6 @@ static enum hki_wait_kind look_for_room(void *object, size_t *count)
     return hki_parties_look(&queue->sides.getters, HKI_WAIT_ANY, count);
 }
 
-static enum hki_wait_kind look_for_end(void *object, size_t *count)
-{
-    hk_queue *queue = object;
-
-    if (holds(queue, is_done)) {
-        return HKI_WAIT_MOVES;
-    }
-    return hki_parties_look(&queue->sides.getters, HKI_WAIT_ANY, count);
-}
-
 static struct hki_wait_node next_putter(void *object, size_t i)
 {
     const hk_queue *queue = object;
@@ -290,7 +206,7 @@ static struct hki_wait_node next_getter(void *object, size_t i)
     return hki_parties_next(&queue->sides.getters, i);
 }
 
-static void describe(const char *what, const hk_queue *queue, char *text, size_t size)
+void hki_queue_describe(const char *what, const hk_queue *queue, char *text, size_t size)
 {
     snprintf(text, size, "%s queue %p%s%s%s", what, (const void *)queue,
              queue->name[0] == '\0' ? "" : " (", queue->name, queue->name[0] == '\0' ? "" : ")");
@@ -298,26 +214,15 @@ static void describe(const char *what, const hk_queue *queue, char *text, size_t
 
 static void describe_item(void *object, char *text, size_t size)
 {
-    describe("an item of", object, text, size);
+    hki_queue_describe("an item of", object, text, size);
 }
 
 static void describe_room(void *object, char *text, size_t size)
 {
-    describe("room in", object, text, size);
+    hki_queue_describe("room in", object, text, size);
 }
 
-static void describe_end(void *object, char *text, size_t size)
-{
-    describe("all of", object, text, size);
-}
-
-const struct hki_wait_ops hki_queue_getter_ops = {.look = look_for_item,
-                                                  .next = next_putter,
-                                                  .describe = describe_item,
-                                                  .verb = "which must be put by"};
-const struct hki_wait_ops hki_queue_putter_ops = {.look = look_for_room,
-                                                  .next = next_getter,
-                                                  .describe = describe_room,
-                                                  .verb = "which must be made by"};
-const struct hki_wait_ops hki_queue_joiner_ops = {
-    .look = look_for_end, .next = next_getter, .describe = describe_end, .verb = "held up by"};
+const struct hki_wait_ops hki_queue_getter_ops = {
+    .look = look_for_item, .next = next_putter, .describe = describe_item, .verb = "to be put by"};
+const struct hki_wait_ops hki_queue_putter_ops = {
+    .look = look_for_room, .next = next_getter, .describe = describe_room, .verb = "to be made by"};

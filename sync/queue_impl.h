@@ -130,9 +130,11 @@ size_t hki_queue_take(hk_queue *queue, void **items, size_t max);
 /* Whether a get would not wait; under the lock. */
 bool hki_queue_can_get(const hk_queue *queue);
 
-/* What waits for the queue: an item, room, or that all is done. */
+/* "room in queue 0x... (jobs)" */
+void hki_queue_describe(const char *what, const hk_queue *queue, char *text, size_t size);
+
+/* What waits for the queue: an item, or room. */
 extern const struct hki_wait_ops hki_queue_getter_ops;
 extern const struct hki_wait_ops hki_queue_putter_ops;
-extern const struct hki_wait_ops hki_queue_joiner_ops;
 
 #endif

@@ -174,10 +174,8 @@ static void describe_any(void *object, char *text, size_t size)
     snprintf(text, size, "an item of one of several queues");
 }
 
-static const struct hki_wait_ops any_ops = {.look = look_for_any,
-                                            .next = next_of_any,
-                                            .describe = describe_any,
-                                            .verb = "which must be put by"};
+static const struct hki_wait_ops any_ops = {
+    .look = look_for_any, .next = next_of_any, .describe = describe_any, .verb = "to be put by"};
 
 /* --- The calls --------------------------------------------------------------------- */
 

@@ -70,7 +70,7 @@ static inline void hki_ring_changed(hk_ring *ring)
 /* How one kind of call waits. */
 struct hki_ring_wait {
     struct hki_eventcount *eventcount;
-    const struct hki_wait_ops *ops;
+    struct hki_wait_node node;
     /* HK_ETIMEDOUT: not now. */
     hk_status (*attempt)(hk_ring *ring, void *state);
     /* Whether a sibling of the one that slept has something to look at. */
@@ -83,6 +83,8 @@ hk_status hki_ring_wait(hk_ring *ring, const struct hki_ring_wait *wait, void *s
 
 extern const struct hki_wait_ops hki_ring_getter_ops;
 extern const struct hki_wait_ops hki_ring_putter_ops;
-extern const struct hki_wait_ops hki_ring_joiner_ops;
+
+/* "room in ring 0x... (cells)" */
+void hki_ring_describe(const char *what, const hk_ring *ring, char *text, size_t size);
 
 #endif

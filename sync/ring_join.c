@@ -25,18 +25,45 @@ hk_status hk_ring_task_done(hk_ring *ring, size_t count)
 
 /* What a joiner waits for. */
 struct wish {
+    hk_ring *ring;
     uint64_t rounds; /* When it came. */
 };
 
-static hk_status attempt(hk_ring *ring, void *state)
+/* All is done, or was since, even if more has been put by now. */
+static bool is_granted(const struct wish *wish)
 {
-    const struct wish *wish = state;
+    hk_ring *ring = wish->ring;
 
     return atomic_load(&ring->rounds) != wish->rounds ||
-                   atomic_load(&ring->done) == hki_cells_tickets(&ring->cells)
-               ? HK_OK
-               : HK_ETIMEDOUT;
+           atomic_load(&ring->done) == hki_cells_tickets(&ring->cells);
 }
+
+static hk_status attempt(hk_ring *ring, void *state)
+{
+    (void)ring;
+    return is_granted(state) ? HK_OK : HK_ETIMEDOUT;
+}
+
+static enum hki_wait_kind look(void *object, size_t *count)
+{
+    const struct wish *wish = object;
+
+    return is_granted(wish) ? HKI_WAIT_MOVES
+                            : hki_parties_look(&wish->ring->sides.getters, HKI_WAIT_ANY, count);
+}
+
+static struct hki_wait_node next(void *object, size_t i)
+{
+    return hki_parties_next(&((const struct wish *)object)->ring->sides.getters, i);
+}
+
+static void describe(void *object, char *text, size_t size)
+{
+    hki_ring_describe("all of", ((const struct wish *)object)->ring, text, size);
+}
+
+static const struct hki_wait_ops ops = {
+    .look = look, .next = next, .describe = describe, .verb = "held up by"};
 
 static bool is_more(hk_ring *ring)
 {
@@ -48,7 +75,7 @@ hk_status hk_ring_join(hk_ring *ring, hk_duration timeout)
 {
     hk_status status = hki_ring_usable(ring, timeout);
     struct hki_ring_wait wait;
-    struct wish wish;
+    struct wish wish = {.ring = ring};
 
     if (status != HK_OK) {
         return status;
@@ -58,6 +85,6 @@ hk_status hk_ring_join(hk_ring *ring, hk_duration timeout)
     if (status != HK_ETIMEDOUT || timeout == 0) {
         return status;
     }
-    wait = (struct hki_ring_wait){&ring->end, &hki_ring_joiner_ops, attempt, is_more};
+    wait = (struct hki_ring_wait){&ring->end, {&ops, &wish}, attempt, is_more};
     return hki_ring_wait(ring, &wait, &wish, timeout);
 }

@@ -38,7 +38,7 @@ static bool is_more_room(hk_ring *ring)
 __attribute__((noinline)) static hk_status wait_and_put(hk_ring *ring, struct offer *offer,
                                                         hk_duration timeout)
 {
-    struct hki_ring_wait wait = {&ring->room, &hki_ring_putter_ops, attempt, is_more_room};
+    struct hki_ring_wait wait = {&ring->room, {&hki_ring_putter_ops, ring}, attempt, is_more_room};
 
     return hki_ring_wait(ring, &wait, offer, timeout);
 }

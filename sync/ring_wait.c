@@ -47,12 +47,11 @@ hk_status hki_ring_wait(hk_ring *ring, const struct hki_ring_wait *wait, void *s
                         hk_duration timeout)
 {
     struct hki_agent *agent = hki_agent_self();
-    struct hki_wait_node node = {wait->ops, ring};
     int64_t deadline_ns = hki_deadline(timeout);
     hk_status status;
 
     atomic_fetch_add(&ring->inside, 1);
-    status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
+    status = hki_block_begin(agent, wait->node, deadline_ns != HKI_NEVER);
     if (status == HK_OK) {
         status = sleep_and_attempt(ring, wait, state, agent, deadline_ns);
         hki_block_end(agent);
@@ -81,16 +80,6 @@ static enum hki_wait_kind look_for_room(void *object, size_t *count)
     return hki_parties_look(&ring->sides.getters, HKI_WAIT_ANY, count);
 }
 
-static enum hki_wait_kind look_for_end(void *object, size_t *count)
-{
-    hk_ring *ring = object;
-
-    if (atomic_load(&ring->done) == hki_cells_tickets(&ring->cells)) {
-        return HKI_WAIT_MOVES;
-    }
-    return hki_parties_look(&ring->sides.getters, HKI_WAIT_ANY, count);
-}
-
 static struct hki_wait_node next_putter(void *object, size_t i)
 {
     const hk_ring *ring = object;
@@ -105,7 +94,7 @@ static struct hki_wait_node next_getter(void *object, size_t i)
     return hki_parties_next(&ring->sides.getters, i);
 }
 
-static void describe(const char *what, const hk_ring *ring, char *text, size_t size)
+void hki_ring_describe(const char *what, const hk_ring *ring, char *text, size_t size)
 {
     bool named = ring->name[0] != '\0';
 
@@ -115,26 +104,15 @@ static void describe(const char *what, const hk_ring *ring, char *text, size_t s
 
 static void describe_item(void *object, char *text, size_t size)
 {
-    describe("an item of", object, text, size);
+    hki_ring_describe("an item of", object, text, size);
 }
 
 static void describe_room(void *object, char *text, size_t size)
 {
-    describe("room in", object, text, size);
+    hki_ring_describe("room in", object, text, size);
 }
 
-static void describe_end(void *object, char *text, size_t size)
-{
-    describe("all of", object, text, size);
-}
-
-const struct hki_wait_ops hki_ring_getter_ops = {.look = look_for_item,
-                                                 .next = next_putter,
-                                                 .describe = describe_item,
-                                                 .verb = "which must be put by"};
-const struct hki_wait_ops hki_ring_putter_ops = {.look = look_for_room,
-                                                 .next = next_getter,
-                                                 .describe = describe_room,
-                                                 .verb = "which must be made by"};
-const struct hki_wait_ops hki_ring_joiner_ops = {
-    .look = look_for_end, .next = next_getter, .describe = describe_end, .verb = "held up by"};
+const struct hki_wait_ops hki_ring_getter_ops = {
+    .look = look_for_item, .next = next_putter, .describe = describe_item, .verb = "to be put by"};
+const struct hki_wait_ops hki_ring_putter_ops = {
+    .look = look_for_room, .next = next_getter, .describe = describe_room, .verb = "to be made by"};

@@ -500,71 +500,6 @@ static void another_worker_of_the_pool(void)
     hkt_gate_fini(&standing);
 }
 
-/* --- How long a pool waits for a lock --- */
-
-static void a_long_wait_for_a_lock_lets_another_task_run(void)
-{
-    struct hkt_actor task = {.task = sum, .wait = hkt_want_accounts, .release = hkt_give_accounts};
-
-    open_wide(0);
-    task.pool = wide;
-    hkt_take_accounts();
-    hkt_actors_begin((struct hkt_actor *[]){&task}, 1);
-    hkt_actor_goes(&task);
-    queue_one();
-    hkt_expect_end(queued, HK_OK); /* While the first task waits. */
-    HKT_EQ_INT(hkt_stats(wide).workers_started, 2);
-    HKT_EQ_INT(hkt_stats(wide).workers_blocked, 1);
-    hkt_give_accounts();
-    hkt_actors_end((struct hkt_actor *[]){&task}, 1);
-    HKT_OK(task.status);
-    HKT_EQ_INT(hkt_stats(wide).workers_blocked, 0);
-    HKT_OK(hk_executor_destroy(wide));
-}
-
-enum { SHORT_WAITS = 20, TRIES = 2000 };
-
-/* How long the task may have waited for the lock. */
-static hk_duration wait_shortly(struct hkt_actor *task)
-{
-    hk_duration begin;
-
-    hkt_take_accounts();
-    hkt_actors_begin(&task, 1);
-    queue_one();
-    begin = hk_now_ns();
-    hkt_actor_goes(task);
-    while (atomic_load(&task->id) == 0) {
-    }
-    hkt_give_accounts();
-    HKT_OK(hk_future_wait(task->future, HK_FOREVER));
-    return hk_now_ns() - begin;
-}
-
-/* Only rounds in which the whole took less than the patience are judged. */
-static void a_short_wait_for_a_lock_starts_no_thread(void)
-{
-    struct hkt_actor task = {.task = sum, .wait = hkt_want_accounts, .release = hkt_give_accounts};
-    struct hkt_actor *actors[] = {&task};
-    unsigned judged = 0;
-
-    for (unsigned i = 0; i < TRIES && judged < SHORT_WAITS; i++) {
-        bool is_short;
-
-        open_wide(0);
-        task.pool = wide;
-        is_short = wait_shortly(&task) < HK_MS(1);
-        hkt_actors_end(actors, 1);
-        hkt_expect_end(queued, HK_OK);
-        if (is_short) {
-            HKT_EQ_INT(hkt_stats(wide).workers_started, 1);
-            judged++;
-        }
-        HKT_OK(hk_executor_destroy(wide));
-    }
-    HKT_TRUE(judged == SHORT_WAITS || hkt_slowness() > 1);
-}
-
 static CU_TestInfo tests[] = {
     HKT_CASE("a spare worker runs what is queued", a_spare_worker_runs_what_is_queued),
     HKT_CASE("a spare worker makes room", a_spare_worker_makes_room),
@@ -583,9 +518,6 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a task with a limit", a_task_with_a_limit),
     HKT_CASE("one of several futures", one_of_several_futures),
     HKT_CASE("another worker of the pool", another_worker_of_the_pool),
-    HKT_CASE("a long wait for a lock lets another task run",
-             a_long_wait_for_a_lock_lets_another_task_run),
-    HKT_CASE("a short wait for a lock starts no thread", a_short_wait_for_a_lock_starts_no_thread),
     CU_TEST_INFO_NULL,
 };
 

@@ -10,6 +10,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <hocket/latch.h>
+#include <hocket/queue.h>
+#include <hocket/ring.h>
+
 #include "sync/lock_impl.h"
 #include "sync/wait_graph.h"
 #include "tests/ring_fixture.h"
@@ -428,6 +432,145 @@ static void a_lock_that_was_left_behind(void)
     HKT_EQ_INT(hkt_refusals_count(), 0);
 }
 
+/* --- Queues and latches --- */
+
+static hk_queue *jobs;
+static hk_ring *cells;
+static hk_latch parts;
+
+static void open_objects(void)
+{
+    HKT_OK_FATAL(hk_queue_create(&(hk_queue_options){.name = "jobs", .capacity = 1}, &jobs));
+    HKT_OK_FATAL(hk_ring_create(&(hk_ring_options){.name = "cells", .capacity = 2}, &cells));
+    parts = (hk_latch)HK_LATCH_INIT("parts", 1);
+}
+
+static void close_objects(void)
+{
+    HKT_OK(hk_queue_destroy(jobs));
+    HKT_OK(hk_ring_destroy(cells));
+    hk_latch_destroy(&parts);
+}
+
+/* The giver is all there is on both sides of all of them. */
+static void bind_to_all(void)
+{
+    HKT_OK(hk_queue_bind(jobs, HK_QUEUE_PUTTER | HK_QUEUE_GETTER));
+    HKT_OK(hk_ring_bind(cells, HK_QUEUE_PUTTER | HK_QUEUE_GETTER));
+    HKT_OK(hk_latch_bind(&parts));
+}
+
+static void bind_and_put(void)
+{
+    bind_to_all();
+    HKT_OK(hk_queue_put(jobs, NULL, 0));
+}
+
+static void get_job(void)
+{
+    void *item;
+
+    HKT_OK(hk_queue_get(jobs, 0, &item));
+}
+
+static void put_job(void)
+{
+    HKT_OK(hk_queue_put(jobs, NULL, 0));
+}
+
+static void put_cell(void)
+{
+    HKT_OK(hk_ring_put(cells, NULL, 0));
+}
+
+static hk_status want_job(void)
+{
+    void *item;
+
+    return hk_queue_get(jobs, HK_FOREVER, &item);
+}
+
+static hk_status want_room(void)
+{
+    return hk_queue_put(jobs, NULL, HK_FOREVER);
+}
+
+static hk_status want_cell(void)
+{
+    void *item;
+
+    return hk_ring_get(cells, HK_FOREVER, &item);
+}
+
+static hk_status want_all_done(void)
+{
+    return hk_queue_join(jobs, HK_FOREVER);
+}
+
+static void bind_and_put_cell(void)
+{
+    bind_to_all();
+    put_cell();
+}
+
+static hk_status want_cells_done(void)
+{
+    return hk_ring_join(cells, HK_FOREVER);
+}
+
+static void finish_cells_and_begin_anew(void)
+{
+    void *item;
+
+    HKT_OK(hk_ring_get(cells, 0, &item));
+    HKT_OK(hk_ring_task_done(cells, 1));
+    put_cell();
+}
+
+static hk_status want_parts(void)
+{
+    return hk_latch_wait(&parts, HK_FOREVER);
+}
+
+/* All was done, and at once there is more to do. */
+static void finish_and_begin_anew(void)
+{
+    get_job();
+    HKT_OK(hk_queue_task_done(jobs, 1));
+    put_job();
+}
+
+/* The same with a latch: its round is over, and another one has begun. */
+static void count_down_and_begin_anew(void)
+{
+    HKT_OK(hk_latch_done(&parts, 1));
+    HKT_OK(hk_latch_add(&parts, 1));
+    HKT_OK(hk_latch_bind(&parts));
+}
+
+static void queues_and_latches(void)
+{
+    static const struct {
+        hk_status (*want)(void);
+        void (*prepare)(void);
+        void (*gives)(void);
+    } cases[] = {
+        {want_job, bind_to_all, put_job},
+        {want_room, bind_and_put, get_job},
+        {want_cell, bind_to_all, put_cell},
+        {want_all_done, bind_and_put, finish_and_begin_anew},
+        {want_cells_done, bind_and_put_cell, finish_cells_and_begin_anew},
+        {want_parts, bind_to_all, count_down_and_begin_anew},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        open_objects();
+        expect_given((struct hkt_actor){.wait = cases[i].want},
+                     (struct hkt_actor){.prepare = cases[i].prepare}, cases[i].gives);
+        close_objects();
+    }
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("a lock", a_lock),
     HKT_CASE("a read-write lock", a_read_write_lock),
@@ -436,6 +579,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("room", room),
     HKT_CASE("a callback", a_callback),
     HKT_CASE("the end of an executor", the_end_of_an_executor),
+    HKT_CASE("queues and latches", queues_and_latches),
     HKT_CASE("a lock whose owner has ended", a_lock_whose_owner_has_ended),
     HKT_CASE("a lock that was left behind", a_lock_that_was_left_behind),
     CU_TEST_INFO_NULL,

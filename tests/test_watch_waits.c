@@ -257,8 +257,7 @@ static void expect_warning(struct hkt_log *log, const char *expected)
 
 static hk_cond changed = HK_COND_INIT("changed");
 
-/* All that is no reason to warn, and two waits that are: the lock that a condition gives up
- * is none, but any other is. */
+/* All that is no reason to warn, and two waits that are. */
 static void wait_with_a_lock(void)
 {
     static hk_lock other = HK_LOCK_INIT("other");
@@ -266,7 +265,7 @@ static void wait_with_a_lock(void)
 
     HKT_OK_FATAL(HKT_AT("promise", hk_promise_create(&pair.promise, &pair.future)));
     HKT_OK(hk_lock_acquire(&other));
-    HKT_STATUS(hk_cond_wait(&changed, &other, HK_MS(1)), HK_ETIMEDOUT);
+    HKT_STATUS(hk_cond_wait(&changed, &other, HK_MS(1)), HK_ETIMEDOUT); /* Its own. */
     HKT_OK(hk_lock_release(&other));
     hkt_take_accounts();
     HKT_OK(hk_lock_acquire(&other));
