@@ -94,6 +94,7 @@ static void what_ended_well_brings_no_error(void)
     hkt_gate_open(&pair.go[0]);
     HKT_TRUE(hkt_becomes(pool, hkt_blocked, 1));
     hkt_gate_open(&pair.go[1]);
+    HKT_OK(hk_future_wait(pair.futures[0], HK_FOREVER));
     hkt_expect_end(pair.futures[1], HK_OK);
     hkt_expect_end(pair.futures[0], HK_OK);
     HKT_OK(pair.status[0]);
