@@ -28,6 +28,7 @@ void hki_eventcount_init(struct hki_eventcount *eventcount)
 {
     atomic_init(&eventcount->state, 0);
     atomic_init(&eventcount->epoch, 0);
+    atomic_init(&eventcount->wants_all, false);
     eventcount->has_barrier = SEES_BARRIER && hki_os_barrier_ready() && !atomic_load(&refused);
 }
 
@@ -41,6 +42,12 @@ uint32_t hki_eventcount_enter(struct hki_eventcount *eventcount)
         hki_os_barrier();
     }
     return key;
+}
+
+void hki_eventcount_want_all(struct hki_eventcount *eventcount)
+{
+    atomic_store(&eventcount->wants_all, true);
+    hki_eventcount_order(eventcount); /* Either the change is seen, or this is. */
 }
 
 bool hki_eventcount_sleep(struct hki_eventcount *eventcount, uint32_t key, int64_t deadline_ns)
@@ -65,6 +72,10 @@ void hki_eventcount_wake(struct hki_eventcount *eventcount)
     do {
         /* Not a load: whoever takes PENDING back later must see what was changed here. */
         state = atomic_fetch_add(&eventcount->state, 0);
+        if (atomic_load(&eventcount->wants_all) && atomic_exchange(&eventcount->wants_all, false)) {
+            hki_eventcount_wake_all(eventcount);
+            return;
+        }
         if (state < HKI_EVENTCOUNT_SLEEPER || (state & HKI_EVENTCOUNT_PENDING) != 0) {
             return;
         }

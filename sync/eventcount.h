@@ -41,6 +41,7 @@ enum {
 struct hki_eventcount {
     _Atomic(uint32_t) state; /* Twice the sleepers, plus PENDING. */
     _Atomic(uint32_t) epoch; /* What they sleep on; moves with every wake. */
+    atomic_bool wants_all;   /* The next wake is for all of them. */
     bool has_barrier;        /* Never changes. */
 };
 
@@ -48,6 +49,10 @@ void hki_eventcount_init(struct hki_eventcount *eventcount);
 
 /* Counts the caller as a sleeper; the key is for hki_eventcount_sleep(). */
 uint32_t hki_eventcount_enter(struct hki_eventcount *eventcount);
+
+/* After enter: the next change wakes all, also while a wake is in flight; for one that
+ * looks at the wait-for graph before it sleeps, see sync/waiters.h. */
+void hki_eventcount_want_all(struct hki_eventcount *eventcount);
 
 /* Sleeps until a wake that comes after enter. False: the deadline has passed. Between
  * enter and leave, at most once. */

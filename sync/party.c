@@ -37,7 +37,7 @@ static struct hki_party *first_here(struct hki_party *at)
 
 static struct hki_party *find(const struct hki_parties *parties, const struct hki_agent *agent)
 {
-    struct hki_party *at = first_here(parties->first);
+    struct hki_party *at = first_here(atomic_load(&parties->first));
 
     while (at != NULL && at->agent != agent) {
         at = first_here(at->next_of_object);
@@ -47,12 +47,16 @@ static struct hki_party *find(const struct hki_parties *parties, const struct hk
 
 static void take_from_object(struct hki_party *party)
 {
-    struct hki_party **at = &party->parties->first;
+    struct hki_party *before = atomic_load(&party->parties->first);
 
-    while (*at != party) {
-        at = &(*at)->next_of_object;
+    if (before == party) {
+        atomic_store(&party->parties->first, party->next_of_object);
+        return;
     }
-    *at = party->next_of_object;
+    while (before->next_of_object != party) {
+        before = before->next_of_object;
+    }
+    before->next_of_object = party->next_of_object;
 }
 
 static void take_from_agent(struct hki_party *party)
@@ -93,9 +97,9 @@ hk_status hki_parties_bind(struct hki_parties *parties)
                                     .agent = agent,
                                     .depth = agent->depth,
                                     .generation = hki_fork_generation(),
-                                    .next_of_object = parties->first,
+                                    .next_of_object = atomic_load(&parties->first),
                                     .next_of_agent = atomic_load(&agent->parties)};
-        parties->first = party;
+        atomic_store(&parties->first, party);
         atomic_store(&agent->parties, party);
         party = NULL;
     }
@@ -120,8 +124,8 @@ hk_status hki_parties_unbind(struct hki_parties *parties)
 void hki_parties_clear(struct hki_parties *parties)
 {
     hki_wait_graph_lock();
-    while (parties->first != NULL) {
-        forget(parties->first);
+    while (hki_parties_any(parties)) {
+        forget(atomic_load(&parties->first));
     }
     hki_wait_graph_unlock();
 }
@@ -149,7 +153,7 @@ enum hki_wait_kind hki_parties_look(const struct hki_parties *parties, enum hki_
     if (hki_agents_are_over()) {
         return HKI_WAIT_MOVES;
     }
-    for (const struct hki_party *at = first_here(parties->first); at != NULL;
+    for (const struct hki_party *at = first_here(atomic_load(&parties->first)); at != NULL;
          at = first_here(at->next_of_object)) {
         ++*count;
     }
@@ -158,7 +162,7 @@ enum hki_wait_kind hki_parties_look(const struct hki_parties *parties, enum hki_
 
 struct hki_wait_node hki_parties_next(const struct hki_parties *parties, size_t i)
 {
-    const struct hki_party *at = first_here(parties->first);
+    const struct hki_party *at = first_here(atomic_load(&parties->first));
 
     while (at != NULL && i-- != 0) {
         at = first_here(at->next_of_object);

@@ -14,8 +14,14 @@
 struct hki_party;
 
 struct hki_parties {
-    struct hki_party *first;
+    _Atomic(struct hki_party *) first;
 };
+
+/* Whether there are any; without the lock. */
+static inline bool hki_parties_any(const struct hki_parties *parties)
+{
+    return atomic_load(&parties->first) != NULL;
+}
 
 /* Declares the calling thread; idempotent. Inside a task it holds until the task
  * ends, else until it is taken back or the thread ends. HK_ENOMEM. */

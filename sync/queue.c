@@ -154,6 +154,34 @@ bool hki_queue_sleep(hk_queue *queue, struct hki_waiters *waiters, int64_t deadl
     return in_time;
 }
 
+/* Counted before it looks, so that it is woken for all that comes after. */
+bool hki_queue_look_and_sleep(hk_queue *queue, const struct hki_wait_ops *ops, int64_t deadline_ns,
+                              hk_status *status)
+{
+    bool gets = ops == &hki_queue_getter_ops;
+    struct hki_waiters *waiters = gets ? &queue->getters : &queue->putters;
+    struct hki_agent *agent = hki_agent_self();
+    uint32_t epoch;
+    bool in_time = true;
+
+    if (!hki_parties_any(gets ? &queue->sides.putters : &queue->sides.getters) ||
+        !hki_block_is_looked_at(agent)) {
+        return hki_queue_sleep(queue, waiters, deadline_ns);
+    }
+    epoch = hki_waiters_enter(waiters);
+    waiters->looked_at = true;
+    queue->attention++;
+    hki_queue_unlock(queue);
+    *status = hki_block_look_again(agent, (struct hki_wait_node){ops, queue}, false);
+    if (*status == HK_OK) {
+        in_time = hki_os_futex_wait(&waiters->epoch, epoch, deadline_ns);
+    }
+    hki_queue_lock(queue);
+    hki_waiters_leave(waiters);
+    queue->attention--;
+    return in_time;
+}
+
 /* --- For the wait-for graph ---------------------------------------------------- */
 
 /* With the graph's lock held, which comes before the queue's. */

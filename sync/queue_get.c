@@ -45,7 +45,7 @@ bool hki_queue_can_get(const hk_queue *queue)
 
 /* Sleeps until there may be something. The leader of a delay queue sleeps until its first
  * item is due, the others until they are woken; a leader that leaves is followed. */
-static bool sleep_for_item(hk_queue *queue, int64_t deadline_ns)
+static bool sleep_for_item(hk_queue *queue, int64_t deadline_ns, hk_status *status)
 {
     int64_t until_ns = deadline_ns;
     bool in_time;
@@ -54,7 +54,7 @@ static bool sleep_for_item(hk_queue *queue, int64_t deadline_ns)
         queue->leader = &until_ns;
         until_ns = hki_earlier(deadline_ns, hki_store_first_key(&queue->store));
     }
-    in_time = hki_queue_sleep(queue, &queue->getters, until_ns);
+    in_time = hki_queue_look_and_sleep(queue, &hki_queue_getter_ops, until_ns, status);
     if (queue->leader == &until_ns) {
         queue->leader = NULL;
     }
@@ -72,17 +72,17 @@ static hk_status sleep_and_take(hk_queue *queue, int64_t deadline_ns, void **ite
     while ((*taken = hki_queue_take(queue, items, max)) == 0) {
         if (hki_queue_drained(queue)) {
             status = HK_ECLOSED;
-            break;
-        }
-        if (!in_time) {
+        } else if (!in_time) {
             status = HK_ETIMEDOUT;
+        }
+        if (status != HK_OK) {
             break;
         }
-        in_time = sleep_for_item(queue, deadline_ns);
+        in_time = sleep_for_item(queue, deadline_ns, &status);
     }
     hki_block_served(hki_agent_self());
     hki_queue_unlock(queue);
-    return status;
+    return *taken != 0 ? HK_OK : status; /* Also what came when its wait was refused. */
 }
 
 /* Comes with the lock and leaves without it. */

@@ -106,27 +106,6 @@ static void leave_all(struct choice *choice, struct hki_selector_link *links)
     }
 }
 
-/* In a wait that has begun, with links in all queues. */
-static hk_status sleep_and_look(struct choice *choice, int64_t deadline_ns)
-{
-    _Atomic(uint32_t) *told = &choice->selector.told;
-    bool in_time = true;
-
-    for (;;) {
-        hk_status status;
-        int64_t until_ns;
-
-        /* relaxed: the locks of the look that follows order it. */
-        atomic_store_explicit(told, 0, memory_order_relaxed);
-        status = look_at_all(choice);
-        if (status != HK_ETIMEDOUT || !in_time) {
-            return status;
-        }
-        until_ns = hki_earlier(deadline_ns, choice->due_ns);
-        in_time = hki_os_futex_wait(told, 0, until_ns) || until_ns < deadline_ns;
-    }
-}
-
 /* --- For the wait-for graph: any putter of any queue ------------------------------ */
 
 /* Whether the queue may yet bring what the choice wants. Of those that cannot, a plain
@@ -176,6 +155,34 @@ static void describe_any(void *object, char *text, size_t size)
 
 static const struct hki_wait_ops any_ops = {
     .look = look_for_any, .next = next_of_any, .describe = describe_any, .verb = "to be put by"};
+
+/* In a wait that has begun, with links in all queues: it looks at the graph before every
+ * sleep, for another may have taken what woke it. */
+static hk_status sleep_and_look(struct choice *choice, int64_t deadline_ns)
+{
+    _Atomic(uint32_t) *told = &choice->selector.told;
+    struct hki_agent *agent = hki_agent_self();
+    bool in_time = true;
+
+    for (;;) {
+        hk_status status;
+        int64_t until_ns;
+
+        /* relaxed: the locks of the look that follows order it. */
+        atomic_store_explicit(told, 0, memory_order_relaxed);
+        status = look_at_all(choice);
+        if (status != HK_ETIMEDOUT || !in_time) {
+            return status;
+        }
+        if (hki_block_is_looked_at(agent) &&
+            (status = hki_block_look_again(agent, (struct hki_wait_node){&any_ops, choice},
+                                           false)) != HK_OK) {
+            return status;
+        }
+        until_ns = hki_earlier(deadline_ns, choice->due_ns);
+        in_time = hki_os_futex_wait(told, 0, until_ns) || until_ns < deadline_ns;
+    }
+}
 
 /* --- The calls --------------------------------------------------------------------- */
 

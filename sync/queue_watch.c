@@ -75,20 +75,22 @@ static void tell(hk_queue *queue)
 
 void hki_queue_unlock_watched(hk_queue *queue)
 {
-    bool wake_getter = queue->getters.count != 0 && hki_queue_owes_getter(queue) &&
-                       hki_waiters_claim(&queue->getters);
-    bool wake_putter = queue->putters.count != 0 && hki_queue_owes_putter(queue) &&
-                       hki_waiters_claim(&queue->putters);
+    unsigned wake_getters = queue->getters.count != 0 && hki_queue_owes_getter(queue)
+                                ? hki_waiters_claim(&queue->getters)
+                                : 0;
+    unsigned wake_putters = queue->putters.count != 0 && hki_queue_owes_putter(queue)
+                                ? hki_waiters_claim(&queue->putters)
+                                : 0;
 
     if (queue->observed) {
         tell(queue);
     }
     hki_brief_lock_release(&queue->lock);
-    if (wake_getter) {
-        hki_waiters_wake(&queue->getters);
+    if (wake_getters != 0) {
+        hki_waiters_wake(&queue->getters, wake_getters);
     }
-    if (wake_putter) {
-        hki_waiters_wake(&queue->putters);
+    if (wake_putters != 0) {
+        hki_waiters_wake(&queue->putters, wake_putters);
     }
 }
 

@@ -38,7 +38,8 @@ static bool is_more(hk_ring *ring)
 __attribute__((noinline)) static hk_status wait_and_take(hk_ring *ring, struct wish *wish,
                                                          hk_duration timeout)
 {
-    struct hki_ring_wait wait = {&ring->items, {&hki_ring_getter_ops, ring}, attempt, is_more};
+    struct hki_ring_wait wait = {
+        &ring->items, {&hki_ring_getter_ops, ring}, &ring->sides.putters, attempt, is_more};
 
     return hki_ring_wait(ring, &wait, wish, timeout);
 }

@@ -71,6 +71,7 @@ static inline void hki_ring_changed(hk_ring *ring)
 struct hki_ring_wait {
     struct hki_eventcount *eventcount;
     struct hki_wait_node node;
+    const struct hki_parties *others; /* Whom it waits for. */
     /* HK_ETIMEDOUT: not now. */
     hk_status (*attempt)(hk_ring *ring, void *state);
     /* Whether a sibling of the one that slept has something to look at. */

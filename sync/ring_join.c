@@ -85,6 +85,7 @@ hk_status hk_ring_join(hk_ring *ring, hk_duration timeout)
     if (status != HK_ETIMEDOUT || timeout == 0) {
         return status;
     }
-    wait = (struct hki_ring_wait){&ring->end, {&ops, &wish}, attempt, is_more};
+    wait =
+        (struct hki_ring_wait){&ring->end, {&ops, &wish}, &ring->sides.getters, attempt, is_more};
     return hki_ring_wait(ring, &wait, &wish, timeout);
 }

@@ -45,7 +45,8 @@ static bool is_more_room(hk_ring *ring)
 
 static hk_status wait_and_put(hk_ring *ring, struct offer *offer, hk_duration timeout)
 {
-    struct hki_ring_wait wait = {&ring->room, {&hki_ring_putter_ops, ring}, attempt, is_more_room};
+    struct hki_ring_wait wait = {
+        &ring->room, {&hki_ring_putter_ops, ring}, &ring->sides.getters, attempt, is_more_room};
 
     return hki_ring_wait(ring, &wait, offer, timeout);
 }

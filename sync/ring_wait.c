@@ -22,13 +22,21 @@ static hk_status sleep_and_attempt(hk_ring *ring, const struct hki_ring_wait *wa
                                    struct hki_agent *agent, int64_t deadline_ns)
 {
     hk_status status = HK_ETIMEDOUT;
+    hk_status refusal = HK_OK;
     bool in_time = true;
 
-    while (status == HK_ETIMEDOUT && in_time) {
+    while (status == HK_ETIMEDOUT && refusal == HK_OK && in_time) {
         uint32_t key = hki_eventcount_enter(wait->eventcount);
+        bool looks = hki_block_is_looked_at(agent) && hki_parties_any(wait->others);
 
+        if (looks) {
+            hki_eventcount_want_all(wait->eventcount);
+        }
         status = attempt(ring, wait, state, agent);
-        if (status == HK_ETIMEDOUT) {
+        if (status == HK_ETIMEDOUT && looks) {
+            refusal = hki_block_look_again(agent, wait->node, false);
+        }
+        if (status == HK_ETIMEDOUT && refusal == HK_OK) {
             in_time = hki_eventcount_sleep(wait->eventcount, key, deadline_ns);
         }
         hki_eventcount_leave(wait->eventcount);
@@ -40,7 +48,7 @@ static hk_status sleep_and_attempt(hk_ring *ring, const struct hki_ring_wait *wa
     if (wait->is_more(ring)) {
         hki_eventcount_wake(wait->eventcount);
     }
-    return status;
+    return status == HK_ETIMEDOUT && refusal != HK_OK ? refusal : status;
 }
 
 hk_status hki_ring_wait(hk_ring *ring, const struct hki_ring_wait *wait, void *state,

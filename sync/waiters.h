@@ -9,8 +9,8 @@
  * In a busy queue nearly all wakes are saved so, and most system calls with them.
  *
  *     lock; make a change
- *     claimed = something is there for them && hki_waiters_claim(&waiters);
- *     unlock; if (claimed) hki_waiters_wake(&waiters);
+ *     claimed = something is there for them ? hki_waiters_claim(&waiters) : 0;
+ *     unlock; if (claimed != 0) hki_waiters_wake(&waiters, claimed);
  *
  * Invariant: while there is something for a waiter and somebody waits, a wake is pending
  * whenever the lock is free. So every holder of the lock ends as above, the woken
@@ -20,6 +20,10 @@
  * old one, so it is woken, or does not fall asleep; in both cases it takes pending back
  * and looks. A claim without anybody counted is not made. Who runs out of time takes
  * pending back too, which makes one wake too many at most.
+ *
+ * Sleepers that others may wait for (looked at) are all woken when what they wait for is
+ * there, once after each that began to sleep: one that gets nothing looks at the
+ * wait-for graph again, for others may have taken it for able to move in that moment.
  */
 #ifndef HOCKET_SYNC_WAITERS_H
 #define HOCKET_SYNC_WAITERS_H
@@ -35,7 +39,8 @@
 struct hki_waiters {
     _Atomic(uint32_t) epoch; /* What they sleep on; written under the lock. */
     unsigned count;
-    bool pending; /* A wake was claimed, and nobody has woken since. */
+    bool pending;   /* A wake was claimed, and nobody has woken since. */
+    bool looked_at; /* Somebody who is looked at began to sleep since all were woken. */
 };
 
 static inline uint32_t hki_waiters_epoch(const struct hki_waiters *waiters)
@@ -51,21 +56,25 @@ static inline void hki_waiters_advance(struct hki_waiters *waiters)
     atomic_store_explicit(&waiters->epoch, hki_waiters_epoch(waiters) + 1, memory_order_relaxed);
 }
 
-/* Under the lock. True: hki_waiters_wake() is due once the lock is free. */
-static inline bool hki_waiters_claim(struct hki_waiters *waiters)
+/* Under the lock. How many hki_waiters_wake() is to wake once the lock is free; 0: it is
+ * not due. */
+static inline unsigned hki_waiters_claim(struct hki_waiters *waiters)
 {
-    if (waiters->count == 0 || waiters->pending) {
-        return false;
+    unsigned wanted = waiters->looked_at ? INT_MAX : 1;
+
+    if (waiters->count == 0 || (waiters->pending && !waiters->looked_at)) {
+        return 0;
     }
     waiters->pending = true;
+    waiters->looked_at = false;
     hki_waiters_advance(waiters);
-    return true;
+    return wanted;
 }
 
 /* Without the lock; the object may be gone by then. */
-static inline void hki_waiters_wake(struct hki_waiters *waiters)
+static inline void hki_waiters_wake(struct hki_waiters *waiters, unsigned claimed)
 {
-    hki_os_futex_wake(&waiters->epoch, 1);
+    hki_os_futex_wake(&waiters->epoch, claimed);
 }
 
 /* The two halves of a sleep, under the lock. Between them the caller lets go of it and

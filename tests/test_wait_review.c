@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Waits that only some interleaving makes endless, and code of the application that
- * runs beside tasks: initialisers, finalisers, drop functions. */
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
+/* What code of the application waits for beside its tasks: in initialisers, finalisers and
+ * drop functions; and waits for the first error. */
 #include <unistd.h>
 
 #include "tests/lock_fixture.h"
 
-static hk_executor *pool_of(unsigned workers, size_t capacity)
+static hk_executor *pool_of(unsigned workers)
 {
-    return hkt_pool_create((hk_executor_options){
-        .workers = workers, .spare_workers = HK_NO_SPARES, .queue_capacity = capacity});
+    return hkt_pool_create(
+        (hk_executor_options){.workers = workers, .spare_workers = HK_NO_SPARES});
 }
 
 /* The lock that closes the ring; held by a puppet. */
@@ -27,21 +24,9 @@ static hk_status take_and_give(void)
     return status;
 }
 
-/* By reference: a gate to stand at, then the lock. */
+/* Who asks for the lock, and what came of it. */
 static _Atomic pid_t wanting;
 static _Atomic(hk_status) wanted;
-
-HK_TASK(wants_lock)
-{
-    (void)call;
-    (void)in_size;
-    atomic_store(&wanting, gettid());
-    if (in != NULL) {
-        hkt_gate_wait((struct hkt_gate *)(uintptr_t)in);
-    }
-    atomic_store(&wanted, take_and_give());
-    return HK_OK;
-}
 
 /* The pool knows that it waits, after which it looked once more, and sleeps. */
 static void await_wanting(hk_executor *pool)
@@ -101,7 +86,7 @@ HK_TASK(awaits_the_other)
 /* A future that ended without an error does not bring one. */
 static void what_ended_well_brings_no_error(void)
 {
-    hk_executor *pool = pool_of(2, 0);
+    hk_executor *pool = pool_of(2);
 
     pair.ended = hkt_submit_int(pool, hkt_nothing, 0);
     HKT_OK(hk_future_wait(pair.ended, HK_FOREVER));
@@ -121,216 +106,6 @@ static void what_ended_well_brings_no_error(void)
     HKT_OK(hk_executor_destroy(pool));
     hkt_gate_fini(&pair.go[0]);
     hkt_gate_fini(&pair.go[1]);
-}
-
-/* --- What came and went while somebody slept --------------------------------------- */
-
-#if defined(__SANITIZE_THREAD__)
-#define HAS_PROMPT_SIGNALS false
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAS_PROMPT_SIGNALS false
-#endif
-#endif
-#ifndef HAS_PROMPT_SIGNALS
-#define HAS_PROMPT_SIGNALS true
-#endif
-
-/* A thread that sleeps is held in a handler, as if it were slow to wake. */
-static int came[2];
-static int go_on[2];
-
-static void stand_still(int number)
-{
-    char byte = 0;
-
-    (void)number;
-    while (write(came[1], &byte, 1) != 1) {
-    }
-    while (read(go_on[0], &byte, 1) != 1) {
-    }
-}
-
-static void hold_in_handler(struct hkt_puppet *puppet)
-{
-    struct sigaction action = {.sa_handler = stand_still, .sa_flags = SA_RESTART};
-    char byte;
-
-    HKT_EQ_INT(pipe(came), 0);
-    HKT_EQ_INT(pipe(go_on), 0);
-    sigemptyset(&action.sa_mask);
-    HKT_EQ_INT(sigaction(SIGUSR1, &action, NULL), 0);
-    HKT_EQ_INT(pthread_kill(puppet->thread.thread, SIGUSR1), 0);
-    HKT_EQ_INT(read(came[0], &byte, 1), 1);
-}
-
-static void let_go_of_handler(void)
-{
-    HKT_EQ_INT(write(go_on[1], "", 1), 1);
-}
-
-static void forget_handler(void)
-{
-    struct sigaction action = {.sa_handler = SIG_DFL};
-
-    sigaction(SIGUSR1, &action, NULL);
-    for (int i = 0; i < 2; i++) {
-        close(came[i]);
-        close(go_on[i]);
-    }
-}
-
-static hk_status submit_nothing(void *executor)
-{
-    return hk_submit(executor, hkt_nothing, NULL, 0, NULL, NULL);
-}
-
-/* While the puppet slept there was room, for which the worker, which waits for its
- * lock, was let sleep; then somebody took it who is in no graph. */
-static void room_that_another_took_is_not_waited_for_in_vain(void)
-{
-    hk_executor *pool;
-    struct hkt_puppet puppet;
-    struct hkt_plug plug;
-    hk_future *future;
-    hk_future *taking;
-    hk_status status;
-
-    if (!HAS_PROMPT_SIGNALS) {
-        return;
-    }
-    pool = pool_of(1, 1);
-    hkt_plug_insert(&plug, pool, 1);
-    future = hkt_submit_ref(pool, wants_lock, NULL);
-    hkt_puppet_make(&puppet);
-    HKT_OK(hkt_puppet_do(&puppet, hkt_acquire, &ring_lock));
-    hkt_puppet_begin_asleep(&puppet, submit_nothing, pool);
-    hold_in_handler(&puppet);
-    hkt_plug_pull(&plug);
-    await_wanting(pool);
-    taking = hkt_submit_int(pool, hkt_nothing, 0);
-    let_go_of_handler();
-    status = hkt_puppet_finish(&puppet);
-    HKT_OK(hkt_puppet_do(&puppet, hkt_release, &ring_lock));
-    hkt_expect_end(future, HK_OK);
-    expect_one_refusal(status, atomic_load(&wanted));
-    hkt_expect_end(taking, HK_OK);
-    hkt_puppet_retire(&puppet);
-    HKT_OK(hk_executor_destroy(pool));
-    forget_handler();
-}
-
-/* Room that one of two gets: the other must not sleep through it. The worker that made it
- * waits for the other, and may have looked while nobody had it yet. */
-struct rivals {
-    hk_executor *pool;
-    hk_future *submitting; /* A task of another pool, which waits for room. */
-    _Atomic(hk_status) submitted;
-    _Atomic(hk_status) awaited;
-};
-
-static struct rivals rivals;
-
-HK_TASK(submits)
-{
-    (void)call;
-    (void)in;
-    (void)in_size;
-    atomic_store(&rivals.submitted, submit_nothing(rivals.pool));
-    return HK_OK;
-}
-
-HK_TASK(awaits_the_submit)
-{
-    (void)call;
-    (void)in;
-    (void)in_size;
-    atomic_store(&rivals.awaited, hk_future_wait(rivals.submitting, HK_FOREVER));
-    return HK_OK;
-}
-
-static void two_wait_for_room(void)
-{
-    hk_executor *others = pool_of(1, 0);
-    struct hkt_puppet quick;
-    struct hkt_plug plug;
-
-    rivals.pool = pool_of(1, 1);
-    hkt_plug_insert(&plug, rivals.pool, 1);
-    HKT_OK(hk_submit(rivals.pool, awaits_the_submit, NULL, 0, NULL, NULL));
-    hkt_puppet_make(&quick);
-    hkt_puppet_begin_asleep(&quick, submit_nothing, rivals.pool);
-    rivals.submitting = hkt_submit_int(others, submits, 0);
-    HKT_TRUE(hkt_becomes(others, hkt_blocked, 1));
-    hkt_plug_pull(&plug);
-    HKT_OK(hkt_puppet_finish(&quick));
-    hkt_puppet_retire(&quick);
-    HKT_OK(hk_future_wait(rivals.submitting, HK_FOREVER));
-    HKT_OK(hk_executor_destroy(rivals.pool));
-    HKT_OK(hk_executor_destroy(others));
-    hk_future_unref(rivals.submitting);
-    /* Neither, if it got the room. */
-    HKT_TRUE((atomic_load(&rivals.submitted) == HK_EDEADLK) +
-                 (atomic_load(&rivals.awaited) == HK_EDEADLK) <=
-             1);
-}
-
-static void room_that_one_of_two_got_is_not_waited_for_in_vain(void)
-{
-    for (unsigned round = 0; round < 20 / hkt_slowness() + 1; round++) {
-        two_wait_for_room();
-    }
-}
-
-static hk_status take_next(void *completion)
-{
-    return hk_completion_next(completion, HK_FOREVER, NULL, NULL);
-}
-
-/* The same with a future that another reader took. */
-static void a_completion_that_another_took_is_not_waited_for_in_vain(void)
-{
-    hk_executor *pool;
-    hk_completion *completion;
-    struct hkt_puppet puppet;
-    struct hkt_gate gates[2];
-    hk_future *futures[2];
-    hk_status status;
-
-    if (!HAS_PROMPT_SIGNALS) {
-        return;
-    }
-    pool = pool_of(2, 0);
-    HKT_OK_FATAL(hk_completion_create(&completion));
-    hkt_gate_init(&gates[0], "the first");
-    hkt_gate_init(&gates[1], "the one that wants the lock");
-    futures[0] = hkt_submit_ref(pool, hkt_stands_at_gate, &gates[0]);
-    futures[1] = hkt_submit_ref(pool, wants_lock, &gates[1]);
-    for (int i = 0; i < 2; i++) {
-        HKT_OK(hk_completion_add(completion, futures[i], 0));
-        hkt_gate_await_arrivals(&gates[i], 1);
-    }
-    hkt_puppet_make(&puppet);
-    HKT_OK(hkt_puppet_do(&puppet, hkt_acquire, &ring_lock));
-    hkt_puppet_begin_asleep(&puppet, take_next, completion);
-    hold_in_handler(&puppet);
-    hkt_gate_open(&gates[0]);
-    HKT_OK(hk_future_wait(futures[0], HK_FOREVER));
-    hkt_gate_open(&gates[1]);
-    await_wanting(pool);
-    HKT_OK(hk_completion_next(completion, 0, NULL, NULL));
-    let_go_of_handler();
-    status = hkt_puppet_finish(&puppet);
-    HKT_OK(hkt_puppet_do(&puppet, hkt_release, &ring_lock));
-    hkt_puppet_retire(&puppet);
-    for (int i = 0; i < 2; i++) {
-        hkt_expect_end(futures[i], HK_OK);
-        hkt_gate_fini(&gates[i]);
-    }
-    expect_one_refusal(status, atomic_load(&wanted));
-    hk_completion_destroy(completion);
-    HKT_OK(hk_executor_destroy(pool));
-    forget_handler();
 }
 
 /* --- Drop functions ------------------------------------------------------------------ */
@@ -379,7 +154,7 @@ static void forget_legacy(struct legacy *legacy)
 /* A worker whose task has ended is as good as idle, but not if it drops what is left. */
 static void a_worker_that_drops_a_value_is_not_counted_on(void)
 {
-    hk_executor *pool = pool_of(2, 0);
+    hk_executor *pool = pool_of(2);
     struct legacy legacy = {.wants_lock = false};
     hk_future *next;
 
@@ -395,7 +170,7 @@ static void a_worker_that_drops_a_value_is_not_counted_on(void)
 
 static void a_drop_function_is_seen_to_wait(void)
 {
-    hk_executor *pool = pool_of(1, 0);
+    hk_executor *pool = pool_of(1);
     struct legacy legacy = {.wants_lock = true};
     struct hkt_puppet puppet;
     hk_future *next;
@@ -495,6 +270,11 @@ static void a_finaliser_is_seen_to_wait(void)
     expect_refusal(pool, &puppet, hkt_submit_int(pool, hkt_nothing, 0));
 }
 
+static hk_status submit_nothing(void *executor)
+{
+    return hk_submit(executor, hkt_nothing, NULL, 0, NULL, NULL);
+}
+
 static hk_status prestart(void *pool)
 {
     return hk_executor_prestart(pool, HK_FOREVER);
@@ -540,9 +320,6 @@ static void the_initialiser_of_an_inline_executor_is_seen_to_wait(void)
 
 static CU_TestInfo tests[] = {
     HKT_TEST(what_ended_well_brings_no_error),
-    HKT_TEST(room_that_another_took_is_not_waited_for_in_vain),
-    HKT_TEST(room_that_one_of_two_got_is_not_waited_for_in_vain),
-    HKT_TEST(a_completion_that_another_took_is_not_waited_for_in_vain),
     HKT_TEST(a_worker_that_drops_a_value_is_not_counted_on),
     HKT_TEST(a_drop_function_is_seen_to_wait),
     HKT_TEST(an_initialiser_is_seen_to_wait),

@@ -39,6 +39,20 @@ void hki_block_attempt_end(struct hki_agent *agent, bool served)
     (void)served;
 }
 
+bool hki_block_is_looked_at(const struct hki_agent *agent)
+{
+    (void)agent;
+    return false;
+}
+
+hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
+{
+    (void)agent;
+    (void)wanted;
+    (void)timed;
+    return HK_OK;
+}
+
 struct hki_agent *hki_agent_self(void)
 {
     static struct hki_agent agents[HKT_THREADS_MAX];
