@@ -73,7 +73,11 @@ static hk_status sleep_for(struct room *room, int64_t deadline_ns, bool *in_time
         begun = status == HK_OK;
         pthread_mutex_lock(room->lock);
         if (begun && must_wait(room) && room->queue->openings == openings) {
+            unsigned one = hki_block_is_looked_at(agent) ? 1 : 0;
+
+            room->queue->looked_at += one;
             *in_time = hki_condition_wait(&room->queue->room, room->lock, deadline_ns);
+            room->queue->looked_at -= one;
         }
     }
     if (begun) {

@@ -62,7 +62,11 @@ static void take(struct hki_task_queue *queue, hk_job *job)
     if (!job->forced) {
         queue->counted--;
         queue->openings++;
-        hki_condition_signal(&queue->room);
+        if (queue->looked_at != 0) {
+            hki_condition_broadcast(&queue->room); /* Who does not get it looks again. */
+        } else {
+            hki_condition_signal(&queue->room);
+        }
     }
 }
 

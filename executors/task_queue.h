@@ -21,6 +21,7 @@ struct hki_task_queue {
     uint64_t sequence;
     unsigned turn;
     uint64_t openings;         /* How often room was made, see executors/room.c. */
+    unsigned looked_at;        /* Those who wait for room and are in the graph. */
     struct hki_condition room; /* Signalled when counted falls below capacity. */
 };
 
