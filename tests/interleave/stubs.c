@@ -174,9 +174,8 @@ void hki_os_timer_set(int fd, int64_t deadline_ns)
     (void)deadline_ns;
 }
 
-void hki_os_mutex_init(pthread_mutex_t *mutex)
+void hki_os_pause(void)
 {
-    memset(mutex, 0, sizeof(*mutex));
 }
 
 void hki_block_served(struct hki_agent *agent)
