@@ -62,6 +62,7 @@ static hk_status sleep_for(struct room *room, int64_t deadline_ns, bool *in_time
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = {&ops, room};
     hk_status status = HK_OK;
+    unsigned looks = 0;
     bool begun = false;
 
     while (status == HK_OK && *in_time && must_wait(room)) {
@@ -74,9 +75,11 @@ static hk_status sleep_for(struct room *room, int64_t deadline_ns, bool *in_time
         pthread_mutex_lock(room->lock);
         if (begun && must_wait(room) && room->queue->openings == openings) {
             unsigned one = hki_block_is_looked_at(agent) ? 1 : 0;
+            int64_t until_ns = hki_block_until(agent, deadline_ns, &looks);
 
             room->queue->looked_at += one;
-            *in_time = hki_condition_wait(&room->queue->room, room->lock, deadline_ns);
+            *in_time = hki_condition_wait(&room->queue->room, room->lock, until_ns) ||
+                       until_ns != deadline_ns;
             room->queue->looked_at -= one;
         }
     }

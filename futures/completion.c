@@ -233,6 +233,7 @@ static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = {&ops, completion};
     hk_status status = HK_OK;
+    unsigned looks = 0;
     bool in_time = true;
     bool begun = false;
 
@@ -247,9 +248,11 @@ static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
         pthread_mutex_lock(&completion->lock);
         if (begun && must_wait(completion) && completion->made_ready == made_ready) {
             unsigned one = hki_block_is_looked_at(agent) ? 1 : 0;
+            int64_t until_ns = hki_block_until(agent, deadline_ns, &looks);
 
             completion->looked_at += one;
-            in_time = hki_condition_wait(&completion->changed, &completion->lock, deadline_ns);
+            in_time = hki_condition_wait(&completion->changed, &completion->lock, until_ns) ||
+                      until_ns != deadline_ns;
             completion->looked_at -= one;
         }
     }

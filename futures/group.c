@@ -66,14 +66,27 @@ static void stop(hk_future *future, hk_cancel_level level)
 static enum hki_wait_kind look(hk_future *future, size_t *count)
 {
     struct group *group = group_of(future);
+    size_t ended = 0;
 
     *count = group->count;
-    return group->rule == WHEN_ANY ? HKI_WAIT_ANY : HKI_WAIT_ALL;
+    if (group->rule != WHEN_ANY) {
+        return HKI_WAIT_ALL;
+    }
+    while (ended < group->count && hki_future_ended(group->parts[ended].source)) {
+        ended++;
+    }
+    return ended == group->count ? HKI_WAIT_MOVES : HKI_WAIT_ANY; /* About to be concluded. */
 }
 
+/* A part that ended, but not well, brings nothing to who wants any, as if the group
+ * waited for itself. */
 static struct hki_wait_node next(hk_future *future, size_t i)
 {
-    return hki_future_node(group_of(future)->parts[i].source);
+    hk_future *source = group_of(future)->parts[i].source;
+    unsigned phase = hki_phase(hki_future_state(source));
+
+    return group_of(future)->rule == WHEN_ANY && phase > HKI_DONE ? hki_future_node(future)
+                                                                  : hki_future_node(source);
 }
 
 static const struct hki_origin group_origin = {

@@ -24,6 +24,7 @@ struct group {
     size_t count;
     atomic_size_t missing;
     atomic_bool failed;
+    atomic_bool looks; /* Woken by each end, to look at the graph: see sleep_for(). */
 };
 
 struct waiter {
@@ -66,7 +67,7 @@ static void fire(struct hki_watch *watch, unsigned phase)
 {
     struct group *group = HKI_CONTAINER(watch, struct waiter, watch)->group;
 
-    if (count_down(group, phase)) {
+    if (count_down(group, phase) || atomic_load(&group->looks)) {
         hki_parker_wake(group->parker);
     }
 }
@@ -209,28 +210,44 @@ static void claim_all(const struct set *set, struct hki_agent *agent)
     }
 }
 
+/* What ends without the error that is waited for may leave the others stuck, and need not
+ * look; so a wait for an error looks whenever something ended. */
 static hk_status sleep_for(struct group *group, const struct set *set, int64_t deadline_ns)
 {
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = set->count == 1 ? hki_future_node(set->futures[0])
                                                 : (struct hki_wait_node){&set_ops, (void *)set};
+    unsigned looks = 0;
     hk_status status;
 
     if (group_has_enough(group)) {
         return HK_OK;
     }
+    atomic_store(&group->looks, set->what == HK_FIRST_ERROR && set->count > 1);
     status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
     if (status != HK_OK) {
         return status;
     }
+    if (!hki_block_is_looked_at(agent)) {
+        atomic_store(&group->looks, false);
+    }
     while (!group_has_enough(group)) {
-        if (!hki_parker_park(group->parker, deadline_ns)) {
-            status = group_has_enough(group) ? HK_OK : HK_ETIMEDOUT;
-            break;
+        int64_t until_ns = hki_block_until(agent, deadline_ns, &looks);
+        bool woken = hki_parker_park(group->parker, until_ns);
+
+        if (group_has_enough(group) || (woken && !atomic_load(&group->looks))) {
+            continue;
+        }
+        if (!woken && until_ns == deadline_ns) {
+            hki_block_end(agent);
+            return HK_ETIMEDOUT;
+        }
+        if ((status = hki_block_look_again(agent, node, false)) != HK_OK) {
+            return group_has_enough(group) ? HK_OK : status; /* Not blocked any more. */
         }
     }
     hki_block_end(agent);
-    return status;
+    return HK_OK;
 }
 
 static hk_status watch_and_sleep(const struct set *set, struct waiter *waiters, int64_t deadline_ns)
@@ -240,6 +257,7 @@ static hk_status watch_and_sleep(const struct set *set, struct waiter *waiters, 
 
     atomic_init(&group.missing, set->count);
     atomic_init(&group.failed, false);
+    atomic_init(&group.looks, false);
     for (size_t i = 0; i < set->count; i++) {
         waiters[i].watch = (struct hki_watch){.fire = fire};
         waiters[i].group = &group;

@@ -15,6 +15,10 @@
 /* What has to be undone. */
 enum { SHOWN = 1, PUBLISHED = 2, HOST_TOLD = 4 };
 
+/* Pauses between the looks of one that sleeps: from 64 ms up to 4 s. */
+#define FIRST_PAUSE HK_MS(64)
+enum { PAUSE_DOUBLINGS = 6 };
+
 /* How long a brief wait may last before the pool makes up for its worker: some ten
  * times what starting a thread costs. */
 #define PATIENCE HK_MS(1)
@@ -147,6 +151,17 @@ hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wante
 bool hki_block_is_looked_at(const struct hki_agent *agent)
 {
     return (agent->block_state & PUBLISHED) != 0 && !agent->timed;
+}
+
+int64_t hki_block_until(const struct hki_agent *agent, int64_t deadline_ns, unsigned *looks)
+{
+    unsigned doublings = *looks < PAUSE_DOUBLINGS ? *looks : PAUSE_DOUBLINGS;
+
+    if (!hki_block_is_looked_at(agent)) {
+        return deadline_ns;
+    }
+    ++*looks;
+    return hki_earlier(deadline_ns, hki_deadline(FIRST_PAUSE << doublings));
 }
 
 hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)

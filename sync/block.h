@@ -40,6 +40,15 @@ hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wante
  * what it waits for was there, also if another gets it, to look again. */
 bool hki_block_is_looked_at(const struct hki_agent *agent);
 
+/*
+ * Until when it may sleep before it looks again: soon at first, then ever more seldom.
+ * Most rings are seen by who closes them; but a wait for one of several can also get
+ * stuck because another one drops out, which ends, or takes back its promise, and need
+ * not look: a future that ended without the error that is waited for, a party of a queue.
+ * looks begins at 0. Timed waits, and those that nobody may wait for: the deadline.
+ */
+int64_t hki_block_until(const struct hki_agent *agent, int64_t deadline_ns, unsigned *looks);
+
 /* Looks at the same wait once more, before it goes on sleeping: for objects that may have
  * opened for a moment, and that closed again by who need not look. Unless that gives HK_OK,
  * the block has ended. */

@@ -156,7 +156,7 @@ bool hki_queue_sleep(hk_queue *queue, struct hki_waiters *waiters, int64_t deadl
 
 /* Counted before it looks, so that it is woken for all that comes after. */
 bool hki_queue_look_and_sleep(hk_queue *queue, const struct hki_wait_ops *ops, int64_t deadline_ns,
-                              hk_status *status)
+                              struct hki_queue_looks *looks)
 {
     bool gets = ops == &hki_queue_getter_ops;
     struct hki_waiters *waiters = gets ? &queue->getters : &queue->putters;
@@ -172,9 +172,11 @@ bool hki_queue_look_and_sleep(hk_queue *queue, const struct hki_wait_ops *ops, i
     waiters->looked_at = true;
     queue->attention++;
     hki_queue_unlock(queue);
-    *status = hki_block_look_again(agent, (struct hki_wait_node){ops, queue}, false);
-    if (*status == HK_OK) {
-        in_time = hki_os_futex_wait(&waiters->epoch, epoch, deadline_ns);
+    looks->status = hki_block_look_again(agent, (struct hki_wait_node){ops, queue}, false);
+    if (looks->status == HK_OK) {
+        int64_t until_ns = hki_block_until(agent, deadline_ns, &looks->count);
+
+        in_time = hki_os_futex_wait(&waiters->epoch, epoch, until_ns) || until_ns != deadline_ns;
     }
     hki_queue_lock(queue);
     hki_waiters_leave(waiters);

@@ -45,7 +45,7 @@ bool hki_queue_can_get(const hk_queue *queue)
 
 /* Sleeps until there may be something. The leader of a delay queue sleeps until its first
  * item is due, the others until they are woken; a leader that leaves is followed. */
-static bool sleep_for_item(hk_queue *queue, int64_t deadline_ns, hk_status *status)
+static bool sleep_for_item(hk_queue *queue, int64_t deadline_ns, struct hki_queue_looks *looks)
 {
     int64_t until_ns = deadline_ns;
     bool in_time;
@@ -54,7 +54,7 @@ static bool sleep_for_item(hk_queue *queue, int64_t deadline_ns, hk_status *stat
         queue->leader = &until_ns;
         until_ns = hki_earlier(deadline_ns, hki_store_first_key(&queue->store));
     }
-    in_time = hki_queue_look_and_sleep(queue, &hki_queue_getter_ops, until_ns, status);
+    in_time = hki_queue_look_and_sleep(queue, &hki_queue_getter_ops, until_ns, looks);
     if (queue->leader == &until_ns) {
         queue->leader = NULL;
     }
@@ -65,6 +65,7 @@ static bool sleep_for_item(hk_queue *queue, int64_t deadline_ns, hk_status *stat
 static hk_status sleep_and_take(hk_queue *queue, int64_t deadline_ns, void **items, size_t max,
                                 size_t *taken)
 {
+    struct hki_queue_looks looks = {0, HK_OK};
     hk_status status = HK_OK;
     bool in_time = true;
 
@@ -78,7 +79,8 @@ static hk_status sleep_and_take(hk_queue *queue, int64_t deadline_ns, void **ite
         if (status != HK_OK) {
             break;
         }
-        in_time = sleep_for_item(queue, deadline_ns, &status);
+        in_time = sleep_for_item(queue, deadline_ns, &looks);
+        status = looks.status;
     }
     hki_block_served(hki_agent_self());
     hki_queue_unlock(queue);

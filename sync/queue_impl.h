@@ -113,10 +113,14 @@ static inline void hki_queue_unlock(hk_queue *queue)
  * has passed. */
 bool hki_queue_sleep(hk_queue *queue, struct hki_waiters *waiters, int64_t deadline_ns);
 
-/* The same for what can be taken by others, with a look at the wait-for graph before.
- * status: HK_OK, or why it did not sleep, nor may any more. */
+struct hki_queue_looks {
+    unsigned count;
+    hk_status status; /* HK_OK, or why it did not sleep, nor may any more. */
+};
+
+/* The same for what can be taken by others, with a look at the wait-for graph before. */
 bool hki_queue_look_and_sleep(hk_queue *queue, const struct hki_wait_ops *ops, int64_t deadline_ns,
-                              hk_status *status);
+                              struct hki_queue_looks *looks);
 
 /* Before and after a sleep, without the lock. HK_OK: hki_queue_sleep() may be called. */
 hk_status hki_queue_begin_wait(hk_queue *queue, const struct hki_wait_ops *ops,

@@ -50,17 +50,17 @@ static hk_status put_what_fits(hk_queue *queue, struct offer *offer)
 /* In a wait that has begun. */
 static hk_status sleep_and_put(hk_queue *queue, struct offer *offer, int64_t deadline_ns)
 {
-    hk_status refusal = HK_OK;
+    struct hki_queue_looks looks = {0, HK_OK};
     bool in_time = true;
     hk_status status;
 
     hki_queue_lock(queue);
     while ((status = put_what_fits(queue, offer)) == HK_ETIMEDOUT) {
-        if (refusal != HK_OK || !in_time) {
-            status = refusal != HK_OK ? refusal : HK_ETIMEDOUT;
+        if (looks.status != HK_OK || !in_time) {
+            status = looks.status != HK_OK ? looks.status : HK_ETIMEDOUT;
             break;
         }
-        in_time = hki_queue_look_and_sleep(queue, &hki_queue_putter_ops, deadline_ns, &refusal);
+        in_time = hki_queue_look_and_sleep(queue, &hki_queue_putter_ops, deadline_ns, &looks);
     }
     hki_block_served(hki_agent_self());
     hki_queue_unlock(queue);

@@ -162,6 +162,7 @@ static hk_status sleep_and_look(struct choice *choice, int64_t deadline_ns)
 {
     _Atomic(uint32_t) *told = &choice->selector.told;
     struct hki_agent *agent = hki_agent_self();
+    unsigned looks = 0;
     bool in_time = true;
 
     for (;;) {
@@ -179,7 +180,7 @@ static hk_status sleep_and_look(struct choice *choice, int64_t deadline_ns)
                                            false)) != HK_OK) {
             return status;
         }
-        until_ns = hki_earlier(deadline_ns, choice->due_ns);
+        until_ns = hki_block_until(agent, hki_earlier(deadline_ns, choice->due_ns), &looks);
         in_time = hki_os_futex_wait(told, 0, until_ns) || until_ns < deadline_ns;
     }
 }

@@ -23,6 +23,7 @@ static hk_status sleep_and_attempt(hk_ring *ring, const struct hki_ring_wait *wa
 {
     hk_status status = HK_ETIMEDOUT;
     hk_status refusal = HK_OK;
+    unsigned count = 0;
     bool in_time = true;
 
     while (status == HK_ETIMEDOUT && refusal == HK_OK && in_time) {
@@ -37,7 +38,10 @@ static hk_status sleep_and_attempt(hk_ring *ring, const struct hki_ring_wait *wa
             refusal = hki_block_look_again(agent, wait->node, false);
         }
         if (status == HK_ETIMEDOUT && refusal == HK_OK) {
-            in_time = hki_eventcount_sleep(wait->eventcount, key, deadline_ns);
+            int64_t until_ns = looks ? hki_block_until(agent, deadline_ns, &count) : deadline_ns;
+
+            in_time =
+                hki_eventcount_sleep(wait->eventcount, key, until_ns) || until_ns != deadline_ns;
         }
         hki_eventcount_leave(wait->eventcount);
         if (status == HK_ETIMEDOUT) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What code of the application waits for beside its tasks: in initialisers, finalisers and
- * drop functions; and waits for the first error. */
+ * drop functions; and waits for one of two, of which one drops out. */
 #include <unistd.h>
 
 #include "tests/lock_fixture.h"
@@ -48,10 +48,13 @@ static hk_status await_future(void *future)
     return hk_future_wait(future, HK_FOREVER);
 }
 
-/* --- The first error ------------------------------------------------------------ */
+/* --- What drops out ---------------------------------------------------------------- */
 
+/* One waits for an error, or for the first that ends well, of two: something, and the
+ * other, who waits for it. */
 struct pair {
-    hk_future *ended;
+    bool wants_error;
+    hk_future *something;
     hk_future *futures[2];
     struct hkt_gate go[2];
     hk_status status[2];
@@ -59,17 +62,30 @@ struct pair {
 
 static struct pair pair;
 
-HK_TASK(awaits_an_error)
+static hk_status await_either(hk_future *one, hk_future *other)
 {
-    hk_future *both[2];
+    hk_future *both[2] = {one, other};
+    hk_future *first;
+    hk_status status;
 
+    if (pair.wants_error) {
+        return hk_wait(both, 2, HK_FIRST_ERROR, HK_FOREVER, NULL, NULL);
+    }
+    status = hk_when_any(both, 2, &first);
+    if (status == HK_OK) {
+        status = hk_future_wait(first, HK_FOREVER);
+        hk_future_unref(first);
+    }
+    return status;
+}
+
+HK_TASK(awaits_either)
+{
     (void)call;
     (void)in;
     (void)in_size;
     hkt_gate_wait(&pair.go[0]);
-    both[0] = pair.ended;
-    both[1] = pair.futures[1];
-    pair.status[0] = hk_wait(both, 2, HK_FIRST_ERROR, HK_FOREVER, NULL, NULL);
+    pair.status[0] = await_either(pair.something, pair.futures[1]);
     return HK_OK;
 }
 
@@ -83,29 +99,67 @@ HK_TASK(awaits_the_other)
     return HK_OK;
 }
 
-/* A future that ended without an error does not bring one. */
-static void what_ended_well_brings_no_error(void)
+/* By reference: a gate; then it ends as the pair does not want it. */
+HK_TASK(drops_out)
 {
-    hk_executor *pool = pool_of(2);
+    (void)in_size;
+    hkt_gate_wait((struct hkt_gate *)(uintptr_t)in);
+    return pair.wants_error ? HK_OK : hk_fail(call, 1, "not this one");
+}
 
-    pair.ended = hkt_submit_int(pool, hkt_nothing, 0);
-    HKT_OK(hk_future_wait(pair.ended, HK_FOREVER));
-    hkt_gate_init(&pair.go[0], "who awaits an error");
+static void expect_refusal_in_pair(bool wants_error, bool drops_out_late)
+{
+    hk_executor *pool = pool_of(3);
+    struct hkt_gate gate;
+
+    pair.wants_error = wants_error;
+    hkt_gate_init(&gate, "what drops out");
+    hkt_gate_init(&pair.go[0], "who awaits either");
     hkt_gate_init(&pair.go[1], "who awaits the other");
-    pair.futures[0] = hkt_submit_int(pool, awaits_an_error, 0);
+    pair.something = hkt_submit_ref(pool, drops_out, &gate);
+    if (!drops_out_late) {
+        hkt_gate_open(&gate);
+        HKT_OK(hk_future_wait(pair.something, HK_FOREVER));
+    }
+    pair.futures[0] = hkt_submit_int(pool, awaits_either, 0);
     pair.futures[1] = hkt_submit_int(pool, awaits_the_other, 0);
-    hkt_gate_await_arrivals(&pair.go[1], 1);
     hkt_gate_open(&pair.go[0]);
     HKT_TRUE(hkt_becomes(pool, hkt_blocked, 1));
     hkt_gate_open(&pair.go[1]);
+    if (drops_out_late) {
+        HKT_TRUE(hkt_becomes(pool, hkt_blocked, 2));
+        hkt_gate_open(&gate);
+    }
     HKT_OK(hk_future_wait(pair.futures[0], HK_FOREVER));
-    hkt_expect_end(pair.futures[1], HK_OK);
-    hkt_expect_end(pair.futures[0], HK_OK);
-    expect_one_refusal(pair.status[0], pair.status[1]);
-    hk_future_unref(pair.ended);
+    HKT_OK(hk_future_wait(pair.futures[1], HK_FOREVER));
+    for (int i = 0; i < 2; i++) {
+        hk_future_unref(pair.futures[i]);
+        hkt_gate_fini(&pair.go[i]);
+    }
+    hkt_expect_end(pair.something, wants_error ? HK_OK : HK_EFAILED);
     HKT_OK(hk_executor_destroy(pool));
-    hkt_gate_fini(&pair.go[0]);
-    hkt_gate_fini(&pair.go[1]);
+    hkt_gate_fini(&gate);
+    expect_one_refusal(pair.status[0], pair.status[1]);
+}
+
+static void what_ended_well_brings_no_error(void)
+{
+    expect_refusal_in_pair(true, false);
+}
+
+static void what_ends_well_brings_no_error_any_more(void)
+{
+    expect_refusal_in_pair(true, true);
+}
+
+static void what_failed_is_not_the_first(void)
+{
+    expect_refusal_in_pair(false, false);
+}
+
+static void what_fails_is_not_the_first_any_more(void)
+{
+    expect_refusal_in_pair(false, true);
 }
 
 /* --- Drop functions ------------------------------------------------------------------ */
@@ -320,6 +374,9 @@ static void the_initialiser_of_an_inline_executor_is_seen_to_wait(void)
 
 static CU_TestInfo tests[] = {
     HKT_TEST(what_ended_well_brings_no_error),
+    HKT_TEST(what_ends_well_brings_no_error_any_more),
+    HKT_TEST(what_failed_is_not_the_first),
+    HKT_TEST(what_fails_is_not_the_first_any_more),
     HKT_TEST(a_worker_that_drops_a_value_is_not_counted_on),
     HKT_TEST(a_drop_function_is_seen_to_wait),
     HKT_TEST(an_initialiser_is_seen_to_wait),

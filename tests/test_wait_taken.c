@@ -419,12 +419,45 @@ static void an_item_that_one_of_two_got_is_not_waited_for_in_vain(void)
     }
 }
 
+static hk_status unbind(void *unused)
+{
+    hk_status status = hk_queue_unbind(queue, HK_QUEUE_PUTTER);
+
+    (void)unused;
+    return status == HK_OK ? hk_ring_unbind(ring, HK_QUEUE_PUTTER) : status;
+}
+
+/* While another could put the only putter's wait is none of a ring; then it cannot. */
+static void a_putter_that_is_none_any_more_is_not_counted_on(void)
+{
+    static hkt_act_fn *const gets[] = {get_from_queue, select_from_queue, get_from_ring};
+
+    for (size_t i = 0; i < sizeof(gets) / sizeof(gets[0]); i++) {
+        struct hkt_puppet another;
+        struct stage stage;
+
+        set_stage(&stage);
+        hkt_puppet_make(&another);
+        HKT_OK(hkt_puppet_do(&another, bind_as_putter, NULL));
+        hkt_puppet_begin_asleep(&stage.getter, gets[i], NULL);
+        hkt_puppet_begin_asleep(&stage.putter, hkt_acquire, &ring_lock);
+        HKT_OK(hkt_puppet_do(&another, unbind, NULL));
+        HKT_STATUS(hkt_puppet_finish(&stage.getter), HK_EDEADLK);
+        HKT_OK(hkt_puppet_do(&stage.getter, hkt_release, &ring_lock));
+        HKT_OK(hkt_puppet_finish(&stage.putter));
+        HKT_OK(hkt_puppet_do(&stage.putter, hkt_release, &ring_lock));
+        hkt_puppet_retire(&another);
+        clear_stage(&stage);
+    }
+}
+
 static CU_TestInfo tests[] = {
     HKT_TEST(room_that_another_took_is_not_waited_for_in_vain),
     HKT_TEST(room_that_one_of_two_got_is_not_waited_for_in_vain),
     HKT_TEST(a_completion_that_another_took_is_not_waited_for_in_vain),
     HKT_TEST(an_item_that_another_took_is_not_waited_for_in_vain),
     HKT_TEST(an_item_that_one_of_two_got_is_not_waited_for_in_vain),
+    HKT_TEST(a_putter_that_is_none_any_more_is_not_counted_on),
     CU_TEST_INFO_NULL,
 };
 
