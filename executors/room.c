@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Room may come and be taken by somebody else, while a look in between has found it and
+ * counted on the one who waits. So whoever fills the queue wakes all who wait if a
+ * look can find one of them, and who is woken for nothing looks again.
+ */
 #include "executors/room.h"
 
 #include <stdio.h>
@@ -52,32 +57,57 @@ static void describe(void *object, char *text, size_t size)
 static const struct hki_wait_ops ops = {
     .look = look, .next = next, .describe = describe, .verb = "to be made by"};
 
+/* Under the lock, in a wait that has begun. */
+static hk_status sleep_until_room(struct room *room, struct hki_agent *agent, int64_t deadline_ns)
+{
+    struct hki_wait_node node = {&ops, room};
+    unsigned published = hki_block_is_published(agent) ? 1 : 0;
+    hk_status status = HK_OK;
+    bool in_time = true;
+
+    room->queue->published += published;
+    while (status == HK_OK && must_wait(room)) {
+        if (!in_time) {
+            status = HK_ETIMEDOUT;
+            break;
+        }
+        in_time = hki_condition_wait(&room->queue->room, room->lock, deadline_ns);
+        if (in_time && must_wait(room)) {
+            pthread_mutex_unlock(room->lock); /* A look takes it. */
+            status = hki_block_look_again(agent, node, deadline_ns != HKI_NEVER);
+            pthread_mutex_lock(room->lock);
+        }
+    }
+    room->queue->published -= published;
+    return status;
+}
+
 hk_status hki_room_await(hk_executor *executor, struct hki_task_queue *queue, pthread_mutex_t *lock,
                          bool (*closing)(const void *self), int64_t deadline_ns)
 {
     struct room room = {executor, queue, lock, closing};
     struct hki_agent *agent = hki_agent_self();
-    bool in_time = true;
+    hk_status status;
 
-    while (must_wait(&room)) {
-        hk_status status;
-
-        if (!in_time) {
-            return HK_ETIMEDOUT;
-        }
-        pthread_mutex_unlock(lock); /* A look takes it. */
-        status =
-            hki_block_begin(agent, (struct hki_wait_node){&ops, &room}, deadline_ns != HKI_NEVER);
-        pthread_mutex_lock(lock);
-        if (status != HK_OK) {
-            return status;
-        }
-        while (must_wait(&room) && in_time) {
-            in_time = hki_condition_wait(&queue->room, lock, deadline_ns);
-        }
-        pthread_mutex_unlock(lock);
-        hki_block_end(agent);
-        pthread_mutex_lock(lock); /* Somebody else may have been quicker. */
+    if (!must_wait(&room)) {
+        return HK_OK;
     }
-    return HK_OK;
+    pthread_mutex_unlock(lock);
+    status = hki_block_begin(agent, (struct hki_wait_node){&ops, &room}, deadline_ns != HKI_NEVER);
+    pthread_mutex_lock(lock);
+    if (status != HK_OK) {
+        return status;
+    }
+    status = sleep_until_room(&room, agent, deadline_ns);
+    if (status == HK_OK) {
+        hki_task_queue_reserve(queue, 1);
+        hki_block_served(agent);
+    }
+    pthread_mutex_unlock(lock);
+    hki_block_end(agent);
+    pthread_mutex_lock(lock);
+    if (status == HK_OK) {
+        hki_task_queue_reserve(queue, -1); /* The caller puts its job there. */
+    }
+    return status;
 }

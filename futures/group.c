@@ -23,6 +23,7 @@ struct part {
     struct hki_watch watch;
     struct group *group;
     hk_future *source; /* One reference, kept to the end for looks. */
+    atomic_bool told;  /* The source has ended, and the group has made of it what it can. */
 };
 
 struct group {
@@ -63,17 +64,36 @@ static void stop(hk_future *future, hk_cancel_level level)
     }
 }
 
+/* Whether a part has still something to bring: of when_any, one that has ended and was told
+ * of has not, or the group would have ended with it. */
+static bool is_expected(const struct group *group, const struct part *part)
+{
+    return group->rule != WHEN_ANY || !atomic_load(&part->told);
+}
+
 static enum hki_wait_kind look(hk_future *future, size_t *count)
 {
-    struct group *group = group_of(future);
+    const struct group *group = group_of(future);
 
-    *count = group->count;
-    return group->rule == WHEN_ANY ? HKI_WAIT_ANY : HKI_WAIT_ALL;
+    for (size_t i = 0; i < group->count; i++) {
+        *count += is_expected(group, &group->parts[i]) ? 1 : 0;
+    }
+    if (group->rule != WHEN_ANY) {
+        return HKI_WAIT_ALL;
+    }
+    return *count == 0 ? HKI_WAIT_MOVES : HKI_WAIT_ANY; /* None left: about to end. */
 }
 
 static struct hki_wait_node next(hk_future *future, size_t i)
 {
-    return hki_future_node(group_of(future)->parts[i].source);
+    struct group *group = group_of(future);
+
+    for (size_t at = 0; at < group->count; at++) {
+        if (is_expected(group, &group->parts[at]) && i-- == 0) {
+            return hki_source_node(group->parts[at].source);
+        }
+    }
+    return (struct hki_wait_node){NULL, NULL};
 }
 
 static const struct hki_origin group_origin = {
@@ -151,6 +171,7 @@ static void part_ended(struct hki_watch *watch)
     /* Decide first, count down second: whoever counts the last one finds all that
      * the others decided, and concludes only if that was nothing. */
     decide(group, part, hki_phase(hki_future_state(part->source)));
+    atomic_store(&part->told, true);
     if (atomic_fetch_sub(&group->missing, 1) == 1 && !hki_future_ended(&group->promise.future)) {
         if (group->rule == WHEN_ANY) {
             conclude_any(group);

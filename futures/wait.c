@@ -45,18 +45,20 @@ static bool group_has_enough(struct group *group)
     }
 }
 
-/* Counts one end; true if the group has enough from now on. */
+/* Counts one end; true if the waiter has to be woken. */
 static bool count_down(struct group *group, unsigned phase)
 {
     size_t before;
-    bool first_failure = phase == HKI_FAILED && !atomic_exchange(&group->failed, true);
 
+    if (phase == HKI_FAILED) {
+        atomic_store(&group->failed, true);
+    }
     before = atomic_fetch_sub(&group->missing, 1);
     switch (group->what) {
     case HK_FIRST_COMPLETED:
         return before == group->count;
     case HK_FIRST_ERROR:
-        return first_failure || before == 1;
+        return true; /* Even if it is not enough: see sleep_for(). */
     default:
         return before == 1;
     }
@@ -134,16 +136,62 @@ struct hki_wait_node hki_future_node(hk_future *future)
     return (struct hki_wait_node){&ops, future};
 }
 
+struct hki_wait_node hki_source_node(hk_future *source)
+{
+    unsigned state = atomic_load(&source->state);
+    struct hki_agent *runner;
+
+    if (hki_phase(state) < HKI_ENDING) {
+        return hki_future_node(source);
+    }
+    if ((state & HKI_DRAINING) == 0) {
+        return (struct hki_wait_node){NULL, NULL};
+    }
+    runner = atomic_load(&source->runner);
+    /* DRAINING before and after the runner was read: so it is the thread that drains, and
+     * waits for this look before it goes on. */
+    return (atomic_load(&source->state) & HKI_DRAINING) == 0 ? (struct hki_wait_node){NULL, NULL}
+                                                             : hki_agent_node(runner);
+}
+
 struct set {
     hk_future *const *futures;
     size_t count;
     hk_wait_for what;
 };
 
+/* Future i of those that have not ended, or NULL. */
+static hk_future *unfinished(const struct set *set, size_t i)
+{
+    for (size_t at = 0; at < set->count; at++) {
+        if (!hki_future_ended(set->futures[at]) && i-- == 0) {
+            return set->futures[at];
+        }
+    }
+    return NULL;
+}
+
+/* Of a wait for the first error, what has ended well brings it no further. */
+static enum hki_wait_kind look_for_error(const struct set *set, size_t *count)
+{
+    for (size_t at = 0; at < set->count; at++) {
+        if (hki_phase(hki_future_state(set->futures[at])) == HKI_FAILED) {
+            return HKI_WAIT_MOVES;
+        }
+    }
+    while (unfinished(set, *count) != NULL) {
+        ++*count;
+    }
+    return *count == 0 ? HKI_WAIT_MOVES : HKI_WAIT_ANY;
+}
+
 static enum hki_wait_kind look_at_set(void *object, size_t *count)
 {
     const struct set *set = object;
 
+    if (set->what == HK_FIRST_ERROR) {
+        return look_for_error(set, count);
+    }
     *count = set->count;
     return set->what == HK_ALL_COMPLETED ? HKI_WAIT_ALL : HKI_WAIT_ANY;
 }
@@ -151,8 +199,10 @@ static enum hki_wait_kind look_at_set(void *object, size_t *count)
 static struct hki_wait_node next_of_set(void *object, size_t i)
 {
     const struct set *set = object;
+    hk_future *future = set->what == HK_FIRST_ERROR ? unfinished(set, i) : set->futures[i];
 
-    return hki_future_node(set->futures[i]);
+    /* It ended since it was counted. */
+    return future == NULL ? (struct hki_wait_node){NULL, NULL} : hki_future_node(future);
 }
 
 static void describe_set(void *object, char *text, size_t size)
@@ -211,10 +261,15 @@ static hk_status sleep_for(struct group *group, const struct set *set, int64_t d
     if (status != HK_OK) {
         return status;
     }
-    while (!group_has_enough(group)) {
+    /* Woken for less than enough: what others counted on when they found that this wait can
+     * end may be gone with it. */
+    while (status == HK_OK && !group_has_enough(group)) {
         if (!hki_parker_park(group->parker, deadline_ns)) {
             status = group_has_enough(group) ? HK_OK : HK_ETIMEDOUT;
             break;
+        }
+        if (!group_has_enough(group)) {
+            status = hki_block_look_again(agent, node, deadline_ns != HKI_NEVER);
         }
     }
     hki_block_end(agent);
