@@ -51,9 +51,8 @@ void hki_os_timer_set(int fd, int64_t when_ns);
 
 void hki_os_close(int fd);
 
-/* Makes a mutex for very short sections: who finds it taken looks again for a moment before
- * it sleeps. */
-void hki_os_mutex_init(pthread_mutex_t *mutex);
+/* A moment on the processor, for who looks again and again. */
+void hki_os_pause(void);
 
 /* Sleeps while *word holds expected, until somebody wakes it; may also return
  * without a cause. False: the deadline (HKI_NEVER: none) has passed. The word may be

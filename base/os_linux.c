@@ -247,14 +247,13 @@ void hki_os_heap(uint64_t *allocated, uint64_t *resident)
     *resident = (uint64_t)info.arena + (uint64_t)info.hblkhd;
 }
 
-void hki_os_mutex_init(pthread_mutex_t *mutex)
+void hki_os_pause(void)
 {
-    pthread_mutexattr_t attributes;
-
-    pthread_mutexattr_init(&attributes);
-    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
-    pthread_mutex_init(mutex, &attributes);
-    pthread_mutexattr_destroy(&attributes);
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
 }
 
 static bool sleep_on_word(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)

@@ -9,11 +9,13 @@
 #include <hocket/inline_executor.h>
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "base/memory.h"
 #include "base/time.h"
 #include "executors/running.h"
 #include "executors/worker_init.h"
+#include "sync/block.h"
 #include "sync/condition.h"
 
 enum life { NEW, INITIALISING, READY, BROKEN, FINISHING, FINISHED };
@@ -23,34 +25,96 @@ struct inline_executor {
     struct hki_worker_hooks hooks;
     pthread_mutex_t lock;
     struct hki_condition changed;
-    enum life life;          /* Under lock. */
-    size_t under_way;        /* Under lock: submits between their door and their end. */
-    bool closed;             /* Under lock. */
-    pthread_t initialiser;   /* Under lock, while INITIALISING. */
-    struct hki_list running; /* Under lock. */
+    enum life life;                /* Under lock. */
+    size_t under_way;              /* Under lock: submits between their door and their end. */
+    bool closed;                   /* Under lock. */
+    struct hki_agent *initialiser; /* Under lock; NULL but while INITIALISING. */
+    struct hki_list running;       /* Under lock. */
     void *local;
 };
+
+/* --- the initialiser, as something that others wait for --- */
+
+static struct hki_agent *initialiser_of(struct inline_executor *self)
+{
+    struct hki_agent *agent;
+
+    pthread_mutex_lock(&self->lock);
+    agent = self->initialiser;
+    pthread_mutex_unlock(&self->lock);
+    return agent;
+}
+
+static enum hki_wait_kind look_at_start(void *object, size_t *count)
+{
+    *count = 1;
+    return initialiser_of(object) == NULL ? HKI_WAIT_MOVES : HKI_WAIT_ALL;
+}
+
+static struct hki_wait_node next_of_start(void *object, size_t i)
+{
+    struct hki_agent *agent = initialiser_of(object);
+
+    (void)i;
+    return agent == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(agent);
+}
+
+static void describe_start(void *object, char *text, size_t size)
+{
+    const struct inline_executor *self = object;
+
+    snprintf(text, size, "the start of executor %s", self->executor->name);
+}
+
+/* Under the lock, which is released meanwhile. */
+static hk_status await_start(struct inline_executor *self)
+{
+    static const struct hki_wait_ops start_ops = {.look = look_at_start,
+                                                  .next = next_of_start,
+                                                  .describe = describe_start,
+                                                  .verb = "held up by"};
+    struct hki_agent *agent = hki_agent_self();
+    hk_status status;
+
+    if (self->initialiser == agent) {
+        return HK_EDEADLK; /* The initialiser submits to what it initialises. */
+    }
+    pthread_mutex_unlock(&self->lock);
+    status = hki_block_begin(agent, (struct hki_wait_node){&start_ops, self}, false);
+    pthread_mutex_lock(&self->lock);
+    if (status != HK_OK) {
+        return status;
+    }
+    while (self->life == INITIALISING) {
+        (void)hki_condition_wait(&self->changed, &self->lock, HKI_NEVER);
+    }
+    pthread_mutex_unlock(&self->lock);
+    hki_block_end(agent);
+    pthread_mutex_lock(&self->lock);
+    return HK_OK;
+}
 
 /* Under the lock, which is released meanwhile: the initialiser runs once. */
 static hk_status initialise(struct inline_executor *self)
 {
     hk_status status;
 
-    while (self->life == INITIALISING) {
-        if (pthread_equal(self->initialiser, pthread_self())) {
-            return HK_EDEADLK; /* The initialiser submits to what it initialises. */
-        }
-        (void)hki_condition_wait(&self->changed, &self->lock, HKI_NEVER);
+    if (self->life == INITIALISING && (status = await_start(self)) != HK_OK) {
+        return status;
     }
     if (self->life == NEW) {
         self->life = INITIALISING;
-        self->initialiser = pthread_self();
+        self->initialiser = hki_agent_self();
         pthread_mutex_unlock(&self->lock);
         status = hki_worker_initialise(self->executor, &self->hooks, "the submitting thread",
                                        &self->local);
         pthread_mutex_lock(&self->lock);
         self->life = status == HK_OK ? READY : BROKEN;
+        self->initialiser = NULL;
         hki_condition_broadcast(&self->changed);
+        pthread_mutex_unlock(&self->lock);
+        hki_wait_graph_settle(); /* A look may still read this thread's record. */
+        pthread_mutex_lock(&self->lock);
     }
     return self->life == BROKEN ? HK_EINIT : HK_OK;
 }

@@ -46,9 +46,10 @@ static bool claimable(hk_future *future, const struct hki_agent *agent)
 {
     hk_job *job = hki_job_of(future);
 
+    /* Without host_ops it is in its finaliser, and serves no more. */
     return hki_phase(hki_future_state(future)) == HKI_PENDING &&
-           agent->host_owner == job->executor && job->executor->traits->claims &&
-           hki_agent_may_nest(agent) && !hki_limits_timed(job);
+           agent->host_owner == job->executor && agent->host_ops != NULL &&
+           job->executor->traits->claims && hki_agent_may_nest(agent) && !hki_limits_timed(job);
 }
 
 static bool claim(hk_future *future, struct hki_agent *agent)

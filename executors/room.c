@@ -57,54 +57,54 @@ static void describe(void *object, char *text, size_t size)
 static const struct hki_wait_ops ops = {
     .look = look, .next = next, .describe = describe, .verb = "to be made by"};
 
-/* Under the lock, in a wait that has begun. */
-static hk_status sleep_until_room(struct room *room, struct hki_agent *agent, int64_t deadline_ns)
+/* Under the lock, which is free meanwhile. Looks at the graph before every sleep, and sleeps
+ * only if no room came since. *begun: the block has begun. */
+static hk_status sleep_until_room(struct room *room, int64_t deadline_ns, bool *begun)
 {
+    struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = {&ops, room};
-    unsigned published = hki_block_is_published(agent) ? 1 : 0;
+    struct hki_task_queue *queue = room->queue;
+    unsigned published = 0;
     hk_status status = HK_OK;
     bool in_time = true;
 
-    room->queue->published += published;
-    while (status == HK_OK && must_wait(room)) {
-        if (!in_time) {
-            status = HK_ETIMEDOUT;
-            break;
+    while (status == HK_OK && in_time && must_wait(room)) {
+        uint64_t openings = queue->openings;
+
+        pthread_mutex_unlock(room->lock); /* A look takes it. */
+        status = *begun ? hki_block_look_again(agent, node, deadline_ns != HKI_NEVER)
+                        : hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
+        *begun = status == HK_OK;
+        pthread_mutex_lock(room->lock);
+        if (published == 0 && *begun && hki_block_is_published(agent)) {
+            published = 1;
+            queue->published++;
         }
-        in_time = hki_condition_wait(&room->queue->room, room->lock, deadline_ns);
-        if (in_time && must_wait(room)) {
-            pthread_mutex_unlock(room->lock); /* A look takes it. */
-            status = hki_block_look_again(agent, node, deadline_ns != HKI_NEVER);
-            pthread_mutex_lock(room->lock);
+        if (*begun && must_wait(room) && queue->openings == openings) {
+            in_time = hki_condition_wait(&queue->room, room->lock, deadline_ns);
         }
     }
-    room->queue->published -= published;
-    return status;
+    queue->published -= published;
+    return status == HK_OK && must_wait(room) ? HK_ETIMEDOUT : status;
 }
 
 hk_status hki_room_await(hk_executor *executor, struct hki_task_queue *queue, pthread_mutex_t *lock,
                          bool (*closing)(const void *self), int64_t deadline_ns)
 {
     struct room room = {executor, queue, lock, closing};
-    struct hki_agent *agent = hki_agent_self();
-    hk_status status;
+    bool begun = false;
+    hk_status status = sleep_until_room(&room, deadline_ns, &begun);
 
-    if (!must_wait(&room)) {
-        return HK_OK;
-    }
-    pthread_mutex_unlock(lock);
-    status = hki_block_begin(agent, (struct hki_wait_node){&ops, &room}, deadline_ns != HKI_NEVER);
-    pthread_mutex_lock(lock);
-    if (status != HK_OK) {
+    if (!begun) {
         return status;
     }
-    status = sleep_until_room(&room, agent, deadline_ns);
+    /* It is the caller's from this moment on, in which it waits no more. */
     if (status == HK_OK) {
         hki_task_queue_reserve(queue, 1);
-        hki_block_served(agent);
+        hki_block_served(hki_agent_self());
     }
     pthread_mutex_unlock(lock);
-    hki_block_end(agent);
+    hki_block_end(hki_agent_self());
     pthread_mutex_lock(lock);
     if (status == HK_OK) {
         hki_task_queue_reserve(queue, -1); /* The caller puts its job there. */

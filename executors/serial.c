@@ -83,8 +83,8 @@ static void run_one(struct serial *self, hk_job *job)
 {
     (void)hk_job_run(job, NULL, self->executor->name);
     pthread_mutex_lock(&self->lock);
-    self->agent = NULL;
     hki_running_remove(job, &self->lock);
+    self->agent = NULL; /* Not before its value is dropped, which may take its time. */
     pthread_mutex_unlock(&self->lock);
 }
 

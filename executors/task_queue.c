@@ -82,6 +82,7 @@ static void take(struct hki_task_queue *queue, hk_job *job)
     queue->length--;
     if (!job->forced) {
         queue->counted--;
+        queue->openings++;
         hki_condition_signal(&queue->room);
     }
 }
@@ -159,6 +160,7 @@ void hki_task_queue_take_all(struct hki_task_queue *queue, struct hki_list *jobs
     }
     queue->length = 0;
     queue->counted = 0;
+    queue->openings++;
     hki_condition_broadcast(&queue->room);
 }
 

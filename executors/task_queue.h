@@ -21,6 +21,7 @@ struct hki_task_queue {
     hk_when_full when_full;
     uint64_t sequence;
     unsigned turn;
+    uint64_t openings;         /* How often room was made, see executors/room.c. */
     struct hki_condition room; /* Signalled when counted falls below capacity. */
     unsigned published; /* Of those who wait for room, those whom a look can find: see room.c. */
 };

@@ -8,12 +8,14 @@
  */
 #include <hocket/thread_pool.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/time.h"
 #include "executors/room.h"
 #include "executors/thread_pool_impl.h"
+#include "sync/block.h"
 #include "sync/condition.h"
 
 /* The calling thread as a worker of this pool, or NULL. */
@@ -227,24 +229,82 @@ static hk_status resize(void *self, unsigned workers)
     return HK_OK;
 }
 
+/* --- the start of all workers, as a wait: for those in their initialisers --- */
+
+static enum hki_wait_kind look_at_start(void *object, size_t *count)
+{
+    struct thread_pool *pool = object;
+
+    pthread_mutex_lock(&pool->lock);
+    *count = pool->starting;
+    pthread_mutex_unlock(&pool->lock);
+    return *count == 0 ? HKI_WAIT_MOVES : HKI_WAIT_ALL;
+}
+
+static struct hki_wait_node next_of_start(void *object, size_t i)
+{
+    struct thread_pool *pool = object;
+    struct hki_agent *agent = NULL;
+    struct hki_list *at;
+
+    pthread_mutex_lock(&pool->lock);
+    for (at = pool->workers.next; at != &pool->workers; at = at->next) {
+        const struct worker *worker = HKI_CONTAINER(at, struct worker, link);
+
+        if (!worker->is_ready && i-- == 0) {
+            agent = worker->agent;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return agent == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(agent);
+}
+
+static void describe_start(void *object, char *text, size_t size)
+{
+    const struct thread_pool *pool = object;
+
+    snprintf(text, size, "the start of executor %s", pool->executor->name);
+}
+
+static hk_status await_start(struct thread_pool *pool, int64_t deadline_ns)
+{
+    static const struct hki_wait_ops start_ops = {.look = look_at_start,
+                                                  .next = next_of_start,
+                                                  .describe = describe_start,
+                                                  .verb = "held up by"};
+    struct hki_agent *agent = hki_agent_self();
+    hk_status status =
+        hki_block_begin(agent, (struct hki_wait_node){&start_ops, pool}, deadline_ns != HKI_NEVER);
+    bool in_time = true;
+
+    if (status != HK_OK) {
+        return status;
+    }
+    pthread_mutex_lock(&pool->lock);
+    while (pool->starting != 0 && in_time) {
+        in_time = hki_condition_wait(&pool->settled, &pool->lock, deadline_ns);
+    }
+    status = pool->starting != 0 ? HK_ETIMEDOUT : HK_OK;
+    pthread_mutex_unlock(&pool->lock);
+    hki_block_end(agent);
+    return status;
+}
+
 static hk_status prestart(void *self, hk_duration wait)
 {
     struct thread_pool *pool = self;
-    int64_t deadline_ns = hki_deadline(wait);
     hk_status status = HK_OK;
+    bool waits;
 
     pthread_mutex_lock(&pool->lock);
     while (status == HK_OK && !pool->closing && !pool->broken &&
            pool->live - pool->blocked < pool->target) {
         status = hki_pool_start_worker(pool);
     }
-    while (status == HK_OK && wait != 0 && pool->starting != 0) {
-        if (!hki_condition_wait(&pool->settled, &pool->lock, deadline_ns)) {
-            status = HK_ETIMEDOUT;
-        }
-    }
+    waits = status == HK_OK && wait != 0 && pool->starting != 0;
     pthread_mutex_unlock(&pool->lock);
-    return status;
+    return waits ? await_start(pool, hki_deadline(wait)) : status;
 }
 
 static const hk_executor_ops ops = {
@@ -269,19 +329,29 @@ static void run_claimed(void *self, hk_job *job, struct hki_agent *agent)
     hki_worker_run_job(agent->host, job);
 }
 
-/* A queued task moves when any worker does, or when another could be started: also for
- * one that waits for a lock and has not told the pool yet (see sync/block.h). */
+/* Under the lock. Whether another worker could be started if all wait: those in a task
+ * make room for one, also if they wait for a lock and have not told the pool yet (see
+ * sync/block.h). Those in their initialiser or finaliser do not, and hki_pool_grow() counts
+ * on the former for as many tasks. */
+static bool can_grow(const struct thread_pool *pool)
+{
+    return pool->live < pool->target + pool->spares_max && !pool->cannot_grow &&
+           pool->leaving + pool->starting < pool->target && pool->queue.length > pool->starting;
+}
+
+/* A queued task moves when any worker does, or when another could be started. One that
+ * has just been taken out is in somebody's hands. */
 static enum hki_wait_kind look(void *self, size_t *count)
 {
     struct thread_pool *pool = self;
-    bool can_grow;
+    bool moves;
 
     pthread_mutex_lock(&pool->lock);
-    can_grow = pool->live < pool->target + pool->spares_max && !pool->cannot_grow;
+    moves = pool->queue.length == 0 || can_grow(pool);
     *count = pool->live;
     pthread_mutex_unlock(&pool->lock);
     /* Without a worker, and unable to start one, it discards what is queued. */
-    return can_grow || *count == 0 ? HKI_WAIT_MOVES : HKI_WAIT_ANY;
+    return moves || *count == 0 ? HKI_WAIT_MOVES : HKI_WAIT_ANY;
 }
 
 static struct hki_wait_node next(void *self, size_t i)

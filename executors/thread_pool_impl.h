@@ -70,7 +70,8 @@ struct worker {
     unsigned tasks_left;
     bool finishing;          /* Own thread only. */
     int64_t idle_since_ns;   /* Own thread only. 0: it has just worked. */
-    struct hki_agent *agent; /* NULL until it runs. Under the pool's lock. */
+    struct hki_agent *agent; /* NULL until it runs. Under the pool's lock, as the next. */
+    bool is_ready;           /* Its initialiser has returned. */
     void *local;
     char name[HKI_NAME_MAX + 12];
     char where[HKI_WHERE_MAX];

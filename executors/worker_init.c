@@ -57,7 +57,11 @@ hk_status hki_worker_initialise(hk_executor *executor, const struct hki_worker_h
 
 void hki_worker_finish(const struct hki_worker_hooks *hooks, void *local)
 {
+    struct hki_agent *agent = hki_agent_self();
+
     if (hooks->finalizer != NULL) {
+        hki_agent_enter(agent);
         hooks->finalizer(local, hooks->arg);
+        hki_agent_leave(agent);
     }
 }

@@ -192,11 +192,12 @@ static void leave(struct worker *worker)
     pthread_mutex_unlock(&pool->lock);
 
     discard_abandoned(&jobs, broken);
-    /* A look at the wait-for graph may still read this thread's record. */
-    worker->agent->host_ops = NULL;
+    /* Under the graph's lock, for a look may still read this thread's record, and the name
+     * in the worker's. */
+    hki_wait_graph_lock();
     worker->agent->name = NULL;
     worker->agent->host_owner = NULL;
-    hki_wait_graph_settle();
+    hki_wait_graph_unlock();
 
     pthread_mutex_lock(&pool->lock);
     hki_list_append_all(&earlier, &pool->departed);
@@ -220,6 +221,9 @@ static void *worker_main(void *arg)
     }
     agent->stack_low = hki_os_stack_low();
     agent->name = worker->where;
+    pthread_mutex_lock(&pool->lock);
+    worker->agent = agent; /* So that a look sees what the initialiser waits for. */
+    pthread_mutex_unlock(&pool->lock);
     status = hki_worker_initialise(pool->executor, &pool->hooks, worker->where, &worker->local);
     /* Only now: a wait in the initialiser is none of a worker that is busy. */
     agent->host_ops = &host_ops;
@@ -227,7 +231,7 @@ static void *worker_main(void *arg)
     agent->host_owner = pool->executor;
 
     pthread_mutex_lock(&pool->lock);
-    worker->agent = agent;
+    worker->is_ready = true;
     pool->starting--;
     pool->broken = pool->broken || status != HK_OK;
     hki_condition_broadcast(&pool->settled);
@@ -235,6 +239,7 @@ static void *worker_main(void *arg)
         serve(worker);
         pool->leaving++;
         pthread_mutex_unlock(&pool->lock);
+        agent->host_ops = NULL; /* Nor is a wait in the finaliser. */
         hki_worker_finish(&pool->hooks, worker->local);
         pthread_mutex_lock(&pool->lock);
         pool->leaving--;

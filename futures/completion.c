@@ -36,6 +36,7 @@ struct hk_completion {
     struct hki_list ready;
     size_t undelivered; /* Length of both lists. */
     size_t added;
+    size_t made_ready;   /* How many have ever become ready. */
     int64_t deadline_ns; /* For all of hk_as_completed(). */
     bool told;           /* The log knows that the time ran out. */
     int fd;              /* -1 until asked for. */
@@ -75,6 +76,7 @@ static void make_ready(struct entry *entry)
     }
     hki_list_remove(&entry->link);
     hki_list_append(&completion->ready, &entry->link);
+    completion->made_ready++;
     hki_condition_signal(&completion->changed);
     pthread_mutex_unlock(&completion->lock);
 }
@@ -208,7 +210,15 @@ static bool claim_one(hk_completion *completion, struct hki_agent *agent)
     return true;
 }
 
-/* Sleeps until an entry is ready or none is left. */
+/* Under the lock. */
+static bool must_wait(const hk_completion *completion)
+{
+    return hki_list_empty(&completion->ready) && completion->undelivered != 0;
+}
+
+/* Sleeps until an entry is ready or none is left. It looks at the graph before every
+ * sleep, and sleeps only if no entry came and went since: the reader who took it need not
+ * be in the graph, and who looked in that moment thought that this one moves. */
 static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
 {
     static const struct hki_wait_ops ops = {.look = look_at_completion,
@@ -217,21 +227,30 @@ static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
                                             .verb = "awaiting"};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = {&ops, completion};
-    hk_status status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
+    hk_status status = HK_OK;
     bool in_time = true;
+    bool begun = false;
 
-    if (status != HK_OK) {
-        return status;
-    }
     pthread_mutex_lock(&completion->lock);
-    while (in_time && hki_list_empty(&completion->ready) && completion->undelivered != 0) {
-        in_time = hki_condition_wait(&completion->changed, &completion->lock, deadline_ns);
+    while (status == HK_OK && in_time && must_wait(completion)) {
+        size_t made_ready = completion->made_ready;
+
+        pthread_mutex_unlock(&completion->lock); /* A look takes it. */
+        status = begun ? hki_block_look_again(agent, node, deadline_ns != HKI_NEVER)
+                       : hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
+        begun = status == HK_OK;
+        pthread_mutex_lock(&completion->lock);
+        if (begun && must_wait(completion) && completion->made_ready == made_ready) {
+            in_time = hki_condition_wait(&completion->changed, &completion->lock, deadline_ns);
+        }
     }
     if (!in_time && hki_list_empty(&completion->ready)) {
         status = HK_ETIMEDOUT;
     }
     pthread_mutex_unlock(&completion->lock);
-    hki_block_end(agent);
+    if (begun) {
+        hki_block_end(agent);
+    }
     return status;
 }
 

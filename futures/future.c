@@ -65,7 +65,9 @@ void hk_future_unref(hk_future *future)
     }
     state = hki_future_state(future);
     if (hki_phase(state) == HKI_FAILED && (state & HKI_OBSERVED) == 0) {
+        hki_agent_enter_late(hki_agent_self()); /* A hook of the application. */
         hki_error_unobserved(&future->error->shown);
+        hki_agent_leave(hki_agent_self());
     }
     if ((state & HKI_TAKEN) == 0) {
         hki_value_drop(&future->value);

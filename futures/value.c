@@ -22,19 +22,29 @@ hk_status hki_value_reserve(unsigned char *small, struct hki_value *value, size_
     return HK_OK;
 }
 
-void hki_value_drop(struct hki_value *value)
-{
-    struct hki_value gone = *value;
-
-    *value = (struct hki_value){NULL, 0, NULL, NULL};
-    if (gone.drop != NULL) {
-        gone.drop(gone.owner);
-    }
-}
-
 static void drop_source(void *source)
 {
     hk_future_unref(source);
+}
+
+void hki_value_drop(struct hki_value *value)
+{
+    struct hki_value gone = *value;
+    struct hki_agent *agent;
+
+    *value = (struct hki_value){NULL, 0, NULL, NULL};
+    if (gone.drop == NULL) {
+        return;
+    }
+    if (gone.drop == hk_free || gone.drop == drop_source) {
+        gone.drop(gone.owner);
+        return;
+    }
+    /* The application's function may wait, as a callback may. */
+    agent = hki_agent_self();
+    hki_agent_enter_late(agent);
+    gone.drop(gone.owner);
+    hki_agent_leave(agent);
 }
 
 hk_status hki_value_share(struct hki_value *value, hk_future *source)

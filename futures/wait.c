@@ -160,61 +160,6 @@ struct set {
     hk_wait_for what;
 };
 
-/* Future i of those that have not ended, or NULL. */
-static hk_future *unfinished(const struct set *set, size_t i)
-{
-    for (size_t at = 0; at < set->count; at++) {
-        if (!hki_future_ended(set->futures[at]) && i-- == 0) {
-            return set->futures[at];
-        }
-    }
-    return NULL;
-}
-
-/* Of a wait for the first error, what has ended well brings it no further. */
-static enum hki_wait_kind look_for_error(const struct set *set, size_t *count)
-{
-    for (size_t at = 0; at < set->count; at++) {
-        if (hki_phase(hki_future_state(set->futures[at])) == HKI_FAILED) {
-            return HKI_WAIT_MOVES;
-        }
-    }
-    while (unfinished(set, *count) != NULL) {
-        ++*count;
-    }
-    return *count == 0 ? HKI_WAIT_MOVES : HKI_WAIT_ANY;
-}
-
-static enum hki_wait_kind look_at_set(void *object, size_t *count)
-{
-    const struct set *set = object;
-
-    if (set->what == HK_FIRST_ERROR) {
-        return look_for_error(set, count);
-    }
-    *count = set->count;
-    return set->what == HK_ALL_COMPLETED ? HKI_WAIT_ALL : HKI_WAIT_ANY;
-}
-
-static struct hki_wait_node next_of_set(void *object, size_t i)
-{
-    const struct set *set = object;
-    hk_future *future = set->what == HK_FIRST_ERROR ? unfinished(set, i) : set->futures[i];
-
-    /* It ended since it was counted. */
-    return future == NULL ? (struct hki_wait_node){NULL, NULL} : hki_future_node(future);
-}
-
-static void describe_set(void *object, char *text, size_t size)
-{
-    const struct set *set = object;
-
-    snprintf(text, size, "%s of %zu futures", set->what == HK_ALL_COMPLETED ? "all" : "any",
-             set->count);
-}
-
-/* --- the wait --- */
-
 static bool enough(const struct set *set)
 {
     size_t ended = 0;
@@ -233,6 +178,45 @@ static bool enough(const struct set *set)
     return ended == set->count;
 }
 
+static const struct hki_wait_ops set_ops;
+
+static enum hki_wait_kind look_at_set(void *object, size_t *count)
+{
+    const struct set *set = object;
+
+    if (enough(set)) {
+        return HKI_WAIT_MOVES;
+    }
+    *count = set->count;
+    return set->what == HK_ALL_COMPLETED ? HKI_WAIT_ALL : HKI_WAIT_ANY;
+}
+
+/* Who waits for an error waits for those that have not ended; one that ended without
+ * brings nothing any more, as if it waited for the set itself. */
+static struct hki_wait_node next_of_set(void *object, size_t i)
+{
+    const struct set *set = object;
+    unsigned state = hki_future_state(set->futures[i]);
+
+    if (set->what == HK_FIRST_ERROR && hki_phase_ended(state) && hki_phase(state) != HKI_FAILED) {
+        return (struct hki_wait_node){&set_ops, object};
+    }
+    return hki_future_node(set->futures[i]);
+}
+
+static void describe_set(void *object, char *text, size_t size)
+{
+    const struct set *set = object;
+
+    snprintf(text, size, "%s of %zu futures", set->what == HK_ALL_COMPLETED ? "all" : "any",
+             set->count);
+}
+
+static const struct hki_wait_ops set_ops = {
+    .look = look_at_set, .next = next_of_set, .describe = describe_set, .verb = "including"};
+
+/* --- the wait --- */
+
 /* Runs what may run on this stack: awaited tasks of this pool, never strangers. */
 static void claim_all(const struct set *set, struct hki_agent *agent)
 {
@@ -247,11 +231,9 @@ static void claim_all(const struct set *set, struct hki_agent *agent)
 
 static hk_status sleep_for(struct group *group, const struct set *set, int64_t deadline_ns)
 {
-    static const struct hki_wait_ops ops = {
-        .look = look_at_set, .next = next_of_set, .describe = describe_set, .verb = "including"};
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = set->count == 1 ? hki_future_node(set->futures[0])
-                                                : (struct hki_wait_node){&ops, (void *)set};
+                                                : (struct hki_wait_node){&set_ops, (void *)set};
     hk_status status;
 
     if (group_has_enough(group)) {

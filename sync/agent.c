@@ -29,7 +29,14 @@ static atomic_uint slot_hint = 1; /* Where a search begins; it need not be right
 
 /* Its destructor detaches a thread that ends. */
 static pthread_key_t at_thread_end;
-static bool key_made;
+static atomic_bool key_made;
+
+/* The library was taken down, at the exit of the process: threads that end from then on do
+ * not say so, and nobody looks for them any more. */
+static atomic_bool is_over;
+
+/* Its locks have been left to other destructors once. */
+static _Thread_local bool put_off;
 
 struct hki_agent *hki_agent_self(void)
 {
@@ -39,6 +46,14 @@ struct hki_agent *hki_agent_self(void)
 void hki_agent_enter(struct hki_agent *agent)
 {
     agent->depth++;
+}
+
+void hki_agent_enter_late(struct hki_agent *agent)
+{
+    if (agent->host_ops != NULL) {
+        agent->host_ops->occupied(agent->host);
+    }
+    hki_agent_enter(agent);
 }
 
 void hki_agent_leave(struct hki_agent *agent)
@@ -107,9 +122,14 @@ bool hki_agent_is_node(struct hki_wait_node node)
 
 /* --- slots --- */
 
+bool hki_agents_are_over(void)
+{
+    return atomic_load(&is_over);
+}
+
 struct hki_agent *hki_slot_agent(uint32_t slot)
 {
-    return atomic_load(&slots[slot]);
+    return hki_agents_are_over() ? NULL : atomic_load(&slots[slot]);
 }
 
 bool hki_slot_foreign(uint32_t slot)
@@ -165,21 +185,30 @@ bool hki_agent_attach(struct hki_agent *agent)
     if (agent->slot != HKI_SLOT_NONE) {
         return true;
     }
-    if (!key_made || pthread_setspecific(at_thread_end, agent) != 0) {
+    if (!hki_agents_are_over() &&
+        (!atomic_load(&key_made) || pthread_setspecific(at_thread_end, agent) != 0)) {
         return false;
     }
+    /* Under the lock: others may tell of a thread that they came by in another way. */
+    hki_wait_graph_lock();
     agent->thread_id = hki_os_thread_id();
     hki_os_thread_own_name(agent->thread_name, sizeof(agent->thread_name));
+    hki_wait_graph_unlock();
     agent->slot = take_slot(agent);
     return agent->slot != HKI_SLOT_NONE;
 }
 
 /* Runs at the end of an attached thread, perhaps several times: destructors of the
- * application that come later may attach it again. */
+ * application that come later may attach it again, or release what it holds. */
 static void detach(void *value)
 {
     struct hki_agent *agent = value;
 
+    if (hki_holder_depth(agent) != 0 && !put_off &&
+        pthread_setspecific(at_thread_end, agent) == 0) {
+        put_off = true;
+        return;
+    }
     if (atomic_load(&agent->parties) != NULL) {
         hki_parties_leave(agent, 0);
     }
@@ -212,17 +241,21 @@ static void leave_parent(void)
     }
 }
 
-__attribute__((constructor)) static void set_up(void)
+/* The priority lets constructors and destructors of the application take locks; what is
+ * per thread (sync/thread_end.c) goes before its thread does. */
+__attribute__((constructor(102))) static void set_up(void)
 {
     (void)pthread_atfork(NULL, NULL, leave_parent);
-    key_made = pthread_key_create(&at_thread_end, detach) == 0;
+    atomic_store(&key_made, pthread_key_create(&at_thread_end, detach) == 0);
 }
 
 /* A library that is unloaded must not be called back by threads that end later. */
-__attribute__((destructor)) static void tear_down(void)
+__attribute__((destructor(101))) static void tear_down(void)
 {
-    if (key_made) {
-        key_made = false;
+    hki_wait_graph_lock();
+    atomic_store(&is_over, true);
+    hki_wait_graph_unlock();
+    if (atomic_exchange(&key_made, false)) {
         pthread_key_delete(at_thread_end);
     }
 }

@@ -70,6 +70,10 @@ struct hki_agent *hki_agent_self(void);
 /* Brackets every task and callback. */
 void hki_agent_enter(struct hki_agent *agent);
 
+/* The same for code of the application that may come after a task has ended, such as a
+ * drop function: the worker is not as good as idle then. */
+void hki_agent_enter_late(struct hki_agent *agent);
+
 /* Leaving takes back what was declared inside. Leaving the outermost one also waits
  * for a look that may still read this thread's record, so that the thread may end. */
 void hki_agent_leave(struct hki_agent *agent);
@@ -85,6 +89,9 @@ bool hki_agent_is_node(struct hki_wait_node node);
 /* Gives the calling thread a slot, once. False without memory for it, or when
  * HKI_SLOT_MAX threads have one. */
 bool hki_agent_attach(struct hki_agent *agent);
+
+/* Whether the process exits: then threads may end unseen, and none is to be looked at. */
+bool hki_agents_are_over(void);
 
 /* Who a slot stands for. Under the graph's lock, but for the one that follows. NULL:
  * nobody. */

@@ -54,27 +54,34 @@ static void describe(void *object, char *text, size_t size)
     }
 }
 
-/* is_lock: its lock is held when the wait begins, which is no reason to warn. */
-static const struct hki_wait_ops ops = {
-    .look = look, .next = next, .describe = describe, .is_lock = true};
+static const struct hki_wait_ops ops = {.look = look, .next = next, .describe = describe};
 
-/* Whether the lock can be taken again when all others are held still. */
+/* Whether the lock can be taken again when all others are held still. It then stands on
+ * top of them, where it comes back to; it never left its owner's hands. */
 static hk_status check_return(struct hki_holder *holder, hk_lock *lock, struct hki_held *held,
                               const hk_site *site)
 {
     struct hki_held wanted = *held;
+    struct hki_held before = *held;
+    size_t at = (size_t)(held - holder->held);
     hk_status status;
 
-    if (held == &holder->held[holder->depth - 1] || held->identity == 0) {
-        return HK_OK; /* It comes back onto the chain that it was on. */
+    if (held->identity == 0 || holder->depth == 1) {
+        return HK_OK;
+    }
+    if (at == holder->depth - 1 && hki_holder_knows(holder, held->key)) {
+        return HK_OK; /* Back onto a chain that is in order; taken by a try it need not be. */
     }
     wanted.site = site;
     wanted.name = lock->name_;
     hki_holder_remove(holder, held);
     wanted.key = hki_order_mix(hki_holder_key(holder), wanted.identity);
     status = hki_holder_check_order(holder, &wanted, (hk_lock_policy)lock->policy_);
-    /* Back to its place at the top: it never left its owner's hands. */
-    holder->held[holder->depth++] = wanted;
+    if (status == HK_OK) {
+        holder->held[holder->depth++] = wanted;
+    } else {
+        hki_holder_put_back(holder, at, &before);
+    }
     return status;
 }
 
@@ -102,7 +109,11 @@ static hk_status sleep_and_return(hk_cond *cond, hk_lock *lock, struct hki_holde
     bool woken;
 
     hki_lock_open(lock);
-    woken = hki_os_futex_wait(epoch_of(cond), epoch, deadline_ns);
+    /* Without a signal it goes on sleeping: who waits for a time in a loop would begin that
+     * time again whenever it woke without a cause. */
+    do {
+        woken = hki_os_futex_wait(epoch_of(cond), epoch, deadline_ns);
+    } while (woken && atomic_load(epoch_of(cond)) == epoch);
     atomic_fetch_sub(waiters_of(cond), 1);
     hki_block_end(holder->agent);
     status = hki_lock_take(lock, holder, site, HKI_NEVER, false);

@@ -34,7 +34,8 @@ static inline void hki_condition_init(struct hki_condition *condition)
     condition->waiting = 0;
 }
 
-/* False once the deadline has passed; true for a wake-up, also a spurious one. */
+/* False once the deadline has passed; true after a signal, which may have been meant for
+ * another waiter. */
 static inline bool hki_condition_wait(struct hki_condition *condition, pthread_mutex_t *mutex,
                                       int64_t deadline_ns)
 {
@@ -43,9 +44,13 @@ static inline bool hki_condition_wait(struct hki_condition *condition, pthread_m
     bool woken;
 
     condition->waiting++;
-    pthread_mutex_unlock(mutex);
-    woken = hki_os_futex_wait(&condition->epoch, epoch, deadline_ns);
-    pthread_mutex_lock(mutex);
+    do {
+        pthread_mutex_unlock(mutex);
+        woken = hki_os_futex_wait(&condition->epoch, epoch, deadline_ns);
+        pthread_mutex_lock(mutex);
+        /* relaxed: as above. Unchanged: it woke without a cause, and callers that count
+         * their time from each call would never run out of it. */
+    } while (woken && atomic_load_explicit(&condition->epoch, memory_order_relaxed) == epoch);
     condition->waiting--;
     return woken;
 }

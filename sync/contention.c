@@ -4,6 +4,7 @@
 #include <hocket/lock.h>
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -12,9 +13,12 @@
  * reading needs no lock. */
 enum { PLACES = 1024, PLACES_BITS = 10 };
 
+enum { UNNAMED, BEING_NAMED, NAMED };
+
 struct place {
     _Atomic(const hk_site *) site;
-    _Atomic(const char *) name;
+    atomic_int naming;
+    char name[HK_LOCK_NAME_BYTES]; /* A copy: the lock's own goes with the lock. */
     atomic_uint_fast64_t waits;
     atomic_int_fast64_t waited_ns;
     atomic_int_fast64_t longest_ns;
@@ -28,25 +32,38 @@ static struct place *place_of(const hk_site *site)
     size_t at = (size_t)(mixed >> (64 - PLACES_BITS));
 
     for (size_t tried = 0; tried < PLACES; tried++, at = (at + 1) % PLACES) {
-        const hk_site *found = NULL;
+        const hk_site *found = atomic_load(&places[at].site);
 
-        if (atomic_compare_exchange_strong(&places[at].site, &found, site) || found == site) {
+        if (found == site ||
+            (found == NULL &&
+             (atomic_compare_exchange_strong(&places[at].site, &found, site) || found == site))) {
             return &places[at];
         }
     }
     return NULL;
 }
 
+/* The first name stays. */
+static void take_name(struct place *place, const char *name)
+{
+    int naming = UNNAMED;
+
+    if (name != NULL && atomic_load(&place->naming) == UNNAMED &&
+        atomic_compare_exchange_strong(&place->naming, &naming, BEING_NAMED)) {
+        snprintf(place->name, sizeof(place->name), "%s", name);
+        atomic_store(&place->naming, NAMED);
+    }
+}
+
 void hki_contention_add(const hk_site *site, const char *name, int64_t waited_ns)
 {
     struct place *place = place_of(site);
-    const char *unnamed = NULL;
     int_fast64_t longest;
 
     if (place == NULL) {
         return;
     }
-    atomic_compare_exchange_strong(&place->name, &unnamed, name);
+    take_name(place, name);
     atomic_fetch_add(&place->waits, 1);
     atomic_fetch_add(&place->waited_ns, waited_ns);
     longest = atomic_load(&place->longest_ns);
@@ -80,7 +97,7 @@ size_t hk_lock_contentions(hk_lock_contention *lines, size_t max)
     for (size_t i = 0; lines != NULL && max != 0 && i < PLACES; i++) {
         hk_lock_contention line = {
             .site = atomic_load(&places[i].site),
-            .name = atomic_load(&places[i].name),
+            .name = atomic_load(&places[i].naming) == NAMED ? places[i].name : NULL,
             .waits = atomic_load(&places[i].waits),
             .waited_ns = atomic_load(&places[i].waited_ns),
             .longest_ns = atomic_load(&places[i].longest_ns),

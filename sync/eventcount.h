@@ -17,14 +17,13 @@
  * woken thread has not looked yet. So a thread that slept and found more than it could use
  * notifies in turn.
  *
- * Why no wake is lost. A wake is claimed by setting PENDING together with the count, and
- * only while somebody is counted; nobody but a leaving sleeper takes it back. (Taken back
- * by the waker, when its wake found nobody asleep, it loses wakes: a change made in
- * between relies on a wake that nobody received.) Every sleeper that the claim counted had
+ * Why no wake is lost. A wake is claimed by setting PENDING, in one step with the look at
+ * the count, and only while somebody is counted. Every sleeper that the claim counted had
  * read the epoch before it was counted, so it holds an older one: it is woken, or does not
  * fall asleep. It leaves, which takes PENDING back, and then looks; and a notifier that
  * saw PENDING saw it in a read-modify-write of the word which the leaving one changes
- * later, so that look sees its change.
+ * later, so that look sees its change. (With the epoch read after the count, or a claim
+ * that counted nobody, PENDING could stay with all asleep.)
  */
 #ifndef HOCKET_SYNC_EVENTCOUNT_H
 #define HOCKET_SYNC_EVENTCOUNT_H

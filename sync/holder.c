@@ -63,18 +63,33 @@ struct hki_held *hki_holder_find(struct hki_holder *holder, const void *lock)
     return NULL;
 }
 
+/* The keys of the entries from there on. */
+static void count_keys(struct hki_holder *holder, size_t at)
+{
+    for (; at < holder->depth; at++) {
+        uint64_t below = at == 0 ? hki_order_seed() : holder->held[at - 1].key;
+
+        holder->held[at].key = hki_order_mix(below, holder->held[at].identity);
+    }
+}
+
 void hki_holder_remove(struct hki_holder *holder, struct hki_held *held)
 {
     size_t at = (size_t)(held - holder->held);
 
     holder->depth--;
     memmove(held, held + 1, (holder->depth - at) * sizeof(*held));
-    for (; at < holder->depth; at++) {
-        uint64_t below = at == 0 ? hki_order_seed() : holder->held[at - 1].key;
-        uint64_t identity = holder->held[at].identity;
+    count_keys(holder, at);
+}
 
-        holder->held[at].key = identity == 0 ? below : hki_order_mix(below, identity);
-    }
+void hki_holder_put_back(struct hki_holder *holder, size_t at, const struct hki_held *held)
+{
+    struct hki_held *place = &holder->held[at];
+
+    memmove(place + 1, place, (holder->depth - at) * sizeof(*place));
+    holder->depth++;
+    *place = *held;
+    count_keys(holder, at);
 }
 
 const char *hki_held_name(const struct hki_held *held)

@@ -53,6 +53,9 @@ struct hki_held *hki_holder_find(struct hki_holder *holder, const void *lock);
 /* Takes an entry out, and counts the keys of those above it anew. */
 void hki_holder_remove(struct hki_holder *holder, struct hki_held *held);
 
+/* Puts an entry back to where it was taken out; there is room. */
+void hki_holder_put_back(struct hki_holder *holder, size_t at, const struct hki_held *held);
+
 /* The name of the lock; NULL: it has none. */
 const char *hki_held_name(const struct hki_held *held);
 

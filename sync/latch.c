@@ -20,7 +20,6 @@
 #include "base/os.h"
 #include "base/time.h"
 #include "sync/party.h"
-#include "sync/thread_end.h"
 #include "sync/word.h"
 
 #define WAITED     UINT64_C(1)
@@ -227,9 +226,6 @@ hk_status hk_latch_bind(hk_latch *latch)
 
     if (latch == NULL) {
         return HK_EINVAL;
-    }
-    if (!hki_thread_end_watch()) {
-        return HK_ENOMEM;
     }
     status = hki_parties_bind(parties_of(latch));
     if (status == HK_OK) {

@@ -198,13 +198,16 @@ hk_status hk_lock_release_many(hk_lock *const *locks, size_t count)
     if (!all_given(locks, count)) {
         return HK_EINVAL;
     }
+    if (holder == NULL) {
+        return count == 0 ? HK_OK : HK_EPERM;
+    }
     for (size_t i = 0; i < count; i++) {
         if (hki_holder_find(holder, locks[i]) == NULL) {
             return HK_EPERM;
         }
         distinct += first_of_its_lock(locks, i) ? 1 : 0;
     }
-    limit = holder == NULL ? 0 : holder->depth;
+    limit = holder->depth;
     for (; distinct != 0; distinct--) {
         limit = topmost(holder, limit, locks, count);
         (void)hk_lock_release(holder->held[limit].lock);

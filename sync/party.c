@@ -1,23 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/party.h"
 
+#include <pthread.h>
+
+#include "base/fork.h"
 #include "base/memory.h"
 
-/* On two lists at once, both under the graph's lock. */
+/* On two lists at once, both under the graph's lock. In a child of fork, those of the
+ * threads that stayed in the parent are still on the lists of objects, but their agents are
+ * memory of nobody: only their own fields are touched. */
 struct hki_party {
     struct hki_parties *parties;
     struct hki_agent *agent;
     unsigned depth; /* Of the task that declared it; 0: the thread itself. */
+    uint32_t generation;
     struct hki_party *next_of_object;
     struct hki_party *next_of_agent;
 };
 
+/* The thread that forked this process. */
+static struct hki_agent *survivor;
+
+static bool is_here(const struct hki_party *party)
+{
+    return !hki_fork_foreign(party->generation) || party->agent == survivor;
+}
+
+/* From at on, the first of this process. */
+static struct hki_party *first_here(struct hki_party *at)
+{
+    while (at != NULL && !is_here(at)) {
+        at = at->next_of_object;
+    }
+    return at;
+}
+
 static struct hki_party *find(const struct hki_parties *parties, const struct hki_agent *agent)
 {
-    struct hki_party *at = parties->first;
+    struct hki_party *at = first_here(parties->first);
 
     while (at != NULL && at->agent != agent) {
-        at = at->next_of_object;
+        at = first_here(at->next_of_object);
     }
     return at;
 }
@@ -49,7 +72,9 @@ static void take_from_agent(struct hki_party *party)
 static void forget(struct hki_party *party)
 {
     take_from_object(party);
-    take_from_agent(party);
+    if (is_here(party)) {
+        take_from_agent(party);
+    }
     hki_free(party, sizeof(*party));
 }
 
@@ -64,8 +89,12 @@ hk_status hki_parties_bind(struct hki_parties *parties)
     }
     hki_wait_graph_lock();
     if (find(parties, agent) == NULL) {
-        *party = (struct hki_party){parties, agent, agent->depth, parties->first,
-                                    atomic_load(&agent->parties)};
+        *party = (struct hki_party){.parties = parties,
+                                    .agent = agent,
+                                    .depth = agent->depth,
+                                    .generation = hki_fork_generation(),
+                                    .next_of_object = parties->first,
+                                    .next_of_agent = atomic_load(&agent->parties)};
         parties->first = party;
         atomic_store(&agent->parties, party);
         party = NULL;
@@ -117,7 +146,11 @@ enum hki_wait_kind hki_parties_look(const struct hki_parties *parties, enum hki_
                                     size_t *count)
 {
     *count = 0;
-    for (const struct hki_party *at = parties->first; at != NULL; at = at->next_of_object) {
+    if (hki_agents_are_over()) {
+        return HKI_WAIT_MOVES;
+    }
+    for (const struct hki_party *at = first_here(parties->first); at != NULL;
+         at = first_here(at->next_of_object)) {
         ++*count;
     }
     return *count == 0 ? HKI_WAIT_MOVES : kind;
@@ -125,10 +158,20 @@ enum hki_wait_kind hki_parties_look(const struct hki_parties *parties, enum hki_
 
 struct hki_wait_node hki_parties_next(const struct hki_parties *parties, size_t i)
 {
-    const struct hki_party *at = parties->first;
+    const struct hki_party *at = first_here(parties->first);
 
     while (at != NULL && i-- != 0) {
-        at = at->next_of_object;
+        at = first_here(at->next_of_object);
     }
     return at == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(at->agent);
+}
+
+static void survive(void)
+{
+    survivor = hki_agent_self();
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, survive);
 }

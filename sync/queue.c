@@ -27,7 +27,6 @@ hk_status hk_queue_create(const hk_queue_options *options, hk_queue **out)
     queue =
         (hk_queue *)(((uintptr_t)memory + HKI_CACHE_LINE - 1) & ~(uintptr_t)(HKI_CACHE_LINE - 1));
     queue->memory = memory;
-    hki_os_mutex_init(&queue->lock);
     queue->store.order = options->order;
     queue->capacity = options->capacity == 0 ? SIZE_MAX : options->capacity;
     queue->drop = options->drop;
@@ -58,7 +57,7 @@ hk_status hk_queue_destroy(hk_queue *queue)
     /* acquire, pairs with hki_queue_leave(): whoever slept here has left for good. */
     is_used = atomic_load_explicit(&queue->inside, memory_order_acquire) != 0 ||
               !hki_list_empty(&queue->selectors);
-    pthread_mutex_unlock(&queue->lock);
+    hki_brief_lock_release(&queue->lock);
     if (is_used) {
         return HK_ESTATE;
     }
@@ -74,7 +73,6 @@ hk_status hk_queue_destroy(hk_queue *queue)
     if (queue->fd >= 0) {
         hki_os_close(queue->fd);
     }
-    pthread_mutex_destroy(&queue->lock);
     hki_free(queue->memory, MEMORY_BYTES);
     hki_live_add(HKI_LIVE_QUEUES, -1);
     return HK_OK;
@@ -88,6 +86,7 @@ hk_status hk_queue_close(hk_queue *queue)
         return status;
     }
     hki_queue_lock(queue);
+    queue->attention += queue->closed ? 0 : 1;
     queue->closed = true;
     queue->news = true;
     hki_queue_unlock(queue); /* Wakes one of each side, who wakes the next. */
@@ -104,7 +103,7 @@ size_t hk_queue_length(const hk_queue *queue)
     }
     hki_queue_lock(counted);
     count = counted->store.count;
-    pthread_mutex_unlock(&counted->lock);
+    hki_brief_lock_release(&counted->lock);
     return count;
 }
 
@@ -146,10 +145,12 @@ bool hki_queue_sleep(hk_queue *queue, struct hki_waiters *waiters, int64_t deadl
     uint32_t epoch = hki_waiters_enter(waiters);
     bool in_time;
 
+    queue->attention++;
     hki_queue_unlock(queue);
     in_time = hki_os_futex_wait(&waiters->epoch, epoch, deadline_ns);
     hki_queue_lock(queue);
     hki_waiters_leave(waiters);
+    queue->attention--;
     return in_time;
 }
 
@@ -162,7 +163,7 @@ static bool holds(hk_queue *queue, bool (*what)(const hk_queue *queue))
 
     hki_queue_lock(queue);
     answer = what(queue);
-    pthread_mutex_unlock(&queue->lock);
+    hki_brief_lock_release(&queue->lock);
     return answer;
 }
 

@@ -143,7 +143,7 @@ hk_status hk_queue_get(hk_queue *queue, hk_duration timeout, void **item)
         return status;
     }
     hki_queue_lock(queue);
-    if (queue->closed || queue->store.count == 0 || hki_store_is_heap(&queue->store)) {
+    if (queue->store.count == 0 || hki_store_is_heap(&queue->store)) {
         return get_locked(queue, timeout, item);
     }
     *item = hki_store_pop(&queue->store);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of a queue: one mutex, three groups of sleepers, and the rule that who lets
- * go of the mutex wakes whom the state owes a wake (hki_queue_unlock()).
+ * The inside of a queue: one lock, three groups of sleepers, and the rule that who lets
+ * go of the lock wakes whom the state owes a wake (hki_queue_unlock()).
  *
  * Who is about to sleep counts itself inside first, and out as its last touch: so a
- * destroy sees it. Everybody else touches nothing of the queue once the mutex is free, but
+ * destroy sees it. Everybody else touches nothing of the queue once the lock is free, but
  * for the address that it wakes: so a getter of the last item may destroy it.
  */
 #ifndef HOCKET_SYNC_QUEUE_IMPL_H
@@ -12,7 +12,6 @@
 
 #include <hocket/queue.h>
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +19,7 @@
 #include "base/fork.h"
 #include "base/list.h"
 #include "base/time.h"
+#include "sync/brief_lock.h"
 #include "sync/queue_store.h"
 #include "sync/sides.h"
 #include "sync/wait_graph.h"
@@ -27,17 +27,18 @@
 
 enum { HKI_QUEUE_NAME_BYTES = 32, HKI_CACHE_LINE = 64 };
 
-/* What every put and get touches comes first and fills two cache lines, for they travel
- * from processor to processor together with the lock. */
+/* What every put and get touches comes first and fills one cache line, for it travels from
+ * processor to processor together with the lock. */
 struct hk_queue {
-    pthread_mutex_t lock;
+    struct hki_brief_lock lock;
     /* Under the lock: */
+    unsigned attention; /* Threads that sleep, plus 1 if it is closed, plus 1 if observed. */
     struct hki_store store;
     size_t capacity;     /* SIZE_MAX: no limit. */
     uint64_t unfinished; /* Put, and not reported done. */
-    unsigned observed;   /* Not 0: there is a descriptor or a selector, see queue_watch.c. */
     bool closed;
-    bool news; /* Something a selector wants to look at. */
+    bool observed; /* There is a descriptor or a selector: see queue_watch.c. */
+    bool news;     /* Something a selector wants to look at. */
     struct hki_waiters getters;
     struct hki_waiters putters;
     struct hki_waiters joiners; /* Their epoch moves when unfinished becomes 0. */
@@ -57,8 +58,8 @@ struct hk_queue {
     char name[HKI_QUEUE_NAME_BYTES];
 };
 
-_Static_assert(offsetof(struct hk_queue, joiners) <= 2 * HKI_CACHE_LINE,
-               "a put touches two cache lines");
+_Static_assert(offsetof(struct hk_queue, closed) <= HKI_CACHE_LINE,
+               "a put that wakes nobody touches one cache line");
 
 /* HK_OK if a public call with this timeout may go on. */
 static inline hk_status hki_queue_usable(const hk_queue *queue, hk_duration timeout)
@@ -92,19 +93,19 @@ void hki_queue_tell(hk_queue *queue);
 
 static inline void hki_queue_lock(hk_queue *queue)
 {
-    pthread_mutex_lock(&queue->lock);
+    hki_brief_lock_take(&queue->lock);
 }
 
-/* With somebody to tell or to wake. */
+/* With somebody to tell or to wake, perhaps. */
 void hki_queue_unlock_watched(hk_queue *queue);
 
 /* Lets go, and wakes whom the state owes a wake. */
 static inline void hki_queue_unlock(hk_queue *queue)
 {
-    if (__builtin_expect((queue->getters.count | queue->putters.count | queue->observed) != 0, 0)) {
+    if (__builtin_expect(queue->attention != 0, 0)) {
         hki_queue_unlock_watched(queue);
     } else {
-        pthread_mutex_unlock(&queue->lock);
+        hki_brief_lock_release(&queue->lock);
     }
 }
 

@@ -16,7 +16,7 @@ hk_status hk_queue_task_done(hk_queue *queue, size_t count)
     }
     hki_queue_lock(queue);
     if (count > queue->unfinished) {
-        pthread_mutex_unlock(&queue->lock);
+        hki_brief_lock_release(&queue->lock);
         return HK_ESTATE;
     }
     queue->unfinished -= count;
@@ -24,7 +24,7 @@ hk_status hk_queue_task_done(hk_queue *queue, size_t count)
         hki_waiters_advance(&queue->joiners);
         wake = queue->joiners.count != 0;
     }
-    pthread_mutex_unlock(&queue->lock);
+    hki_brief_lock_release(&queue->lock);
     if (wake) {
         hki_os_futex_wake(&queue->joiners.epoch, INT_MAX);
     }
@@ -53,7 +53,7 @@ static enum hki_wait_kind look(void *object, size_t *count)
 
     hki_queue_lock(join->queue);
     done = was_done(join);
-    pthread_mutex_unlock(&join->queue->lock);
+    hki_brief_lock_release(&join->queue->lock);
     return done ? HKI_WAIT_MOVES
                 : hki_parties_look(&join->queue->sides.getters, HKI_WAIT_ANY, count);
 }
@@ -101,12 +101,12 @@ hk_status hk_queue_join(hk_queue *queue, hk_duration timeout)
     hki_queue_lock(queue);
     if (queue->unfinished == 0 || timeout == 0) {
         status = queue->unfinished == 0 ? HK_OK : HK_ETIMEDOUT;
-        pthread_mutex_unlock(&queue->lock);
+        hki_brief_lock_release(&queue->lock);
         return status;
     }
     join.begun = hki_waiters_epoch(&queue->joiners);
     atomic_fetch_add(&queue->inside, 1);
-    pthread_mutex_unlock(&queue->lock);
+    hki_brief_lock_release(&queue->lock);
     deadline_ns = hki_deadline(timeout);
     status = hki_block_begin(hki_agent_self(), (struct hki_wait_node){&ops, &join},
                              deadline_ns != HKI_NEVER);

@@ -125,13 +125,15 @@ hk_status hk_queue_put(hk_queue *queue, void *item, hk_duration timeout)
     }
     store = &queue->store;
     hki_queue_lock(queue);
-    if (queue->closed || store->count >= queue->capacity || store->count >= store->room ||
-        hki_store_is_heap(store)) {
+    if (store->count >= queue->capacity || store->count >= store->room ||
+        hki_store_is_heap(store) || (queue->attention != 0 && queue->closed)) {
         return put_one_locked(queue, item, timeout);
     }
     hki_store_push(store, item, 0);
     queue->unfinished++;
-    queue->news = true;
+    if (queue->attention != 0) {
+        queue->news = true;
+    }
     hki_queue_unlock(queue);
     return HK_OK;
 }

@@ -141,7 +141,7 @@ static bool is_candidate(const struct choice *choice, size_t place)
     }
     hki_queue_lock(queue);
     drained = hki_queue_drained(queue);
-    pthread_mutex_unlock(&queue->lock);
+    hki_brief_lock_release(&queue->lock);
     return !drained;
 }
 

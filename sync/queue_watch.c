@@ -80,10 +80,10 @@ void hki_queue_unlock_watched(hk_queue *queue)
     bool wake_putter = queue->putters.count != 0 && hki_queue_owes_putter(queue) &&
                        hki_waiters_claim(&queue->putters);
 
-    if (queue->observed != 0) {
+    if (queue->observed) {
         tell(queue);
     }
-    pthread_mutex_unlock(&queue->lock);
+    hki_brief_lock_release(&queue->lock);
     if (wake_getter) {
         hki_waiters_wake(&queue->getters);
     }
@@ -94,7 +94,10 @@ void hki_queue_unlock_watched(hk_queue *queue)
 
 static void observe(hk_queue *queue)
 {
-    queue->observed = queue->fd >= 0 || !hki_list_empty(&queue->selectors) ? 1 : 0;
+    bool observed = queue->fd >= 0 || !hki_list_empty(&queue->selectors);
+
+    queue->attention += (unsigned)observed - (unsigned)queue->observed;
+    queue->observed = observed;
 }
 
 void hki_queue_add_selector(hk_queue *queue, struct hki_selector_link *link)

@@ -9,13 +9,13 @@ struct wish {
     size_t taken;
 };
 
-/* HK_ETIMEDOUT: nothing there. */
-static inline hk_status take_what_is_there(hk_ring *ring, struct wish *wish)
+/* HK_ETIMEDOUT: nothing there. In line, so that one item is no loop. */
+static inline __attribute__((always_inline)) hk_status take_some(hk_ring *ring, void **items,
+                                                                 size_t max, size_t *taken)
 {
-    enum hki_cells_result result =
-        hki_cells_take(&ring->cells, wish->items, wish->max, &wish->taken);
+    enum hki_cells_result result = hki_cells_take(&ring->cells, items, max, taken);
 
-    if (result != HKI_CELLS_DONE) {
+    if (__builtin_expect(result != HKI_CELLS_DONE, 0)) {
         return result == HKI_CELLS_NOT_NOW ? HK_ETIMEDOUT : HK_ECLOSED;
     }
     hki_eventcount_notify(&ring->room);
@@ -25,7 +25,9 @@ static inline hk_status take_what_is_there(hk_ring *ring, struct wish *wish)
 
 static hk_status attempt(hk_ring *ring, void *state)
 {
-    return take_what_is_there(ring, state);
+    struct wish *wish = state;
+
+    return take_some(ring, wish->items, wish->max, &wish->taken);
 }
 
 static bool is_more(hk_ring *ring)
@@ -43,8 +45,8 @@ __attribute__((noinline)) static hk_status wait_and_take(hk_ring *ring, struct w
 
 hk_status hk_ring_get(hk_ring *ring, hk_duration timeout, void **item)
 {
-    struct wish wish = {item, 1, 0};
     hk_status status = hki_ring_usable(ring, timeout);
+    size_t taken;
 
     if (item == NULL) {
         return HK_EINVAL;
@@ -52,8 +54,11 @@ hk_status hk_ring_get(hk_ring *ring, hk_duration timeout, void **item)
     if (status != HK_OK) {
         return status;
     }
-    status = take_what_is_there(ring, &wish);
-    return status != HK_ETIMEDOUT || timeout == 0 ? status : wait_and_take(ring, &wish, timeout);
+    status = take_some(ring, item, 1, &taken);
+    if (__builtin_expect(status == HK_ETIMEDOUT && timeout != 0, 0)) {
+        return wait_and_take(ring, &(struct wish){item, 1, 0}, timeout);
+    }
+    return status;
 }
 
 hk_status hk_ring_take_many(hk_ring *ring, hk_duration timeout, void **items, size_t max,
@@ -72,7 +77,7 @@ hk_status hk_ring_take_many(hk_ring *ring, hk_duration timeout, void **items, si
     if (status != HK_OK) {
         return status;
     }
-    status = take_what_is_there(ring, &wish);
+    status = attempt(ring, &wish);
     if (status == HK_ETIMEDOUT && timeout != 0) {
         status = wait_and_take(ring, &wish, timeout);
     }

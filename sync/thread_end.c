@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One thread key for the whole library. Its destructor may run several times for a
+ * One thread key for all objects. Its destructor may run several times for a
  * thread: objects that are built by the destructors of other keys set it again. What drop
  * functions build is seen to at once, for the last runs may come when a sanitizer has taken the
  * thread apart already.
@@ -18,7 +18,6 @@
 #include <stdatomic.h>
 
 #include "sync/local_impl.h"
-#include "sync/party.h"
 
 static pthread_key_t key;
 static atomic_bool is_ready; /* The key is there. */
@@ -36,7 +35,6 @@ static void leave(void *unused)
             hki_local_stop_building();
         }
     } while (hki_local_leave());
-    hki_parties_leave(hki_agent_self(), 0);
 }
 
 bool hki_thread_end_watch(void)

@@ -70,6 +70,17 @@ static __attribute__((format(printf, 2, 3))) void append(struct text *text, cons
     }
 }
 
+/* The first successor; a node that names itself has nothing to say there. */
+static struct hki_wait_node successor(struct hki_wait_node node, size_t count)
+{
+    struct hki_wait_node next = node.ops->next(node.object, 0);
+
+    for (size_t i = 1; i < count && next.ops == node.ops && next.object == node.object; i++) {
+        next = node.ops->next(node.object, i);
+    }
+    return next;
+}
+
 /* " held by A since y.c:33, which waits for ...": who must act, and what for. */
 static void append_chain(struct text *text, struct hki_wait_node node)
 {
@@ -87,7 +98,7 @@ static void append_chain(struct text *text, struct hki_wait_node node)
                       : node.ops->look(node.object, &count) == HKI_WAIT_MOVES && count == 0) {
             return;
         }
-        next = node.ops->next(node.object, 0);
+        next = successor(node, count);
         if (next.ops == NULL) {
             return;
         }

@@ -11,23 +11,28 @@
 
 enum { LOOKS_IN_LIMIT = 4 };
 
-/* The caller of hk_watch_waits() that starts or ends the thread; taken before the lock
- * below and never inside it. */
-static pthread_mutex_t change_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool running; /* Under change_lock. */
-static pthread_t thread;
-
 static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hki_condition changed = HKI_CONDITION_INIT;
 /* Under watch_lock. */
 static hk_duration watched_limit; /* 0: the thread ends. */
 static int watched_fd;
+static unsigned threads; /* How many were ever started: the last one watches. */
+static bool running;     /* It does. */
+static pthread_t thread;
 
-static void *watch(void *unused)
+/* Under the lock. */
+static bool goes_on(unsigned number)
 {
+    return running && threads == number;
+}
+
+static void *watch(void *arg)
+{
+    unsigned number = (unsigned)(uintptr_t)arg;
+
     hki_os_thread_name("hocket_waits");
     pthread_mutex_lock(&watch_lock);
-    while (watched_limit != 0) {
+    while (goes_on(number)) {
         hk_duration limit = watched_limit;
         int fd = watched_fd;
 
@@ -44,27 +49,20 @@ static void *watch(void *unused)
         pthread_mutex_lock(&watch_lock);
     }
     pthread_mutex_unlock(&watch_lock);
-    return unused;
+    return NULL;
 }
 
-static void set(hk_duration limit, int fd)
-{
-    pthread_mutex_lock(&watch_lock);
-    watched_limit = limit;
-    watched_fd = fd;
-    hki_condition_broadcast(&changed);
-    pthread_mutex_unlock(&watch_lock);
-}
-
+/* Under the lock. */
 static hk_status start(void)
 {
     sigset_t all;
     sigset_t before;
     int error;
 
+    threads++;
     sigfillset(&all); /* The application's signals are for its own threads. */
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    error = pthread_create(&thread, NULL, watch, NULL);
+    error = pthread_create(&thread, NULL, watch, (void *)(uintptr_t)threads);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     running = error == 0;
     return running ? HK_OK : HK_ESYS;
@@ -73,23 +71,32 @@ static hk_status start(void)
 hk_status hk_watch_waits(hk_duration limit, int fd)
 {
     hk_status status = HK_OK;
+    pthread_t ended;
+    bool ends;
 
     if (limit < 0 || (limit != 0 && (limit < HK_MS(1) || fd < 0))) {
         return HK_EINVAL;
     }
-    pthread_mutex_lock(&change_lock);
-    set(limit, fd);
-    if (limit != 0 && !running) {
-        status = start();
-    } else if (limit == 0 && running) {
+    pthread_mutex_lock(&watch_lock);
+    ends = limit == 0 && running;
+    ended = thread;
+    watched_limit = limit;
+    watched_fd = fd;
+    hki_condition_broadcast(&changed);
+    if (ends) {
         running = false;
-        pthread_join(thread, NULL);
+    } else if (limit != 0 && !running) {
+        status = start();
     }
-    pthread_mutex_unlock(&change_lock);
+    pthread_mutex_unlock(&watch_lock);
+    /* Without the lock, which a fork holds: the thread may need others that it holds, too. */
+    if (ends) {
+        pthread_join(ended, NULL);
+    }
     return status;
 }
 
-/* The thread stayed in the parent. The locks are free: held across the fork. */
+/* The thread stayed in the parent. The lock is free: held across the fork. */
 static void forget(void)
 {
     running = false;
@@ -99,14 +106,12 @@ static void forget(void)
 
 static void hold(void)
 {
-    pthread_mutex_lock(&change_lock);
     pthread_mutex_lock(&watch_lock);
 }
 
 static void let_go(void)
 {
     pthread_mutex_unlock(&watch_lock);
-    pthread_mutex_unlock(&change_lock);
 }
 
 static void let_go_in_child(void)

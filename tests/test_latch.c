@@ -527,6 +527,41 @@ static void a_child_has_a_copy(void)
     join_all(threads, WAITERS);
 }
 
+/* In the parent a bound thread waits for the caller, so the caller's wait would close a ring. In
+ * a child that thread is not there, and has declared nothing. */
+static void wait_for_absent(void *arg)
+{
+    (void)arg;
+    HKT_CHILD_STATUS(hk_latch_wait(&ring[0], HK_US(50)), HK_ETIMEDOUT);
+    HKT_CHILD_STATUS(hk_latch_bind(&ring[0]), HK_OK);
+    HKT_CHILD_STATUS(hk_latch_wait(&ring[0], HK_FOREVER), HK_EDEADLK);
+    HKT_CHILD_STATUS(hk_latch_done(&ring[0], 1), HK_OK);
+    HKT_CHILD_STATUS(hk_latch_unbind(&ring[1]), HK_OK); /* The caller's own is still there. */
+    HKT_CHILD_STATUS(hk_latch_bind(&ring[1]), HK_OK);
+    hk_latch_destroy(&ring[0]);
+    hk_latch_destroy(&ring[1]);
+}
+
+static void in_a_child_absent_threads_are_not_bound(void)
+{
+    struct member members[2];
+    struct hkt_log log;
+
+    hkt_log_begin(&log);
+    begin_ring();
+    HKT_OK(hk_latch_bind(&ring[1]));
+    begin_member(&members[0], 0, true, HK_FOREVER);
+    hkt_thread_await_sleep(&members[0].thread);
+    HKT_STATUS(hk_latch_wait(&ring[0], HK_US(50)), HK_EDEADLK);
+    hkt_expect_good_child(wait_for_absent, NULL);
+    HKT_OK(hk_latch_done(&ring[1], 1));
+    hkt_thread_join(&members[0].thread);
+    HKT_OK(members[0].status);
+    hkt_log_end(&log);
+    hk_latch_destroy(&ring[0]);
+    hk_latch_destroy(&ring[1]);
+}
+
 static CU_TestInfo tests[] = {
     HKT_TEST(a_latch_opens_at_zero),
     HKT_TEST(a_wait_group_counts_up_and_down),
@@ -545,6 +580,7 @@ static CU_TestInfo tests[] = {
     HKT_TEST(the_end_of_a_task_takes_its_declaration_back),
     HKT_TEST(binding_survives_without_memory),
     HKT_TEST(a_child_has_a_copy),
+    HKT_TEST(in_a_child_absent_threads_are_not_bound),
     CU_TEST_INFO_NULL,
 };
 

@@ -463,7 +463,7 @@ static void a_fork_amid_folds_leaves_a_child_that_works(void)
     for (int i = 0; i < 2; i++) {
         hkt_thread_start(&threads[i], come_and_go, NULL);
     }
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 2 + 18 / (int)hkt_slowness(); i++) {
         hkt_expect_good_child(use_all_in_child, NULL);
     }
     atomic_store(&enough, true);

@@ -361,7 +361,7 @@ static bool find_line(int line, hk_lock_contention *found)
 static void waits_are_counted_by_line(void)
 {
     enum { WAITS = 3 };
-    hk_lock_contention line;
+    hk_lock_contention line = {0};
     struct hkt_puppet other;
 
     hkt_puppet_make(&other);

@@ -72,12 +72,12 @@ static void expect_edge(const hk_lock_edge *edge, const hk_lock *from, int from_
 {
     HKT_EQ_PTR(edge->from_lock, from);
     HKT_EQ_PTR(edge->to_lock, to);
-    if (HKT_TRUE(edge->from_site != NULL && edge->to_site != NULL)) {
-        HKT_EQ_STR(edge->from_site->file, __FILE__);
-        HKT_EQ_INT(edge->from_site->line, from_line);
-        HKT_EQ_STR(edge->to_site->file, __FILE__);
-        HKT_EQ_INT(edge->to_site->line, to_line);
-    }
+    HKT_TRUE_FATAL(edge->from_site != NULL);
+    HKT_EQ_STR(edge->from_site->file, __FILE__);
+    HKT_EQ_INT(edge->from_site->line, from_line);
+    HKT_TRUE_FATAL(edge->to_site != NULL);
+    HKT_EQ_STR(edge->to_site->file, __FILE__);
+    HKT_EQ_INT(edge->to_site->line, to_line);
     HKT_TRUE(edge->frame_count > 0 && edge->frame_count <= HK_LOCK_FRAMES);
 }
 

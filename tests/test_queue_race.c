@@ -373,6 +373,40 @@ static void who_gets_the_last_item_may_destroy_the_queue(void)
     }
 }
 
+struct farewell {
+    void *queue;
+    int payload; /* Plain: only the close orders it. */
+};
+
+static void say_and_close(void *arg)
+{
+    struct farewell *farewell = arg;
+
+    farewell->payload = 42;
+    HKT_OK(hkt_kind->close(farewell->queue));
+}
+
+static void who_finds_it_closed_sees_what_came_before(void)
+{
+    unsigned rounds = 200 / hkt_slowness() + 1;
+
+    for (unsigned i = 0; i < rounds; i++) {
+        struct farewell farewell = {.queue = hkt_queue_open(1)};
+        struct hkt_thread closer;
+        hk_status status;
+        void *item;
+
+        hkt_thread_start(&closer, say_and_close, &farewell);
+        do {
+            status = hkt_kind->get(farewell.queue, i % 2 == 0 ? 0 : HK_FOREVER, &item);
+        } while (status == HK_ETIMEDOUT);
+        HKT_STATUS(status, HK_ECLOSED);
+        HKT_EQ_INT(farewell.payload, 42);
+        hkt_thread_join(&closer);
+        hkt_queue_end(farewell.queue);
+    }
+}
+
 /* The sleepers are on their way out while somebody tries again and again. */
 static void a_destroy_that_is_tried_again_comes_after_the_last_sleeper(void)
 {
@@ -403,6 +437,7 @@ static CU_TestInfo tests[] = {
     HKT_TEST(a_join_sees_everything_done),
     HKT_TEST(nobody_sleeps_through_a_put),
     HKT_TEST(poll_sleeps_through_nothing),
+    HKT_TEST(who_finds_it_closed_sees_what_came_before),
     HKT_TEST(a_destroy_that_is_tried_again_comes_after_the_last_sleeper),
     CU_TEST_INFO_NULL,
 };

@@ -257,13 +257,16 @@ static void expect_warning(struct hkt_log *log, const char *expected)
 
 static hk_cond changed = HK_COND_INIT("changed");
 
-/* All that is no reason to warn, and one wait that is. */
+/* All that is no reason to warn, and two waits that are. */
 static void wait_with_a_lock(void)
 {
     static hk_lock other = HK_LOCK_INIT("other");
     struct hkt_pair pair;
 
     HKT_OK_FATAL(HKT_AT("promise", hk_promise_create(&pair.promise, &pair.future)));
+    HKT_OK(hk_lock_acquire(&other));
+    HKT_STATUS(hk_cond_wait(&changed, &other, HK_MS(1)), HK_ETIMEDOUT); /* Its own. */
+    HKT_OK(hk_lock_release(&other));
     hkt_take_accounts();
     HKT_OK(hk_lock_acquire(&other));
     HKT_STATUS(hk_cond_wait(&changed, &other, HK_MS(1)), HK_ETIMEDOUT);
@@ -286,7 +289,9 @@ static void a_wait_with_a_lock_is_warned_of(void)
     hk_warn_blocking(true);
     wait_with_a_lock();
     hk_warn_blocking(false);
-    expect_warning(&log, "thread test_watch_wait (#) blocks on future 0x.. (made at "
+    expect_warning(&log, "thread test_watch_wait (#) blocks on condition 0x.. (changed) while it "
+                         "holds lock 0x.. (accounts) since ring_fixture.c:{take_accounts}\n"
+                         "thread test_watch_wait (#) blocks on future 0x.. (made at "
                          "test_watch_waits.c:{promise}) while it holds lock 0x.. (accounts) since "
                          "ring_fixture.c:{take_accounts}\n");
     hkt_log_begin(&log);

@@ -279,6 +279,8 @@ HK_API HK_MUST_CHECK hk_status hk_executor_resize(hk_executor *executor, unsigne
  * @retval HK_OK
  * @retval HK_ETIMEDOUT  Not all are ready yet; they go on.
  * @retval HK_EINIT      An initialiser failed.
+ * @retval HK_EDEADLK    An initialiser waits for the caller, in the end.
+ * @retval HK_ENOMEM     Also: no memory to find out whether the wait can end.
  * @retval HK_ESYS       A worker could not be started.
  * @retval HK_ECLOSED    Shut down.
  * @retval HK_EINVAL     NULL or a negative @p wait.

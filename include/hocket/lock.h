@@ -255,7 +255,8 @@ HK_API HK_MUST_CHECK hk_status hk_lock_allow(hk_lock *one, hk_lock *other);
 /** One line of code that had to wait for locks. */
 typedef struct hk_lock_contention {
     const hk_site *site; /**< Where the lock was asked for. */
-    const char *name;    /**< Of the lock that it first waited for there; may be NULL. */
+    const char *name;    /**< Of the lock that it first waited for there, cut to 47 bytes; may be
+                              NULL. The library's copy, which stays. */
     uint64_t waits;      /**< How often it slept. */
     int64_t waited_ns;   /**< How long in all. */
     int64_t longest_ns;  /**< The longest wait. */

@@ -57,7 +57,8 @@ HK_API HK_MUST_CHECK hk_status hk_watch_waits(hk_duration limit, int fd);
 
 /**
  * Warn in the log whenever a thread goes to sleep for a future, a queue or the like
- * while it holds a lock: legal, but how most deadlocks begin. Off by default.
+ * while it holds a lock (for a condition: another than the one it gives up): legal, but how most
+ * deadlocks begin. Off by default.
  *
  * @param on  Whether to warn.
  *

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* What sleeps on a word by sync/word.c: once, semaphores, events. */
+#include <hocket/event.h>
+#include <hocket/once.h>
+#include <hocket/semaphore.h>
+
+#include "tests/interleave/scenario.h"
+
+#define LOST_WAKES (HKT_FAULT(HKT_SLEEPS_BLINDLY) | HKT_FAULT(HKT_WAKES_NOBODY))
+
+static void nothing(void)
+{
+}
+
+/* --- once --- */
+
+static hk_once once;
+static unsigned failures; /* Runs that are still to fail. */
+static unsigned inside;
+static unsigned successes;
+
+static void set_up_once(void)
+{
+    once = (hk_once)HK_ONCE_INIT("once");
+    failures = 1;
+    inside = 0;
+    successes = 0;
+}
+
+static hk_status function(void *arg)
+{
+    (void)arg;
+    HKT_MUST(++inside == 1 && successes == 0);
+    HKT_MUST(hk_once_run(&once, function, NULL) == HK_EDEADLK);
+    inside--;
+    if (failures != 0) {
+        failures--;
+        return HK_ECANCELED;
+    }
+    successes++;
+    return HK_OK;
+}
+
+static void run_once(void)
+{
+    hk_status status;
+
+    do {
+        status = hk_once_run(&once, function, NULL);
+        HKT_MUST(status == HK_OK || status == HK_ECANCELED);
+    } while (status != HK_OK);
+    HKT_MUST(successes == 1 && hk_once_is_done(&once));
+}
+
+/* --- semaphores --- */
+
+static hk_semaphore semaphore;
+static unsigned holders; /* Units that are out. */
+
+static void set_up_semaphore(void)
+{
+    semaphore = (hk_semaphore)HK_SEMAPHORE_INIT("semaphore", 2, 2);
+    holders = 0;
+}
+
+static void take_and_give(uint32_t count)
+{
+    HKT_MUST(hk_semaphore_acquire(&semaphore, count, HK_FOREVER) == HK_OK);
+    HKT_MUST((holders += count) <= 2);
+    holders -= count;
+    HKT_MUST(hk_semaphore_release(&semaphore, count) == HK_OK);
+}
+
+static void take_one(void)
+{
+    take_and_give(1);
+}
+
+static void take_both(void)
+{
+    take_and_give(2);
+}
+
+static void take_impatiently(uint32_t count)
+{
+    hk_status status = hk_semaphore_acquire(&semaphore, count, 1);
+
+    HKT_MUST(status == HK_OK || status == HK_ETIMEDOUT);
+    if (status == HK_OK) {
+        HKT_MUST((holders += count) <= 2);
+        holders -= count;
+        HKT_MUST(hk_semaphore_release(&semaphore, count) == HK_OK);
+    }
+}
+
+static void take_one_impatiently(void)
+{
+    take_impatiently(1);
+}
+
+/* --- events --- */
+
+static hk_event event;
+static bool announced;
+
+static void set_up_event(void)
+{
+    event = (hk_event)HK_EVENT_INIT("event");
+    announced = false;
+}
+
+static void set_it(void)
+{
+    announced = true;
+    HKT_MUST(hk_event_set(&event) == HK_OK);
+}
+
+static void set_and_reset(void)
+{
+    set_it();
+    HKT_MUST(hk_event_reset(&event) == HK_OK);
+    HKT_MUST(hk_event_set(&event) == HK_OK);
+}
+
+static void wait_for_it(void)
+{
+    HKT_MUST(hk_event_wait(&event, HK_FOREVER) == HK_OK);
+    HKT_MUST(announced);
+}
+
+const struct hkt_scenario hkt_word_scenarios[] = {
+    {"once",
+     set_up_once,
+     nothing,
+     {run_once, run_once, run_once},
+     {3, 1, 0},
+     true,
+     LOST_WAKES | HKT_FAULT(HKT_WAKES_ONE)},
+    {"semaphore",
+     set_up_semaphore,
+     nothing,
+     {take_one, take_both, take_both},
+     {3, 0, 0},
+     true,
+     LOST_WAKES},
+    {"semaphore_mixed",
+     set_up_semaphore,
+     nothing,
+     {take_one, take_one, take_both, take_one},
+     {2, 0, 0},
+     true,
+     0},
+    {"semaphore_impatient",
+     set_up_semaphore,
+     nothing,
+     {take_both, take_one_impatiently, take_both},
+     {3, 0, 1},
+     true,
+     0},
+    {"event",
+     set_up_event,
+     nothing,
+     {wait_for_it, set_and_reset, wait_for_it},
+     {3, 0, 0},
+     true,
+     LOST_WAKES | HKT_FAULT(HKT_WAKES_ONE)},
+    {.name = NULL},
+};
