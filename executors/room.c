@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Room may come and be taken by somebody else, while a look in between has found it and
- * counted on the one who waits. So whoever fills the queue wakes all who wait if a
- * look can find one of them, and who is woken for nothing looks again.
- */
 #include "executors/room.h"
 
 #include <stdio.h>
@@ -57,57 +52,51 @@ static void describe(void *object, char *text, size_t size)
 static const struct hki_wait_ops ops = {
     .look = look, .next = next, .describe = describe, .verb = "to be made by"};
 
-/* Under the lock, which is free meanwhile. Looks at the graph before every sleep, and sleeps
- * only if no room came since. *begun: the block has begun. */
-static hk_status sleep_until_room(struct room *room, int64_t deadline_ns, bool *begun)
+/*
+ * One wait, until there was room; somebody else may be quicker to use it. It looks at the
+ * graph before every sleep, and sleeps only if no room came and went since: one who took
+ * it need not be in the graph, and who looked in that moment thought that this thread moves.
+ */
+static hk_status sleep_for(struct room *room, int64_t deadline_ns, bool *in_time)
 {
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = {&ops, room};
-    struct hki_task_queue *queue = room->queue;
-    unsigned published = 0;
     hk_status status = HK_OK;
-    bool in_time = true;
+    bool begun = false;
 
-    while (status == HK_OK && in_time && must_wait(room)) {
-        uint64_t openings = queue->openings;
+    while (status == HK_OK && *in_time && must_wait(room)) {
+        uint64_t openings = room->queue->openings;
 
         pthread_mutex_unlock(room->lock); /* A look takes it. */
-        status = *begun ? hki_block_look_again(agent, node, deadline_ns != HKI_NEVER)
-                        : hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
-        *begun = status == HK_OK;
+        status = begun ? hki_block_look_again(agent, node, deadline_ns != HKI_NEVER)
+                       : hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
+        begun = status == HK_OK;
         pthread_mutex_lock(room->lock);
-        if (published == 0 && *begun && hki_block_is_published(agent)) {
-            published = 1;
-            queue->published++;
-        }
-        if (*begun && must_wait(room) && queue->openings == openings) {
-            in_time = hki_condition_wait(&queue->room, room->lock, deadline_ns);
+        if (begun && must_wait(room) && room->queue->openings == openings) {
+            unsigned one = hki_block_is_looked_at(agent) ? 1 : 0;
+
+            room->queue->looked_at += one;
+            *in_time = hki_condition_wait(&room->queue->room, room->lock, deadline_ns);
+            room->queue->looked_at -= one;
         }
     }
-    queue->published -= published;
-    return status == HK_OK && must_wait(room) ? HK_ETIMEDOUT : status;
+    if (begun) {
+        pthread_mutex_unlock(room->lock);
+        hki_block_end(agent);
+        pthread_mutex_lock(room->lock);
+    }
+    return status;
 }
 
 hk_status hki_room_await(hk_executor *executor, struct hki_task_queue *queue, pthread_mutex_t *lock,
                          bool (*closing)(const void *self), int64_t deadline_ns)
 {
     struct room room = {executor, queue, lock, closing};
-    bool begun = false;
-    hk_status status = sleep_until_room(&room, deadline_ns, &begun);
+    hk_status status = HK_OK;
+    bool in_time = true;
 
-    if (!begun) {
-        return status;
-    }
-    /* It is the caller's from this moment on, in which it waits no more. */
-    if (status == HK_OK) {
-        hki_task_queue_reserve(queue, 1);
-        hki_block_served(hki_agent_self());
-    }
-    pthread_mutex_unlock(lock);
-    hki_block_end(hki_agent_self());
-    pthread_mutex_lock(lock);
-    if (status == HK_OK) {
-        hki_task_queue_reserve(queue, -1); /* The caller puts its job there. */
+    while (status == HK_OK && must_wait(&room)) {
+        status = in_time ? sleep_for(&room, deadline_ns, &in_time) : HK_ETIMEDOUT;
     }
     return status;
 }

@@ -21,8 +21,6 @@ void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options
     queue->most = 0;
     queue->capacity = options == NULL || options->queue_capacity == 0 ? HKI_QUEUE_DEFAULT
                                                                       : options->queue_capacity;
-    queue->reserved = 0;
-    queue->published = 0;
     queue->when_full = options == NULL ? HK_FULL_BLOCKS : options->when_full;
     queue->sequence = 0;
     queue->turn = 0;
@@ -36,25 +34,7 @@ void hki_task_queue_destroy(struct hki_task_queue *queue)
 
 bool hki_task_queue_full(const struct hki_task_queue *queue)
 {
-    return queue->counted + queue->reserved >= queue->capacity;
-}
-
-/* It has become fuller: those who wait may have been counted on, see room.c. */
-static void tell_waiters(struct hki_task_queue *queue)
-{
-    if (queue->published != 0 && hki_task_queue_full(queue)) {
-        hki_condition_broadcast(&queue->room);
-    }
-}
-
-void hki_task_queue_reserve(struct hki_task_queue *queue, int change)
-{
-    if (change > 0) {
-        queue->reserved++;
-        tell_waiters(queue);
-    } else {
-        queue->reserved--;
-    }
+    return queue->counted >= queue->capacity;
 }
 
 static int lane_of(const hk_job *job)
@@ -71,7 +51,6 @@ void hki_task_queue_push(struct hki_task_queue *queue, hk_job *job)
     if (!job->forced) {
         queue->counted++;
         queue->most = queue->counted > queue->most ? queue->counted : queue->most;
-        tell_waiters(queue);
     }
 }
 
@@ -83,7 +62,11 @@ static void take(struct hki_task_queue *queue, hk_job *job)
     if (!job->forced) {
         queue->counted--;
         queue->openings++;
-        hki_condition_signal(&queue->room);
+        if (queue->looked_at != 0) {
+            hki_condition_broadcast(&queue->room); /* Who does not get it looks again. */
+        } else {
+            hki_condition_signal(&queue->room);
+        }
     }
 }
 

@@ -13,17 +13,16 @@ enum { HKI_LANES = 4 }; /* Errands of the library, high, normal, low. */
 
 struct hki_task_queue {
     struct hki_list lanes[HKI_LANES];
-    size_t length;   /* All jobs. */
-    size_t counted;  /* Those that count for the capacity: all but errands. */
-    size_t reserved; /* Places that are spoken for; they count for the capacity, too. */
-    size_t most;     /* Highest value of counted so far. */
+    size_t length;  /* All jobs. */
+    size_t counted; /* Those that count for the capacity: all but errands. */
+    size_t most;    /* Highest value of counted so far. */
     size_t capacity;
     hk_when_full when_full;
     uint64_t sequence;
     unsigned turn;
     uint64_t openings;         /* How often room was made, see executors/room.c. */
+    unsigned looked_at;        /* Those who wait for room and are in the graph. */
     struct hki_condition room; /* Signalled when counted falls below capacity. */
-    unsigned published; /* Of those who wait for room, those whom a look can find: see room.c. */
 };
 
 void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options *options);
@@ -31,9 +30,6 @@ void hki_task_queue_destroy(struct hki_task_queue *queue);
 
 /* Room for one more counted job? */
 bool hki_task_queue_full(const struct hki_task_queue *queue);
-
-/* One place more (1) or less (-1) is spoken for. */
-void hki_task_queue_reserve(struct hki_task_queue *queue, int change);
 
 void hki_task_queue_push(struct hki_task_queue *queue, hk_job *job);
 

@@ -37,6 +37,7 @@ struct hk_completion {
     size_t undelivered; /* Length of both lists. */
     size_t added;
     size_t made_ready;   /* How many have ever become ready. */
+    unsigned looked_at;  /* Readers that sleep and are in the graph. */
     int64_t deadline_ns; /* For all of hk_as_completed(). */
     bool told;           /* The log knows that the time ran out. */
     int fd;              /* -1 until asked for. */
@@ -77,7 +78,11 @@ static void make_ready(struct entry *entry)
     hki_list_remove(&entry->link);
     hki_list_append(&completion->ready, &entry->link);
     completion->made_ready++;
-    hki_condition_signal(&completion->changed);
+    if (completion->looked_at != 0) {
+        hki_condition_broadcast(&completion->changed); /* Who does not get it looks again. */
+    } else {
+        hki_condition_signal(&completion->changed);
+    }
     pthread_mutex_unlock(&completion->lock);
 }
 
@@ -241,7 +246,11 @@ static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
         begun = status == HK_OK;
         pthread_mutex_lock(&completion->lock);
         if (begun && must_wait(completion) && completion->made_ready == made_ready) {
+            unsigned one = hki_block_is_looked_at(agent) ? 1 : 0;
+
+            completion->looked_at += one;
             in_time = hki_condition_wait(&completion->changed, &completion->lock, deadline_ns);
+            completion->looked_at -= one;
         }
     }
     if (!in_time && hki_list_empty(&completion->ready)) {

@@ -144,14 +144,14 @@ hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wante
     return publish_again(agent, wanted, timed);
 }
 
-bool hki_block_is_published(const struct hki_agent *agent)
+bool hki_block_is_looked_at(const struct hki_agent *agent)
 {
-    return (agent->block_state & PUBLISHED) != 0;
+    return (agent->block_state & PUBLISHED) != 0 && !agent->timed;
 }
 
 hk_status hki_block_look_again(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
 {
-    return !hki_block_is_published(agent) ? HK_OK : publish_again(agent, wanted, timed);
+    return (agent->block_state & PUBLISHED) == 0 ? HK_OK : publish_again(agent, wanted, timed);
 }
 
 void hki_block_served(struct hki_agent *agent)

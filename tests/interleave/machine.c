@@ -26,6 +26,7 @@ struct thread {
     bool timed;                 /* While it sleeps: it may run out of time. */
     bool ran_out;               /* How its sleep ended. */
     const volatile void *futex; /* What it sleeps on, or NULL. */
+    const int *mutex;           /* What it waits for until it is 0, or NULL. */
     unsigned stores;
     struct store buffer[BUFFER_MAX];
     char stack[STACK_BYTES] __attribute__((aligned(16)));
@@ -124,7 +125,10 @@ unsigned hkt_machine_self(void)
 
 static bool can_run(unsigned number)
 {
-    return !threads[number].ended && threads[number].futex == NULL;
+    const struct thread *thread = &threads[number];
+
+    return !thread->ended && thread->futex == NULL &&
+           (thread->mutex == NULL || *thread->mutex == 0);
 }
 
 static bool can_run_out(unsigned number)
@@ -136,7 +140,7 @@ static void give_turn(unsigned number)
 {
     unsigned before = current;
 
-    if (!can_run(number)) {
+    if (threads[number].futex != NULL) {
         left.timeouts--;
         trace("lets thread %u run out of time", number);
         threads[number].ran_out = true;
@@ -227,6 +231,7 @@ const char *hkt_machine_run(hkt_thread_fn *const *functions, unsigned count)
         thread->fn = functions[i];
         thread->ended = false;
         thread->futex = NULL;
+        thread->mutex = NULL;
         thread->stores = 0;
         getcontext(&thread->context);
         thread->context.uc_stack.ss_sp = thread->stack;
@@ -360,6 +365,30 @@ bool hkt_atomic_compare_exchange(volatile void *word, size_t size, void *expecte
 }
 
 /* --- what the code asks of the operating system --- */
+
+int hkt_mutex_lock(pthread_mutex_t *mutex)
+{
+    int *word = (int *)(void *)mutex;
+
+    step_and_drain();
+    if (running && *word != 0) {
+        trace("waits for mutex %p", (void *)mutex);
+        threads[current].mutex = word;
+        next_turn();
+        threads[current].mutex = NULL;
+    }
+    trace("locks %p", (void *)mutex);
+    *word = 1;
+    return 0;
+}
+
+int hkt_mutex_unlock(pthread_mutex_t *mutex)
+{
+    step_and_drain();
+    trace("unlocks %p", (void *)mutex);
+    *(int *)(void *)mutex = 0;
+    return 0;
+}
 
 bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {

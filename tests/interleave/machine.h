@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine whose threads take turns by choice (see choices.h), with store buffers and
- * a futex. Real code runs on it, compiled with shim/stdatomic.h: a turn can change at
- * each atomic operation and system call, and nowhere else.
+ * A machine whose threads take turns by choice (see choices.h), with store buffers, a
+ * futex and mutexes. Real code runs on it, compiled with shim/stdatomic.h: a turn can
+ * change at each atomic operation, mutex and system call, and nowhere else.
  *
  * What it stands for: an x86. A store stays in its thread's buffer, behind those before
  * it, while the thread's loads go ahead; whatever reads and writes at once empties the
@@ -14,6 +14,7 @@
 #ifndef HKT_INTERLEAVE_MACHINE_H
 #define HKT_INTERLEAVE_MACHINE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -53,6 +54,11 @@ const char *hkt_machine_run(hkt_thread_fn *const *functions, unsigned count);
 
 /* The number of the thread whose turn it is. */
 unsigned hkt_machine_self(void);
+
+/* Instead of the system's, by -Dpthread_mutex_lock=hkt_mutex_lock. A mutex that is all
+ * zeros is free. */
+int hkt_mutex_lock(pthread_mutex_t *mutex);
+int hkt_mutex_unlock(pthread_mutex_t *mutex);
 
 /* Ends the run if the condition does not hold. */
 void hkt_must(bool holds, const char *what);

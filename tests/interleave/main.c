@@ -84,7 +84,8 @@ static bool is_wanted(const char *name, char **names, int count)
 
 int main(int argc, char **argv)
 {
-    const struct hkt_scenario *lists[] = {hkt_ring_scenarios, hkt_word_scenarios};
+    const struct hkt_scenario *lists[] = {hkt_queue_scenarios, hkt_ring_scenarios,
+                                          hkt_word_scenarios};
     int first = argc > 1 && strcmp(argv[1], "--trace") == 0 ? 2 : 1;
     unsigned examined = 0;
     unsigned wrong = 0;

@@ -18,6 +18,7 @@ struct hkt_scenario {
 };
 
 /* Each ends with one without a name. */
+extern const struct hkt_scenario hkt_queue_scenarios[];
 extern const struct hkt_scenario hkt_ring_scenarios[];
 extern const struct hkt_scenario hkt_word_scenarios[];
 

@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fork.h"
 #include "base/live.h"
@@ -13,6 +14,8 @@
 #include "base/time.h"
 #include "sync/block.h"
 #include "sync/party.h"
+#include "sync/stripe.h"
+#include "sync/thread_end.h"
 #include "tests/interleave/machine.h"
 
 hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed)
@@ -158,4 +161,37 @@ void hki_os_event_drain(int fd)
 void hki_os_close(int fd)
 {
     (void)fd;
+}
+
+int hki_os_timer_create(void)
+{
+    return -1;
+}
+
+void hki_os_timer_set(int fd, int64_t deadline_ns)
+{
+    (void)fd;
+    (void)deadline_ns;
+}
+
+void hki_os_pause(void)
+{
+}
+
+void hki_block_served(struct hki_agent *agent)
+{
+    (void)agent;
+}
+
+bool hki_thread_end_watch(void)
+{
+    return true;
+}
+
+struct hki_stripe *hki_stripe_of(const void *object)
+{
+    static struct hki_stripe only;
+
+    (void)object;
+    return &only;
 }

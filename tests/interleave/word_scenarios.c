@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What sleeps on a word by sync/word.c: once, semaphores, events. */
+/* Small objects on one word: once, semaphores, events, latches. */
 #include <hocket/event.h>
+#include <hocket/latch.h>
 #include <hocket/once.h>
 #include <hocket/semaphore.h>
+
+#include <stdlib.h>
 
 #include "tests/interleave/scenario.h"
 
@@ -128,6 +131,31 @@ static void wait_for_it(void)
     HKT_MUST(announced);
 }
 
+/* --- latches --- */
+
+static hk_latch latch;
+static unsigned counted;
+
+static void set_up_latch(void)
+{
+    counted = 0;
+    if (hk_latch_init(&latch, "latch", 2) != HK_OK) {
+        abort();
+    }
+}
+
+static void count_down(void)
+{
+    counted++;
+    HKT_MUST(hk_latch_done(&latch, 1) == HK_OK);
+}
+
+static void wait_for_both(void)
+{
+    HKT_MUST(hk_latch_wait(&latch, HK_FOREVER) == HK_OK);
+    HKT_MUST(counted == 2);
+}
+
 const struct hkt_scenario hkt_word_scenarios[] = {
     {"once",
      set_up_once,
@@ -161,6 +189,13 @@ const struct hkt_scenario hkt_word_scenarios[] = {
      set_up_event,
      nothing,
      {wait_for_it, set_and_reset, wait_for_it},
+     {3, 0, 0},
+     true,
+     LOST_WAKES | HKT_FAULT(HKT_WAKES_ONE)},
+    {"latch",
+     set_up_latch,
+     nothing,
+     {wait_for_both, count_down, wait_for_both, count_down},
      {3, 0, 0},
      true,
      LOST_WAKES | HKT_FAULT(HKT_WAKES_ONE)},
