@@ -245,6 +245,9 @@ static hk_status await_word(struct wait *wait, int64_t deadline_ns)
             return status;
         }
         status = sleep_on(wait, deadline_ns);
+        if (status != HK_OK && status != HK_ETIMEDOUT) {
+            return status; /* Told in the log: not to be had by luck after all. */
+        }
     }
     return HK_OK;
 }

@@ -79,7 +79,7 @@ class CheckModels(unittest.TestCase):
     def test_a_search_that_was_cut_short(self):
         many = MODEL.replace("COUNT=2", "COUNT=9").replace(
             "token = 1\n", "token = 1; byte i; do :: i < 200 -> i++ :: else -> break od\n")
-        self.fails("cut short", many, "--megabytes", "200")
+        self.fails("cut short", many, "--megabytes", "64")
 
     def test_a_model_that_is_not_understood(self):
         self.fails("no answer", MODEL.replace("atomic {", "atomically {"))

@@ -168,10 +168,10 @@ int hki_os_timer_create(void)
     return -1;
 }
 
-void hki_os_timer_set(int fd, int64_t deadline_ns)
+void hki_os_timer_set(int fd, int64_t when_ns)
 {
     (void)fd;
-    (void)deadline_ns;
+    (void)when_ns;
 }
 
 void hki_os_pause(void)
