@@ -73,6 +73,23 @@ static bool ops_complete(const hk_executor_ops *ops)
            ops->shutdown != NULL && ops->join != NULL && ops->destroy != NULL;
 }
 
+/* What was posted moves as a task does that has not started. */
+static enum hki_wait_kind look_at_place(struct hki_place *place, size_t *count)
+{
+    const hk_executor *executor = (const hk_executor *)(const void *)place;
+
+    return executor->traits->look == NULL ? HKI_WAIT_MOVES
+                                          : executor->traits->look(executor->self, count);
+}
+
+static struct hki_wait_node next_of_place(struct hki_place *place, size_t i)
+{
+    const hk_executor *executor = (const hk_executor *)(const void *)place;
+
+    return executor->traits->next == NULL ? (struct hki_wait_node){NULL, NULL}
+                                          : executor->traits->next(executor->self, i);
+}
+
 hk_status hk_executor_create(const hk_executor_ops *ops, void *self,
                              const hk_executor_options *options, hk_executor **out)
 {
@@ -88,7 +105,7 @@ hk_status hk_executor_create(const hk_executor_ops *ops, void *self,
     if ((executor = hki_zalloc(sizeof(*executor))) == NULL) {
         return HK_ENOMEM;
     }
-    executor->place.post = hki_post_to_executor;
+    executor->place = (struct hki_place){hki_post_to_executor, look_at_place, next_of_place};
     executor->ops = ops;
     executor->self = self;
     executor->traits = &plain_traits;
@@ -213,7 +230,7 @@ static struct hki_wait_node next_of_end(void *object, size_t i)
 {
     const hk_executor *executor = object;
 
-    return executor->traits->next(executor->self, i);
+    return executor->traits->next_of_end(executor->self, i);
 }
 
 static void describe_end(void *object, char *text, size_t size)

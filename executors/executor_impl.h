@@ -37,9 +37,10 @@ struct hki_executor_traits {
     /* How a task that has not started can move (see sync/wait_graph.h). */
     enum hki_wait_kind (*look)(void *self, size_t *count);
     struct hki_wait_node (*next)(void *self, size_t i);
-    /* The same for the end of all it has taken; successors by next. NULL for back ends of the
-     * application, which wait in their own ways. */
+    /* The same for the end of all it has taken. NULL for back ends of the application, which
+     * wait in their own ways. */
     enum hki_wait_kind (*look_at_end)(void *self, size_t *count);
+    struct hki_wait_node (*next_of_end)(void *self, size_t i);
     /* Limits in time are judged when the task returns. */
     bool judged_on_return;
 };

@@ -223,16 +223,30 @@ static const hk_executor_ops ops = {
     .prestart = prestart,
 };
 
-/* It ends when the threads that run its tasks do; which those are is not kept. */
+/* It ends when all tasks do that threads run in their submits. */
 static enum hki_wait_kind look_at_end(void *object, size_t *count)
 {
-    (void)object;
-    (void)count;
-    return HKI_WAIT_MOVES;
+    struct inline_executor *self = object;
+
+    pthread_mutex_lock(&self->lock);
+    *count = hki_running_outsiders(&self->running, self->executor);
+    pthread_mutex_unlock(&self->lock);
+    return HKI_WAIT_ALL;
 }
 
-static const struct hki_executor_traits traits = {.judged_on_return = true,
-                                                  .look_at_end = look_at_end};
+static struct hki_wait_node next_of_end(void *object, size_t i)
+{
+    struct inline_executor *self = object;
+    struct hki_wait_node node;
+
+    pthread_mutex_lock(&self->lock);
+    node = hki_running_outside(&self->running, self->executor, i);
+    pthread_mutex_unlock(&self->lock);
+    return node;
+}
+
+static const struct hki_executor_traits traits = {
+    .judged_on_return = true, .look_at_end = look_at_end, .next_of_end = next_of_end};
 
 hk_status hk_inline_create(const hk_executor_options *options, hk_executor **out)
 {

@@ -12,6 +12,8 @@
  */
 #include <hocket/serial.h>
 
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "base/time.h"
 #include "executors/post.h"
@@ -242,37 +244,51 @@ static const hk_executor_ops ops = {
     .statistics = statistics,
 };
 
-/* A queued task waits for the one that runs, and if none does for the base. */
+/* --- For the wait-for graph --- */
+
+/* The errand that has not begun, as a node: it moves as any task of the base. */
+static enum hki_wait_kind look_at_base(void *object, size_t *count)
+{
+    const hk_executor *base = ((const struct serial *)object)->base;
+
+    return base->traits->look == NULL ? HKI_WAIT_MOVES : base->traits->look(base->self, count);
+}
+
+static struct hki_wait_node next_of_base(void *object, size_t i)
+{
+    const hk_executor *base = ((const struct serial *)object)->base;
+
+    return base->traits->next(base->self, i);
+}
+
+static void describe_base(void *object, char *text, size_t size)
+{
+    snprintf(text, size, "executor %s", ((const struct serial *)object)->base->name);
+}
+
+static const struct hki_wait_ops base_ops = {
+    .look = look_at_base, .next = next_of_base, .describe = describe_base, .verb = "served by"};
+
+/* A queued task waits for the one that runs, and if none does for the base. Which of the
+ * two may change between looking and asking for the next one; one successor it is
+ * always. */
 static enum hki_wait_kind look(void *object, size_t *count)
 {
-    struct serial *self = object;
-    const struct hki_executor_traits *traits = self->base->traits;
-    struct hki_agent *agent;
-
-    pthread_mutex_lock(&self->lock);
-    agent = self->agent;
-    pthread_mutex_unlock(&self->lock);
-    if (agent != NULL) {
-        *count = 1;
-        return HKI_WAIT_ALL;
-    }
-    return traits->look == NULL ? HKI_WAIT_MOVES : traits->look(self->base->self, count);
+    (void)object;
+    *count = 1;
+    return HKI_WAIT_ALL;
 }
 
 static struct hki_wait_node next(void *object, size_t i)
 {
     struct serial *self = object;
-    const struct hki_executor_traits *traits = self->base->traits;
     struct hki_agent *agent;
 
+    (void)i;
     pthread_mutex_lock(&self->lock);
     agent = self->agent;
     pthread_mutex_unlock(&self->lock);
-    if (agent != NULL) {
-        return hki_agent_node(agent);
-    }
-    return traits->next == NULL ? (struct hki_wait_node){NULL, NULL}
-                                : traits->next(self->base->self, i);
+    return agent != NULL ? hki_agent_node(agent) : (struct hki_wait_node){&base_ops, self};
 }
 
 static enum hki_wait_kind look_at_end(void *object, size_t *count)
@@ -287,7 +303,7 @@ static enum hki_wait_kind look_at_end(void *object, size_t *count)
 }
 
 static const struct hki_executor_traits traits = {
-    .look = look, .look_at_end = look_at_end, .next = next};
+    .look = look, .next = next, .look_at_end = look_at_end, .next_of_end = next};
 
 hk_status hki_serial_create(hk_executor *base, bool owns_base, const hk_executor_options *options,
                             hk_executor **out)

@@ -350,7 +350,8 @@ static enum hki_wait_kind look(void *self, size_t *count)
     moves = pool->queue.length == 0 || can_grow(pool);
     *count = pool->live;
     pthread_mutex_unlock(&pool->lock);
-    return moves ? HKI_WAIT_MOVES : HKI_WAIT_ANY;
+    /* Without a worker, and unable to start one, it discards what is queued. */
+    return moves || *count == 0 ? HKI_WAIT_MOVES : HKI_WAIT_ANY;
 }
 
 static struct hki_wait_node next(void *self, size_t i)
@@ -372,17 +373,37 @@ static struct hki_wait_node next(void *self, size_t i)
     return node;
 }
 
-/* The end waits for every worker. */
+/* The end waits for every worker, and for what other threads run that submitted it. */
 static enum hki_wait_kind look_at_end(void *self, size_t *count)
 {
-    (void)look(self, count);
+    struct thread_pool *pool = self;
+
+    pthread_mutex_lock(&pool->lock);
+    *count = pool->live + hki_running_outsiders(&pool->running, pool->executor);
+    pthread_mutex_unlock(&pool->lock);
     return HKI_WAIT_ALL;
+}
+
+static struct hki_wait_node next_of_end(void *self, size_t i)
+{
+    struct thread_pool *pool = self;
+    struct hki_wait_node node = {NULL, NULL};
+
+    pthread_mutex_lock(&pool->lock);
+    if (i >= pool->live) {
+        node = hki_running_outside(&pool->running, pool->executor, i - pool->live);
+        pthread_mutex_unlock(&pool->lock);
+        return node;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return next(self, i);
 }
 
 static const struct hki_executor_traits traits = {.claims = true,
                                                   .run_here = run_claimed,
                                                   .look = look,
                                                   .look_at_end = look_at_end,
+                                                  .next_of_end = next_of_end,
                                                   .next = next};
 
 /* --- making one --- */

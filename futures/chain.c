@@ -19,6 +19,7 @@ struct step {
     struct hki_watch watch;
     unsigned when; /* The phase that the step is for. */
     hk_executor *where;
+    atomic_bool posted; /* Handed to `where`. */
     hk_chain_fn *fn;
     void *arg;
 };
@@ -43,12 +44,20 @@ static void stop(hk_future *future, hk_cancel_level level)
     (void)hki_future_cancel_why(step_of(future)->source, level, NULL);
 }
 
-/* PENDING: its source must end. RUNNING: what it follows, or the thread that
- * runs the function. */
+static struct hki_place *place_of(const struct step *step)
+{
+    return (struct hki_place *)(void *)step->where;
+}
+
+/* PENDING: its source must end, then the place must run it. RUNNING: what it follows, or
+ * the thread that runs the function. */
 static enum hki_wait_kind look(hk_future *future, size_t *count)
 {
     unsigned phase = hki_phase(atomic_load(&future->state));
 
+    if (phase == HKI_PENDING && atomic_load(&step_of(future)->posted)) {
+        return place_of(step_of(future))->look(place_of(step_of(future)), count);
+    }
     if (phase == HKI_PENDING) {
         *count = 1;
         return HKI_WAIT_ALL;
@@ -68,8 +77,11 @@ static struct hki_wait_node next(hk_future *future, size_t i)
     struct hki_agent *runner = atomic_load(&future->runner);
     unsigned phase = hki_phase(atomic_load(&future->state));
 
+    if (phase == HKI_PENDING && atomic_load(&step_of(future)->posted)) {
+        return place_of(step_of(future))->next(place_of(step_of(future)), i);
+    }
     if (phase == HKI_PENDING) {
-        return hki_future_node(step_of(future)->source);
+        return hki_source_node(step_of(future)->source);
     }
     if (atomic_load(&step_of(future)->promise.source) != NULL) {
         return hki_promise_next(future, i);
@@ -128,9 +140,14 @@ static void source_ended(struct hki_watch *watch)
         hk_future_unref(&step->promise.future);
     } else {
         hki_future_observe(step->source);
-        if (step->where == NULL || hki_place_post(step->where, run_step, step) != HK_OK) {
-            run_step(step);
+        if (step->where != NULL) {
+            atomic_store(&step->posted, true);
+            if (hki_place_post(step->where, run_step, step) == HK_OK) {
+                return; /* It may be gone. */
+            }
+            atomic_store(&step->posted, false);
         }
+        run_step(step);
     }
 }
 

@@ -123,8 +123,10 @@ struct hk_future {
     struct hki_value value;  /* I1, I2. */
     struct hki_error *error; /* I1, I2; one reference. */
     const struct hki_origin *origin;
-    struct hki_list watches;            /* I4. */
-    _Atomic(struct hki_agent *) runner; /* The thread that runs it; NULL if none. */
+    struct hki_list watches; /* I4. */
+    /* The thread that runs it; while DRAINING the one that runs the callbacks. Else it says
+     * nothing, and may be gone. */
+    _Atomic(struct hki_agent *) runner;
     _Atomic(struct hki_future_extra *) extra;
     atomic_uint_fast64_t progress_done;
     atomic_uint_fast64_t progress_total;

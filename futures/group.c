@@ -23,6 +23,7 @@ struct part {
     struct hki_watch watch;
     struct group *group;
     hk_future *source; /* One reference, kept to the end for looks. */
+    atomic_bool told;  /* The source has ended, and the group has made of it what it can. */
 };
 
 struct group {
@@ -63,30 +64,35 @@ static void stop(hk_future *future, hk_cancel_level level)
     }
 }
 
+/* Whether a part has still something to bring: of when_any, one that has ended and was told
+ * of has not, or the group would have ended with it. */
+static bool is_expected(const struct group *group, const struct part *part)
+{
+    return group->rule != WHEN_ANY || !atomic_load(&part->told);
+}
+
 static enum hki_wait_kind look(hk_future *future, size_t *count)
 {
-    struct group *group = group_of(future);
-    size_t ended = 0;
+    const struct group *group = group_of(future);
+    size_t at = 0;
 
     *count = group->count;
     if (group->rule != WHEN_ANY) {
         return HKI_WAIT_ALL;
     }
-    while (ended < group->count && hki_future_ended(group->parts[ended].source)) {
-        ended++;
+    while (at < group->count && !is_expected(group, &group->parts[at])) {
+        at++;
     }
-    return ended == group->count ? HKI_WAIT_MOVES : HKI_WAIT_ANY; /* About to be concluded. */
+    return at == group->count ? HKI_WAIT_MOVES : HKI_WAIT_ANY; /* None left: about to end. */
 }
 
-/* A part that ended, but not well, brings nothing to who wants any, as if the group
- * waited for itself. */
+/* A part that brings nothing to who wants any stands there as if the group waited for itself. */
 static struct hki_wait_node next(hk_future *future, size_t i)
 {
-    hk_future *source = group_of(future)->parts[i].source;
-    unsigned phase = hki_phase(hki_future_state(source));
+    struct group *group = group_of(future);
+    struct part *part = &group->parts[i];
 
-    return group_of(future)->rule == WHEN_ANY && phase > HKI_DONE ? hki_future_node(future)
-                                                                  : hki_future_node(source);
+    return is_expected(group, part) ? hki_source_node(part->source) : hki_future_node(future);
 }
 
 static const struct hki_origin group_origin = {
@@ -164,6 +170,7 @@ static void part_ended(struct hki_watch *watch)
     /* Decide first, count down second: whoever counts the last one finds all that
      * the others decided, and concludes only if that was nothing. */
     decide(group, part, hki_phase(hki_future_state(part->source)));
+    atomic_store(&part->told, true);
     if (atomic_fetch_sub(&group->missing, 1) == 1 && !hki_future_ended(&group->promise.future)) {
         if (group->rule == WHEN_ANY) {
             conclude_any(group);

@@ -126,6 +126,7 @@ void hki_future_drain(hk_future *future)
         }
         pthread_mutex_unlock(&stripe->lock);
         if (first == NULL) {
+            hki_wait_graph_settle(); /* A look may still read this thread's record. */
             return;
         }
         watch = HKI_CONTAINER(first, struct hki_watch, link);

@@ -8,10 +8,15 @@
 
 #include <hocket/future.h>
 
+#include "sync/wait_node.h"
+
 struct hki_place {
     /* Runs fn(arg) once, sometime, on a thread of the place. On any status but
      * HK_OK it never will. */
     hk_status (*post)(struct hki_place *place, void (*fn)(void *arg), void *arg);
+    /* How what was posted, and has not begun, can move: see sync/wait_node.h. */
+    enum hki_wait_kind (*look)(struct hki_place *place, size_t *count);
+    struct hki_wait_node (*next)(struct hki_place *place, size_t i);
 };
 
 static inline hk_status hki_place_post(hk_executor *executor, void (*fn)(void *arg), void *arg)

@@ -48,7 +48,7 @@ struct hki_wait_node hki_promise_next(hk_future *future, size_t i)
     hk_future *source = atomic_load(&HKI_CONTAINER(future, hk_promise, future)->source);
 
     (void)i;
-    return source == NULL ? (struct hki_wait_node){NULL, NULL} : hki_future_node(source);
+    return source == NULL ? (struct hki_wait_node){NULL, NULL} : hki_source_node(source);
 }
 
 void hki_promise_stop(hk_future *future, hk_cancel_level level)

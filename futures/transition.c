@@ -99,6 +99,9 @@ static void publish_watched(hk_future *future, unsigned phase)
 
     pthread_mutex_lock(&stripe->lock);
     drain = has_callback(future);
+    if (drain) {
+        atomic_store(&future->runner, hki_agent_self()); /* Of the callbacks, from here on. */
+    }
     state = hki_future_state(future);
     do {
         next = (state & ~(unsigned)(HKI_PHASE | HKI_WATCHED)) | phase;

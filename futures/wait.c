@@ -135,6 +135,24 @@ struct hki_wait_node hki_future_node(hk_future *future)
     return (struct hki_wait_node){&ops, future};
 }
 
+struct hki_wait_node hki_source_node(hk_future *source)
+{
+    unsigned state = atomic_load(&source->state);
+    struct hki_agent *runner;
+
+    if (hki_phase(state) < HKI_ENDING) {
+        return hki_future_node(source);
+    }
+    if ((state & HKI_DRAINING) == 0) {
+        return (struct hki_wait_node){NULL, NULL};
+    }
+    runner = atomic_load(&source->runner);
+    /* DRAINING before and after the runner was read: so it is the thread that drains, and
+     * waits for this look before it goes on. */
+    return (atomic_load(&source->state) & HKI_DRAINING) == 0 ? (struct hki_wait_node){NULL, NULL}
+                                                             : hki_agent_node(runner);
+}
+
 struct set {
     hk_future *const *futures;
     size_t count;

@@ -21,4 +21,8 @@ static inline bool hki_future_claimable(hk_future *future, const struct hki_agen
 /* The node of a future. */
 struct hki_wait_node hki_future_node(hk_future *future);
 
+/* What those who are to be told of its end by a callback wait for: the end, and then
+ * the thread that runs the callbacks before theirs. */
+struct hki_wait_node hki_source_node(hk_future *source);
+
 #endif

@@ -166,22 +166,34 @@ void hki_wait_graph_end(struct hki_agent *agent)
     pthread_mutex_unlock(&graph_lock);
 }
 
-hk_status hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_node target)
+/* One walk of the next one. */
+static hk_status reach(struct hki_wait_node start, struct hki_wait_node target)
 {
     struct hki_look look;
     hk_status status = HK_OK;
 
-    pthread_mutex_lock(&graph_lock);
-    atomic_fetch_add(&looks, 1);
     hki_look_from(&look, start);
     if (look.short_of_memory) {
         status = HK_ENOMEM;
     } else if (hki_look_find(&look, target) != NULL && !look.visits[0].moves) {
         status = HK_EDEADLK;
     }
+    hki_look_release(&look);
+    return status;
+}
+
+hk_status hki_wait_graph_reaches(struct hki_wait_node start, struct hki_wait_node target)
+{
+    hk_status status;
+
+    pthread_mutex_lock(&graph_lock);
+    atomic_fetch_add(&looks, 1);
+    status = reach(start, target);
+    if (status == HK_EDEADLK) {
+        status = reach(start, target);
+    }
     atomic_fetch_sub(&looks, 1);
     pthread_mutex_unlock(&graph_lock);
-    hki_look_release(&look);
     return status;
 }
 

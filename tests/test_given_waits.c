@@ -7,64 +7,14 @@
  * over (the word of a lock), it is held still in between, too: there it needs the graph's
  * lock, which the test has meanwhile. The same as a race is in test_given_race.c.
  */
-#include <signal.h>
-#include <unistd.h>
-
 #include <hocket/latch.h>
 #include <hocket/queue.h>
 #include <hocket/ring.h>
 
 #include "sync/lock_impl.h"
 #include "sync/wait_graph.h"
+#include "tests/freeze_fixture.h"
 #include "tests/ring_fixture.h"
-
-/* --- Holding a thread still --- */
-
-static int thaw_pipe[2];
-static atomic_bool frozen;
-
-static void stand_still(int signal)
-{
-    char byte;
-
-    (void)signal;
-    atomic_store(&frozen, true);
-    while (read(thaw_pipe[0], &byte, 1) != 1) {
-    }
-}
-
-static bool is_frozen(void *arg)
-{
-    (void)arg;
-    return atomic_load(&frozen);
-}
-
-static void freeze(struct hkt_actor *actor)
-{
-    atomic_store(&frozen, false);
-    HKT_EQ_INT(tgkill(getpid(), atomic_load(&actor->id), SIGUSR2), 0);
-    HKT_TRUE(hkt_eventually(is_frozen, NULL));
-}
-
-static void thaw(void)
-{
-    HKT_EQ_INT(write(thaw_pipe[1], "", 1), 1);
-}
-
-static void set_up(void)
-{
-    HKT_EQ_INT_FATAL(pipe(thaw_pipe), 0);
-    HKT_TRUE_FATAL(signal(SIGUSR2, stand_still) != SIG_ERR);
-    hkt_ring_set_up();
-}
-
-static void tear_down(void)
-{
-    hkt_ring_tear_down();
-    signal(SIGUSR2, SIG_DFL);
-    close(thaw_pipe[0]);
-    close(thaw_pipe[1]);
-}
 
 /* --- Giver and taker --- */
 
@@ -72,16 +22,6 @@ static struct hkt_actor taker;
 static struct hkt_actor giver;
 static void (*give)(void);
 static struct hkt_gate given; /* The giver may wait. */
-
-/* Workers block all signals. */
-static void allow_freezing(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR2);
-    HKT_EQ_INT(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
-}
 
 static hk_status give_and_wait(void)
 {
@@ -95,7 +35,7 @@ static void begin(struct hkt_actor one, struct hkt_actor other, void (*gives)(vo
     taker = one;
     taker.pool = hkt_a;
     taker.task = sum;
-    taker.prepare = allow_freezing;
+    taker.prepare = hkt_allow_freezing;
     giver = other;
     giver.pool = hkt_b;
     giver.task = audit;
@@ -112,7 +52,7 @@ static void expect_no_refusal(void)
     HKT_TRUE(hkt_becomes(giver.pool, hkt_blocked, 1));
     HKT_TRUE(hkt_falls_asleep(atomic_load(&giver.id)));
     HKT_EQ_INT(hkt_refusals_count(), 0);
-    thaw();
+    hkt_thaw();
     hkt_actors_end((struct hkt_actor *[]){&giver, &taker}, 2);
     HKT_OK(taker.status);
     HKT_OK(giver.status);
@@ -125,7 +65,7 @@ static void expect_given(struct hkt_actor one, struct hkt_actor other, void (*gi
 {
     begin(one, other, gives);
     hkt_actor_sleeps(&taker);
-    freeze(&taker);
+    hkt_freeze(&taker);
     hkt_actor_goes(&giver);
     hkt_gate_await_arrivals(&given, 1);
     expect_no_refusal();
@@ -141,7 +81,7 @@ static void expect_taken(struct hkt_actor one, struct hkt_actor other, void (*gi
     hkt_actor_goes(&giver);
     HKT_TRUE(hkt_eventually(is_in, NULL));
     HKT_TRUE(hkt_falls_asleep(atomic_load(&taker.id)));
-    freeze(&taker);
+    hkt_freeze(&taker);
     hki_wait_graph_unlock();
     hkt_gate_await_arrivals(&given, 1);
     expect_no_refusal();
@@ -324,7 +264,7 @@ static void expect_run_out(hk_status (*wait)(void), void (*runs)(void))
     hkt_actor_goes(&giver);
     hkt_gate_await_arrivals(&running, 1);
     hkt_actor_sleeps(&taker);
-    freeze(&taker);
+    hkt_freeze(&taker);
     hkt_gate_open(&running);
     hkt_gate_await_arrivals(&given, 1);
     expect_no_refusal();
@@ -586,7 +526,10 @@ static CU_TestInfo tests[] = {
 };
 
 static CU_SuiteInfo suites[] = {
-    {.pName = "given_waits", .pSetUpFunc = set_up, .pTearDownFunc = tear_down, .pTests = tests},
+    {.pName = "given_waits",
+     .pSetUpFunc = hkt_ring_set_up,
+     .pTearDownFunc = hkt_ring_tear_down,
+     .pTests = tests},
     CU_SUITE_INFO_NULL,
 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/fixture.h"
+#include "tests/promise_fixture.h"
 
 /* Submits itself to its own executor, n times in all. */
 HK_TASK(submits_the_next)
@@ -82,6 +82,88 @@ static void a_join_inside_a_task_gets_a_spare_worker(void)
     HKT_OK_FATAL(hk_submit(pool, joins_a_serial_on_its_pool, NULL, 0, NULL, &future));
     hkt_expect_end(future, HK_OK);
     HKT_OK(hk_executor_destroy(pool));
+}
+
+static hk_executor *joined;
+
+HK_TASK(joins_without_a_spare)
+{
+    hk_status status = hk_serial_create(hk_call_executor(call), NULL, &joined);
+
+    if (status == HK_OK) {
+        status = hk_submit(joined, hkt_nothing, NULL, 0, NULL, NULL);
+    }
+    return status == HK_OK ? hk_executor_shutdown(joined, HK_DRAIN, HK_FOREVER) : status;
+}
+
+/* Nobody else could run what the task waits for; after it its worker does. */
+static void a_join_inside_a_task_without_a_spare_is_refused(void)
+{
+    hk_executor *pool =
+        hkt_pool_create((hk_executor_options){.workers = 1, .spare_workers = HK_NO_SPARES});
+    hk_future *future = NULL;
+    const hk_error *error = NULL;
+    struct hkt_log log;
+
+    hkt_log_begin(&log);
+    HKT_OK_FATAL(hk_submit(pool, joins_without_a_spare, NULL, 0, NULL, &future));
+    HKT_OK_FATAL(hk_future_error(future, HK_FOREVER, &error));
+    HKT_TRUE(error != NULL && error->cause != NULL && error->cause->status == HK_EDEADLK);
+    HKT_TRUE(hkt_log_has(&log, "waits for the end of executor"));
+    hkt_log_end(&log);
+    hk_future_unref(future);
+    HKT_OK(hk_executor_destroy(joined));
+    HKT_OK(hk_executor_destroy(pool));
+}
+
+/* Fills the other pool's queue from inside its own, whose queue is full as well. */
+struct crossing {
+    hk_executor *other;
+    struct hkt_gate full;
+    hk_future *future;
+    hk_status status;
+};
+
+HK_TASK(submits_across)
+{
+    struct crossing *crossing = (struct crossing *)(uintptr_t)in;
+
+    hkt_gate_wait(&crossing->full);
+    crossing->status = hk_submit(crossing->other, hkt_nothing, NULL, 0, NULL, NULL);
+    return HK_OK;
+}
+
+static void two_pools_that_wait_for_each_others_room_refuse_one(void)
+{
+    hk_executor_options options = {
+        .workers = 1, .spare_workers = HK_NO_SPARES, .queue_capacity = 1};
+    struct hkt_log log;
+
+    hkt_log_begin(&log);
+    for (unsigned round = 0; round < 100 / hkt_slowness() + 1; round++) {
+        hk_executor *pools[2] = {hkt_pool_create(options), hkt_pool_create(options)};
+        struct crossing crossings[2] = {{.other = pools[1]}, {.other = pools[0]}};
+
+        for (int i = 0; i < 2; i++) {
+            hkt_gate_init(&crossings[i].full, "both queues are full");
+            crossings[i].future = hkt_submit_ref(pools[i], submits_across, &crossings[i]);
+            hkt_gate_await_arrivals(&crossings[i].full, 1);
+            HKT_OK_FATAL(hk_submit(pools[i], hkt_nothing, NULL, 0, NULL, NULL));
+        }
+        hkt_gate_open(&crossings[0].full);
+        hkt_gate_open(&crossings[1].full);
+        HKT_OK(hk_future_wait(crossings[0].future, HK_FOREVER));
+        hkt_expect_end(crossings[1].future, HK_OK);
+        hk_future_unref(crossings[0].future);
+        HKT_EQ_INT(crossings[0].status == HK_OK ? crossings[1].status : crossings[0].status,
+                   HK_EDEADLK);
+        HKT_TRUE(crossings[0].status == HK_OK || crossings[1].status == HK_OK);
+        for (int i = 0; i < 2; i++) {
+            HKT_OK(hk_executor_destroy(pools[i]));
+            hkt_gate_fini(&crossings[i].full);
+        }
+    }
+    hkt_log_end(&log);
 }
 
 static void drain_and_keep_status(hk_future *future, void *arg)
@@ -226,6 +308,10 @@ static CU_TestInfo tests[] = {
     HKT_CASE("submits inside tasks nest to a bounded depth", submits_nest_to_a_bounded_depth),
     HKT_CASE("a serial on inline does not recurse", a_serial_on_inline_does_not_recurse),
     HKT_CASE("a join inside a task gets a spare worker", a_join_inside_a_task_gets_a_spare_worker),
+    HKT_CASE("a join inside a task without a spare is refused",
+             a_join_inside_a_task_without_a_spare_is_refused),
+    HKT_CASE("two pools that wait for each other's room refuse one",
+             two_pools_that_wait_for_each_others_room_refuse_one),
     HKT_CASE("a callback of a discarded task may not wait",
              a_callback_of_a_discarded_task_may_not_wait),
     HKT_CASE("a part of an output may be returned", a_part_of_an_output_may_be_returned),

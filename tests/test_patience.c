@@ -3,6 +3,9 @@
  * A worker that waits for a lock is made up for only after a while, since a lock is held
  * for a short time as a rule, and a thread costs more than that.
  */
+#include <sched.h>
+
+#include "sync/lock_impl.h"
 #include "tests/ring_fixture.h"
 
 static hk_executor *wide; /* One worker, and spares. */
@@ -50,7 +53,8 @@ static hk_duration wait_shortly(struct hkt_actor *task)
     queue_one();
     begin = hk_now_ns();
     hkt_actor_goes(task);
-    while (atomic_load(&task->id) == 0) {
+    while ((atomic_load((_Atomic(uint32_t) *)&hkt_accounts.word_) & HKI_LOCK_WAITERS) == 0) {
+        sched_yield(); /* It has not come to sleep yet. */
     }
     hkt_give_accounts();
     HKT_OK(hk_future_wait(task->future, HK_FOREVER));
