@@ -35,7 +35,7 @@ struct hk_ring {
     struct hki_eventcount room;
     char apart_2[HKI_CACHE_LINE];
     _Atomic(uint64_t) done;    /* Items reported done. */
-    _Atomic(uint64_t) rounds;  /* How often all were. */
+    _Atomic(uint64_t) settled; /* The highest count of tickets at which all were done. */
     struct hki_eventcount end; /* Joiners sleep here. */
     atomic_uint inside;        /* Threads that sleep in a call, or are about to. */
     pthread_mutex_t fd_lock;

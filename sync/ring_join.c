@@ -2,6 +2,15 @@
 /* Waiting until all that was put into a ring is done with. */
 #include "sync/ring_impl.h"
 
+/* All was done at one moment, when so many tickets had been taken. */
+static void note_settled(hk_ring *ring, uint64_t tickets)
+{
+    uint64_t known = atomic_load(&ring->settled);
+
+    while (known < tickets && !atomic_compare_exchange_weak(&ring->settled, &known, tickets)) {
+    }
+}
+
 hk_status hk_ring_task_done(hk_ring *ring, size_t count)
 {
     hk_status status = hki_ring_usable(ring, 0);
@@ -17,25 +26,31 @@ hk_status hk_ring_task_done(hk_ring *ring, size_t count)
         }
     } while (!atomic_compare_exchange_weak(&ring->done, &done, done + count));
     if (done + count == hki_cells_tickets(&ring->cells)) {
-        atomic_fetch_add(&ring->rounds, 1);
+        note_settled(ring, done + count);
         hki_eventcount_wake_all(&ring->end);
     }
     return HK_OK;
 }
 
-/* What a joiner waits for. */
+/*
+ * What a joiner waits for: a moment since it came in which all was done. Such a moment is
+ * told of by the tickets taken then, and only later; told with fewer than it found, it was
+ * before.
+ */
 struct wish {
     hk_ring *ring;
-    uint64_t rounds; /* When it came. */
+    uint64_t tickets; /* When it came. */
 };
 
 /* All is done, or was since, even if more has been put by now. */
 static bool is_granted(const struct wish *wish)
 {
     hk_ring *ring = wish->ring;
+    /* In this order: read the other way round, they may never have been equal. */
+    uint64_t done = atomic_load(&ring->done);
+    uint64_t tickets = hki_cells_tickets(&ring->cells);
 
-    return atomic_load(&ring->rounds) != wish->rounds ||
-           atomic_load(&ring->done) == hki_cells_tickets(&ring->cells);
+    return done == tickets || atomic_load(&ring->settled) >= wish->tickets;
 }
 
 static hk_status attempt(hk_ring *ring, void *state)
@@ -80,7 +95,7 @@ hk_status hk_ring_join(hk_ring *ring, hk_duration timeout)
     if (status != HK_OK) {
         return status;
     }
-    wish.rounds = atomic_load(&ring->rounds);
+    wish.tickets = hki_cells_tickets(&ring->cells);
     status = attempt(ring, &wish);
     if (status != HK_ETIMEDOUT || timeout == 0) {
         return status;

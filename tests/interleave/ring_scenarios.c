@@ -12,6 +12,7 @@ static int items[4];      /* Put by address, so that each is known. */
 static unsigned got[4];   /* How often each came out. */
 static unsigned accepted; /* Puts that were let in. */
 static unsigned taken;
+static unsigned done; /* Reported before the join looks. */
 
 static void set_up(size_t capacity)
 {
@@ -20,6 +21,7 @@ static void set_up(size_t capacity)
     memset(got, 0, sizeof(got));
     accepted = 0;
     taken = 0;
+    done = 0;
     if (hk_ring_create(&options, &ring) != HK_OK) {
         abort();
     }
@@ -118,6 +120,26 @@ static void close_it(void)
     HKT_MUST(hk_ring_close(ring) == HK_OK);
 }
 
+static void get_and_report(void)
+{
+    get_one();
+    done++;
+    HKT_MUST(hk_ring_task_done(ring, 1) == HK_OK);
+}
+
+static void get_two_and_report(void)
+{
+    get_and_report();
+    get_and_report();
+}
+
+static void put_and_join(void)
+{
+    put_two();
+    HKT_MUST(hk_ring_join(ring, HK_FOREVER) == HK_OK);
+    HKT_MUST(done == 2);
+}
+
 #define LOST_WAKES (HKT_FAULT(HKT_SLEEPS_BLINDLY) | HKT_FAULT(HKT_WAKES_NOBODY))
 
 const struct hkt_scenario hkt_ring_scenarios[] = {
@@ -171,5 +193,6 @@ const struct hkt_scenario hkt_ring_scenarios[] = {
      {3, 1, 0},
      true,
      HKT_FAULT(HKT_WAKES_NOBODY)},
+    {"ring_join", two_places, tear_down, {put_and_join, get_two_and_report}, {3, 1, 0}, true, 0},
     {.name = NULL},
 };
