@@ -106,7 +106,9 @@ static void describe(void *object, char *text, size_t size)
              semaphore->name_ == NULL ? "unnamed" : semaphore->name_);
 }
 
-static void come(_Atomic(uint64_t) *state, bool many)
+/* True: there are units and sleepers, perhaps with a wake for one of them under way that
+ * did not know of this one; it may reach this one, whom it does not serve. */
+static bool come(_Atomic(uint64_t) *state, bool many)
 {
     /* relaxed: only counted here; the sleeper looks at the units again before it sleeps,
      * and the kernel compares them once more. */
@@ -116,6 +118,7 @@ static void come(_Atomic(uint64_t) *state, bool many)
                                                   (old + ONE_SLEEPER) | (many ? MANY : 0),
                                                   memory_order_relaxed, memory_order_relaxed)) {
     }
+    return many && (old & UNITS_MASK) != 0 && (old & SLEEPERS_MASK) != 0;
 }
 
 static void go(_Atomic(uint64_t) *state)
@@ -151,7 +154,9 @@ hk_status hk_semaphore_acquire(hk_semaphore *semaphore, uint32_t count, hk_durat
     wait.sleep.ready = take_as_sleeper;
     wait.sleep.word = hki_low_half(&semaphore->state_);
     wait.sleep.deadline_ns = hki_deadline(timeout);
-    come(state, count > 1);
+    if (come(state, count > 1)) {
+        hki_os_futex_wake(wait.sleep.word, INT_MAX);
+    }
     status = hki_sleep(&wait.sleep);
     if (status != HK_OK) {
         go(state);

@@ -66,6 +66,13 @@ static void set_up_semaphore(void)
     holders = 0;
 }
 
+/* One of two units is out for good. */
+static void set_up_lone_unit(void)
+{
+    semaphore = (hk_semaphore)HK_SEMAPHORE_INIT("semaphore", 1, 2);
+    holders = 1;
+}
+
 static void take_and_give(uint32_t count)
 {
     HKT_MUST(hk_semaphore_acquire(&semaphore, count, HK_FOREVER) == HK_OK);
@@ -99,6 +106,11 @@ static void take_impatiently(uint32_t count)
 static void take_one_impatiently(void)
 {
     take_impatiently(1);
+}
+
+static void take_both_impatiently(void)
+{
+    take_impatiently(2);
 }
 
 /* --- events --- */
@@ -185,6 +197,13 @@ const struct hkt_scenario hkt_word_scenarios[] = {
      {3, 0, 1},
      true,
      0},
+    {"semaphore_lone_unit",
+     set_up_lone_unit,
+     nothing,
+     {take_one, take_one, take_both_impatiently},
+     {3, 0, 1},
+     true,
+     HKT_FAULT(HKT_WAKES_ONE)},
     {"event",
      set_up_event,
      nothing,
