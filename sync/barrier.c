@@ -158,10 +158,17 @@ static hk_status sleep_through(hk_barrier *barrier, struct waiter *waiter, uint3
                                int64_t deadline_ns)
 {
     _Atomic(uint32_t) *word = hki_word(&barrier->round_);
+    struct hki_stripe *stripe = hki_stripe_of(barrier);
 
     while (outcome_of(waiter) == WAITING) {
         if (!hki_os_futex_wait(word, round, deadline_ns)) {
             return run_out(barrier, waiter);
+        }
+        if (outcome_of(waiter) == WAITING) {
+            /* Somebody is ending the round, and through with it when the lock is free. Only
+             * to look again could keep him from it for ever, if his priority is lower. */
+            pthread_mutex_lock(&stripe->lock);
+            pthread_mutex_unlock(&stripe->lock);
         }
     }
     return (hk_status)outcome_of(waiter);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Small objects on one word: once, semaphores, events, latches. */
+/* Small objects on one word: once, semaphores, events, latches; and barriers. */
+#include <hocket/barrier.h>
 #include <hocket/event.h>
 #include <hocket/latch.h>
 #include <hocket/once.h>
 #include <hocket/semaphore.h>
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "sync/stripe.h"
 #include "tests/interleave/scenario.h"
 
 #define LOST_WAKES (HKT_FAULT(HKT_SLEEPS_BLINDLY) | HKT_FAULT(HKT_WAKES_NOBODY))
@@ -168,6 +171,65 @@ static void wait_for_both(void)
     HKT_MUST(counted == 2);
 }
 
+/* --- barriers --- */
+
+static hk_barrier barrier;
+static unsigned arrived;
+static unsigned serials;
+
+static void set_up_barrier(void)
+{
+    arrived = 0;
+    serials = 0;
+    memset(hki_stripe_of(&barrier), 0, sizeof(struct hki_stripe));
+    if (hk_barrier_init(&barrier, "barrier", 2) != HK_OK) {
+        abort();
+    }
+}
+
+static void meet_twice(void)
+{
+    for (unsigned round = 1; round <= 2; round++) {
+        bool serial = false;
+
+        arrived++;
+        HKT_MUST(hk_barrier_wait(&barrier, HK_FOREVER, &serial) == HK_OK);
+        HKT_MUST(arrived >= 2 * round);
+        serials += serial ? 1 : 0;
+        HKT_MUST(serials <= round);
+    }
+}
+
+/* One of them comes in time, or nobody does. */
+static void meet_impatiently(void)
+{
+    hk_status status = hk_barrier_wait(&barrier, 1, NULL);
+
+    HKT_MUST(status == HK_OK || status == HK_ETIMEDOUT || status == HK_EBROKEN);
+    arrived += status == HK_OK ? 1 : 0;
+}
+
+static void meet_or_break(void)
+{
+    hk_status status = hk_barrier_wait(&barrier, HK_FOREVER, NULL);
+
+    HKT_MUST(status == HK_OK || status == HK_EBROKEN);
+    arrived += status == HK_OK ? 1 : 0;
+}
+
+static void break_it(void)
+{
+    HKT_MUST(hk_barrier_abort(&barrier) == HK_OK);
+}
+
+/* Both of a round met, or neither. */
+static void all_or_none(void)
+{
+    if (arrived % 2 != 0) {
+        abort();
+    }
+}
+
 const struct hkt_scenario hkt_word_scenarios[] = {
     {"once",
      set_up_once,
@@ -218,5 +280,20 @@ const struct hkt_scenario hkt_word_scenarios[] = {
      {3, 0, 0},
      true,
      LOST_WAKES | HKT_FAULT(HKT_WAKES_ONE)},
+    {"barrier", set_up_barrier, nothing, {meet_twice, meet_twice}, {3, 1, 0}, true, LOST_WAKES},
+    {"barrier_impatient",
+     set_up_barrier,
+     all_or_none,
+     {meet_impatiently, meet_or_break},
+     {3, 1, 1},
+     true,
+     0},
+    {"barrier_broken",
+     set_up_barrier,
+     all_or_none,
+     {meet_or_break, meet_or_break, break_it},
+     {3, 1, 0},
+     true,
+     0},
     {.name = NULL},
 };
