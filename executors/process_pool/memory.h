@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory of a pool: one memfd, sealed against change of size, mapped in a range of
+ * addresses that the process reserved before its zygote was forked, so that the zygote and
+ * every worker can map it at the same place. References: the pool's, and one for each
+ * result that a future still shows.
+ */
+#ifndef HOCKET_EXECUTORS_PROCESS_POOL_MEMORY_H
+#define HOCKET_EXECUTORS_PROCESS_POOL_MEMORY_H
+
+#include <hocket/status.h>
+
+#include <stddef.h>
+
+#include "executors/process_pool/layout.h"
+
+struct hki_pool_memory {
+    atomic_uint references;
+    struct hki_pool_page *page;
+    size_t bytes;
+    int fd; /* Until it has been sent to the zygote; -1 after. */
+};
+
+/* Reserves the addresses, once for the process: before the zygote's fork. HK_ESYS with errno. */
+hk_status hki_pool_addresses_reserve(void);
+
+/* In the zygote: a region of another pool or process goes to, or comes from, its address
+ * again. Unmapping leaves the reservation. -1 with errno. */
+int hki_pool_memory_map_fixed(void *address, size_t bytes, int fd);
+void hki_pool_memory_unmap_fixed(void *address, size_t bytes);
+
+/*
+ * Makes one for so many channels and bytes of arena, with the layout of the page filled in
+ * and all that must not fail later allocated: the page and the channels (not their pages of
+ * results, nor the arena, which are sparse). HK_ENOMEM (also: no addresses left), HK_ESYS
+ * with errno (the kernel refused).
+ */
+hk_status hki_pool_memory_create(uint32_t channels, uint64_t arena_bytes,
+                                 struct hki_pool_memory **out);
+struct hki_pool_memory *hki_pool_memory_ref(struct hki_pool_memory *memory);
+
+/* The last one unmaps it and gives the addresses back; safe on any thread. In a forked child
+ * it forgets it without touching what the parent uses. */
+void hki_pool_memory_unref(struct hki_pool_memory *memory);
+
+/* Gives the pages of a range back to the system; they read as zero afterwards. */
+void hki_pool_memory_discard(struct hki_pool_memory *memory, uint64_t offset, uint64_t bytes);
+
+#endif
