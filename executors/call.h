@@ -6,10 +6,40 @@
 #include "executors/job.h"
 #include "sync/parker.h"
 
+/*
+ * Where a call has no job of this process behind it, because it serves one of another: what
+ * it asks and says goes through these. All functions are called on the call's thread.
+ */
+struct hki_call_link;
+
+struct hki_call_link_ops {
+    bool (*should_stop)(struct hki_call_link *link);
+    /* When its time is over; HKI_NEVER: it has no limit. */
+    int64_t (*end_ns)(struct hki_call_link *link);
+    /* Sleeps until then, or until the task shall stop. */
+    void (*sleep)(struct hki_call_link *link, int64_t until_ns);
+    /* A descriptor that becomes readable when the task shall stop; not the caller's to close.
+     * -1 with errno. */
+    int (*stop_fd)(struct hki_call_link *link);
+    void (*progress)(struct hki_call_link *link, uint64_t done, uint64_t total);
+    /* Room for a value of the call, which replaces what was reserved before. */
+    hk_status (*reserve)(struct hki_call_link *link, size_t size, struct hki_value *value);
+    /* Whether these bytes lie where the reader of the result can see them, so that they need
+     * not be copied; then *value shows them. May be NULL. */
+    bool (*share)(struct hki_call_link *link, const void *bytes, size_t size,
+                  struct hki_value *value);
+    hk_status (*take_fd)(struct hki_call_link *link, size_t index, int *fd);
+};
+
+struct hki_call_link {
+    const struct hki_call_link_ops *ops;
+};
+
 struct hk_call {
     hk_executor *executor;
-    hk_job *job;         /* NULL in a worker's initialiser. */
-    const hk_task *task; /* For error texts. */
+    struct hki_call_link *link; /* NULL: the job is here. */
+    hk_job *job;                /* NULL in a worker's initialiser. */
+    const hk_task *task;        /* For error texts. */
     const char *where;
     void *local;
     int64_t item_end_ns;   /* End of this item's time in a map's chunk; 0: none. */

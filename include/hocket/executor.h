@@ -20,6 +20,8 @@
 #ifndef HOCKET_EXECUTOR_H
 #define HOCKET_EXECUTOR_H
 
+#include <stdint.h>
+
 #include <hocket/task.h>
 
 #ifdef __cplusplus
@@ -62,6 +64,13 @@ typedef void hk_worker_fini_fn(void *local, void *arg);
 /** No spare workers: a value for spare_workers. */
 #define HK_NO_SPARES ((unsigned)-1)
 
+/** A limit of the system for worker processes, as for setrlimit(). */
+typedef struct hk_worker_limit {
+    int resource;  /**< RLIMIT_AS, RLIMIT_CPU, RLIMIT_NOFILE ... */
+    uint64_t soft; /**< UINT64_MAX: none. */
+    uint64_t hard; /**< UINT64_MAX: none. */
+} hk_worker_limit;
+
 /** How an executor is made; all zero means defaults. Each executor says what it uses. */
 typedef struct hk_executor_options {
     size_t size;               /**< sizeof this struct, or 0: lets later versions add fields. */
@@ -86,6 +95,22 @@ typedef struct hk_executor_options {
                              a program may move to processes. */
     bool drain_at_exit; /**< At the exit of the process finish what is queued; else a line tells
                              that it was left behind. */
+    unsigned retries;   /**< Further tries of an idempotent task after HK_EWORKER, for tasks that
+                             bring no number of their own; at most 2 help, as a task that killed
+                             3 workers fails for good. */
+    hk_duration kill_grace;         /**< Processes: between asking a task that overran, or was
+                                         killed, and SIGKILL to its worker; 0: at once. */
+    size_t worker_rss_limit;        /**< Processes: a worker that keeps more bytes resident is
+                                         replaced after its task; 0: none. */
+    size_t memory_bytes;            /**< Processes: most bytes that buffers, large inputs and large
+                                         results may take at a time; 0: 256 MiB. */
+    const char *const *environment; /**< Processes: NAME=VALUE to set, NAME to remove in workers;
+                                         NULL ends it. Copied. */
+    const hk_worker_limit *limits;  /**< Processes: set after the initialiser. Copied. */
+    size_t limit_count;             /**< How many; at most 16. */
+    int nice_increment;             /**< Processes: added to the workers' nice value. */
+    unsigned nesting_max;           /**< Processes: how deep pools may be made inside workers of
+                                         pools; 0: 10. */
 } hk_executor_options;
 
 /** How a task is submitted; NULL or all zero means defaults. */
@@ -97,7 +122,11 @@ typedef struct hk_submit_options {
     hk_duration deadline;   /**< Limit for queue and run, from the submit; 0: none. */
     hk_duration queue_wait; /**< Most time a blocking submit may wait for room; 0: no limit. */
     hk_cancel *token;       /**< Borrowed; kept as long as needed. */
-    unsigned retries;       /**< Further tries after HK_EWORKER for idempotent tasks. */
+    unsigned retries;       /**< Further tries after HK_EWORKER for idempotent tasks; 0: the
+                                 executor's. */
+    const int *fds;         /**< Descriptors for the task, see hk_call_take_fd(); duplicated, so
+                                 that the caller's may be closed after the submit. */
+    size_t fd_count;        /**< How many; at most 16. */
 } hk_submit_options;
 
 /** @cond */

@@ -229,6 +229,20 @@ HK_API void *hk_worker_local(hk_call *call);
 HK_API hk_executor *hk_call_executor(hk_call *call);
 
 /**
+ * Take one of the descriptors that were sent with the task (fds of the options).
+ *
+ * What a task does not take is closed after it has returned.
+ *
+ * @param call     The run.
+ * @param index    From 0, in the order of the submit.
+ * @param[out] fd  The caller's to close; close-on-exec.
+ * @retval HK_OK
+ * @retval HK_EINVAL  There is no such descriptor, or a pointer is NULL.
+ * @retval HK_ESTATE  It was taken before.
+ */
+HK_API HK_MUST_CHECK hk_status hk_call_take_fd(hk_call *call, size_t index, int *fd);
+
+/**
  * Report progress, for hk_future_progress().
  *
  * @param call   The run.
