@@ -25,6 +25,9 @@ hk_status hk_buffer_create(hk_executor *executor, size_t size, hk_buffer **out)
         __builtin_add_overflow(size, sizeof(*buffer) + LINE_BYTES, &whole)) {
         return HK_ETOOBIG;
     }
+    if (executor->traits->remote != NULL) {
+        return executor->traits->remote->buffer_create(executor->self, size, out);
+    }
     if ((buffer = hki_alloc(whole)) == NULL) {
         return HK_ENOMEM;
     }
@@ -32,6 +35,7 @@ hk_status hk_buffer_create(hk_executor *executor, size_t size, hk_buffer **out)
     buffer->size = size;
     buffer->capacity = size;
     buffer->block_bytes = whole;
+    buffer->release = NULL;
     buffer->data =
         (void *)(((uintptr_t)(buffer + 1) + LINE_BYTES - 1) & ~(uintptr_t)(LINE_BYTES - 1));
     hki_live_add(HKI_LIVE_BUFFERS, 1);
@@ -61,6 +65,9 @@ hk_status hk_buffer_set_size(hk_buffer *buffer, size_t size)
 void hk_buffer_destroy(hk_buffer *buffer)
 {
     if (buffer != NULL) {
+        if (buffer->release != NULL) {
+            buffer->release(buffer);
+        }
         hki_free(buffer, buffer->block_bytes);
         hki_live_add(HKI_LIVE_BUFFERS, -1);
     }

@@ -11,6 +11,7 @@ struct hk_buffer {
     size_t capacity;       /* Bytes there are. */
     size_t block_bytes;    /* The whole allocation. */
     void *data;
+    void (*release)(hk_buffer *buffer); /* Of bytes that lie elsewhere; NULL: they follow. */
 };
 
 #endif

@@ -116,6 +116,7 @@ hk_status hk_executor_create(const hk_executor_ops *ops, void *self,
     executor->max_payload = HKI_PAYLOAD_DEFAULT;
     if (options != NULL) {
         executor->task_timeout = options->task_timeout;
+        executor->retries = options->retries;
         executor->roundtrip = options->roundtrip;
         executor->drain_at_exit = options->drain_at_exit;
         if (options->max_payload != 0) {

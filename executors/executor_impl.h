@@ -29,6 +29,32 @@ enum {
 #define HKI_STACK_MIN       ((size_t)64 << 10)
 #define HKI_STACK_MAX       ((size_t)1 << 40)
 
+struct hki_request;
+
+/*
+ * Of a back end whose workers are not threads of this process: a task may start, and end,
+ * without the state word of its future knowing at once.
+ */
+struct hki_remote_traits {
+    /* Whether it could run what is asked for; HK_OK, or why not. Quick. */
+    hk_status (*check)(void *self, const struct hki_request *request);
+    /* See struct hki_origin for these. */
+    void (*refresh)(void *self, hk_job *job);
+    bool (*recall)(void *self, hk_job *job);
+    bool (*park)(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns);
+    /* Tells a task that runs to stop. */
+    void (*stop)(void *self, hk_job *job);
+    /* The job's future was ended by force: its worker is to be stopped, after a grace if it
+     * overran, at once if it was killed. False: the back end does not have it, and the
+     * caller drops the input. True: the back end does once nothing can read it any more. */
+    bool (*overrun)(void *self, hk_job *job);
+    bool (*kill)(void *self, hk_job *job);
+    /* When the time of a task with this limit is over, as far as is known of its start. */
+    int64_t (*run_end_ns)(void *self, hk_job *job, hk_duration timeout);
+    /* Room for a buffer that the workers see: HK_ENOMEM when there is none now. */
+    hk_status (*buffer_create)(void *self, size_t size, hk_buffer **out);
+};
+
 struct hki_executor_traits {
     /* A wait on one of its workers may take over a queued task. */
     bool claims;
@@ -43,6 +69,8 @@ struct hki_executor_traits {
     struct hki_wait_node (*next_of_end)(void *self, size_t i);
     /* Limits in time are judged when the task returns. */
     bool judged_on_return;
+    /* NULL: the workers are threads of this process. */
+    const struct hki_remote_traits *remote;
 };
 
 struct hk_executor {
@@ -55,6 +83,7 @@ struct hk_executor {
     char name[HKI_NAME_MAX];
     atomic_uint width; /* Tasks that can run at once: the map's measure. */
     hk_duration task_timeout;
+    unsigned retries;
     size_t max_payload;
     bool roundtrip;
     bool drain_at_exit;

@@ -114,6 +114,90 @@ static const hk_site *site(const hk_future *future)
     return hki_job_of((hk_future *)future)->site;
 }
 
+/* --- jobs of remote back ends --- */
+
+static void refresh(hk_future *future)
+{
+    hk_job *job = hki_job_of(future);
+
+    job->executor->traits->remote->refresh(job->executor->self, job);
+}
+
+static bool recall(hk_future *future)
+{
+    hk_job *job = hki_job_of(future);
+
+    return job->executor->traits->remote->recall(job->executor->self, job);
+}
+
+static bool park(hk_future *future, struct hki_parker *parker, int64_t deadline_ns)
+{
+    hk_job *job = hki_job_of(future);
+
+    return job->executor->traits->remote->park(job->executor->self, job, parker, deadline_ns);
+}
+
+static void stop(hk_future *future, hk_cancel_level level)
+{
+    hk_job *job = hki_job_of(future);
+
+    (void)level;
+    if (!hki_future_ended(future)) {
+        job->executor->traits->remote->stop(job->executor->self, job);
+    }
+}
+
+static hk_status kill_running(hk_future *future, const char *why)
+{
+    hk_job *job = hki_job_of(future);
+    hk_executor *executor = job->executor;
+
+    if (!hki_future_claim_end(future, false, NULL)) {
+        /* It has just ended in another way, perhaps by another kill. */
+        return hki_phase(hki_future_state(future)) == HKI_CANCELLED ? HK_OK : HK_ESTATE;
+    }
+    hki_future_set_reason(future, why == NULL ? "killed" : why);
+    if (!executor->traits->remote->kill(executor->self, job)) {
+        hki_job_drop_input(job);
+    }
+    hki_job_ended(job, HKI_CANCELLED);
+    hki_future_publish(future, HKI_CANCELLED);
+    return HK_OK;
+}
+
+bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome)
+{
+    hk_future *future = &job->future;
+    bool callbacks = false;
+
+    if (!hki_future_claim_end(future, false, NULL)) {
+        hki_outcome_drop(outcome);
+        hki_job_drop_input(job);
+        return false;
+    }
+    future->value = outcome->value;
+    future->error = outcome->error;
+    hki_job_drop_input(job);
+    hki_job_ended(job, outcome->phase);
+    callbacks = hki_future_publish_only(future, outcome->phase);
+    return callbacks;
+}
+
+static const struct hki_origin remote_job_origin = {
+    .destroy = destroy,
+    .cancelled = cancelled,
+    .published = published,
+    .stop = stop,
+    .look = look,
+    .next = next,
+    .refresh = refresh,
+    .recall = recall,
+    .kill = kill_running,
+    .park = park,
+    .name = name,
+    .site = site,
+};
+
 static const struct hki_origin job_origin = {
     .destroy = destroy,
     .cancelled = cancelled,
@@ -149,6 +233,20 @@ static hk_status set_input(hk_job *job, const struct hki_request *request)
     return HK_OK;
 }
 
+/* A task that killed three workers is not tried again, whatever was asked for. */
+static uint16_t attempts(const struct hki_request *request)
+{
+    enum { ATTEMPTS_MOST = 3 };
+    unsigned retries = request->options != NULL && request->options->retries != 0
+                           ? request->options->retries
+                           : request->executor->retries;
+
+    if ((request->task->flags & HK_TASK_IDEMPOTENT) == 0 && !request->internal) {
+        return 1;
+    }
+    return (uint16_t)(retries >= ATTEMPTS_MOST ? ATTEMPTS_MOST : retries + 1);
+}
+
 hk_job *hki_job_create(const struct hki_request *request)
 {
     hk_job *job = hki_alloc(sizeof(*job));
@@ -160,7 +258,9 @@ hk_job *hki_job_create(const struct hki_request *request)
         hki_free(job, sizeof(*job));
         return NULL;
     }
-    hki_future_init(&job->future, &job_origin, 2);
+    hki_future_init(&job->future,
+                    request->executor->traits->remote == NULL ? &job_origin : &remote_job_origin,
+                    2);
     job->executor = request->executor;
     atomic_fetch_add(&job->executor->unresolved, 1);
     job->task = request->task;
@@ -173,6 +273,9 @@ hk_job *hki_job_create(const struct hki_request *request)
     job->priority = request->options == NULL ? HK_PRIORITY_NORMAL : request->options->priority;
     job->forced = request->forced;
     job->copied = !request->moves;
+    job->taken = false;
+    job->attempt = 1;
+    job->attempts_max = attempts(request);
     return job;
 }
 

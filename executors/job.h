@@ -20,6 +20,8 @@
 enum { HKI_INLINE_INPUT = 48, HKI_LABEL_MAX = 64 };
 
 /* Limits and labels: few tasks have them. */
+struct hki_outcome;
+
 struct hki_limits {
     hk_job *job;
     char label[HKI_LABEL_MAX];
@@ -28,6 +30,7 @@ struct hki_limits {
     _Atomic int64_t run_end_ns; /* Start plus timeout, once it runs. */
     struct hki_timer deadline_timer;
     struct hki_timer run_timer;
+    bool run_armed; /* Once for a job, also if its worker dies and another one begins again. */
     hk_cancel *token; /* One reference, or NULL. */
     struct hki_cancel_watch token_watch;
 };
@@ -47,6 +50,11 @@ struct hk_job {
     hk_priority priority;
     bool forced; /* An errand of the library: no capacity applies, nothing is counted. */
     bool copied; /* input is our copy of the caller's bytes. */
+    /* For a remote back end. */
+    bool drain;            /* Callbacks are left to run: see process_pool/courier.c. */
+    bool taken;            /* It has come back from a worker. Under the back end's lock. */
+    uint16_t attempt;      /* From 1. */
+    uint16_t attempts_max; /* Tries it may have when workers die. */
     unsigned char bytes[HKI_INLINE_INPUT] __attribute__((aligned(16)));
 };
 
@@ -90,6 +98,10 @@ hk_job *hki_job_create(const struct hki_request *request);
 void hki_job_ended(hk_job *job, unsigned phase);
 
 void hki_job_drop_input(hk_job *job);
+
+/* Ends a job that has come back from a remote worker; takes the outcome over. Runs no
+ * callbacks: true if there are any, see hki_future_publish_only(). The reference stays. */
+bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome);
 
 /* An error of the library's about a job. */
 struct hki_error *hki_job_error(const hk_job *job, hk_status status, const char *where,

@@ -44,20 +44,38 @@ void hki_limits_explain(const hk_job *job, bool started, char *text, size_t size
     }
 }
 
+/* What has not started is taken out; what runs is stopped by the back end, which also drops
+ * the input then. */
+static void take_from_remote(hk_job *job, const struct hki_remote_traits *remote)
+{
+    hk_executor *executor = job->executor;
+
+    if (executor->ops->remove(executor->self, job)) {
+        hk_future_unref(&job->future);
+        hki_job_drop_input(job);
+    } else if (!remote->overrun(executor->self, job)) {
+        hki_job_drop_input(job);
+    }
+}
+
 /* On the timer thread, with the timer's reference. */
 static void out_of_time(hk_job *job)
 {
     hk_future *future = &job->future;
     hk_executor *executor = job->executor;
+    const struct hki_remote_traits *remote = executor->traits->remote;
     unsigned was;
     char text[128];
 
+    hki_future_refresh(future);
     if (hki_future_claim_end(future, false, &was)) {
         /* After the claim: a task that heeds it at once must not end the future first. */
         (void)hki_future_request_stop(future, "out of time");
         hki_limits_explain(job, was == HKI_RUNNING, text, sizeof(text));
         future->error = hki_job_error(job, HK_EDEADLINE, "", text, NULL);
-        if (was == HKI_RUNNING) {
+        if (remote != NULL) {
+            take_from_remote(job, remote);
+        } else if (was == HKI_RUNNING) {
             /* Its thread takes this back when the task returns, late. */
             atomic_fetch_add(&executor->straggling, 1);
         } else {
@@ -72,6 +90,15 @@ static void out_of_time(hk_job *job)
     hk_future_unref(future);
 }
 
+/* Another limit may have claimed the end, and let go of all limits, just before
+ * this one was armed: then it is ours to let go. */
+static void let_go_if_over(hk_job *job)
+{
+    if (hki_phase(atomic_load(&job->future.state)) >= HKI_ENDING) {
+        hki_limits_disarm(job);
+    }
+}
+
 static void deadline_came(struct hki_timer *timer)
 {
     struct hki_limits *limits = HKI_CONTAINER(timer, struct hki_limits, deadline_timer);
@@ -82,8 +109,22 @@ static void deadline_came(struct hki_timer *timer)
 static void run_ended(struct hki_timer *timer)
 {
     struct hki_limits *limits = HKI_CONTAINER(timer, struct hki_limits, run_timer);
+    hk_job *job = limits->job;
+    const struct hki_remote_traits *remote = job->executor->traits->remote;
 
-    out_of_time(limits->job);
+    if (remote != NULL) {
+        /* It was armed when the task was sent off; it may have started later, or not yet. */
+        int64_t end_ns = remote->run_end_ns(job->executor->self, job, limits->timeout);
+
+        if (end_ns > hk_now_ns()) {
+            atomic_store(&limits->run_end_ns, end_ns);
+            if (hki_timer_arm(timer, end_ns, run_ended) == HK_OK) {
+                let_go_if_over(job); /* Keeps the timer's reference. */
+                return;
+            }
+        }
+    }
+    out_of_time(job);
 }
 
 static void token_hold(struct hki_cancel_watch *watch)
@@ -164,15 +205,6 @@ static hk_status arm(hk_job *job, struct hki_timer *timer, int64_t deadline_ns,
     return status;
 }
 
-/* Another limit may have claimed the end, and let go of all limits, just before
- * this one was armed: then it is ours to let go. */
-static void let_go_if_over(hk_job *job)
-{
-    if (hki_phase(atomic_load(&job->future.state)) >= HKI_ENDING) {
-        hki_limits_disarm(job);
-    }
-}
-
 hk_status hki_limits_arm(hk_job *job)
 {
     struct hki_limits *limits = job->limits;
@@ -204,9 +236,10 @@ hk_status hki_limits_started(hk_job *job)
     struct hki_limits *limits = job->limits;
     hk_status status = HK_OK;
 
-    if (limits == NULL || limits->timeout == 0) {
+    if (limits == NULL || limits->timeout == 0 || limits->run_armed) {
         return HK_OK;
     }
+    limits->run_armed = true;
     atomic_store(&limits->run_end_ns, hki_deadline(limits->timeout));
     if (!job->executor->traits->judged_on_return) {
         status = arm(job, &limits->run_timer, atomic_load(&limits->run_end_ns), run_ended);

@@ -47,6 +47,10 @@ static hk_status check(const struct hki_request *request)
     if (!request->internal && request->size != HK_BY_REF && request->size > executor->max_payload) {
         return HK_ETOOBIG;
     }
+    if (executor->traits->remote != NULL &&
+        (status = executor->traits->remote->check(executor->self, request)) != HK_OK) {
+        return status;
+    }
     if ((broken = atomic_load(&executor->broken)) != NULL) {
         return broken->shown.status;
     }

@@ -80,27 +80,49 @@ static int lane_of_turn(unsigned turn)
     return turn % 5 == 4 ? NORMAL : HIGH;
 }
 
-hk_job *hki_task_queue_pop(struct hki_task_queue *queue)
+/* The queue is not empty. */
+static int next_lane(const struct hki_task_queue *queue)
 {
-    int lane;
-    hk_job *job;
+    int lane = lane_of_turn(queue->turn);
 
-    if (queue->length == 0) {
-        return NULL;
-    }
-    lane = lane_of_turn(queue->turn);
     if (!hki_list_empty(&queue->lanes[ERRANDS])) {
-        lane = ERRANDS;
-    } else {
-        queue->turn = (queue->turn + 1) % TURNS;
-        if (hki_list_empty(&queue->lanes[lane])) {
-            for (lane = HIGH; hki_list_empty(&queue->lanes[lane]); lane++) {
-            }
+        return ERRANDS;
+    }
+    if (hki_list_empty(&queue->lanes[lane])) {
+        for (lane = HIGH; hki_list_empty(&queue->lanes[lane]); lane++) {
         }
     }
-    job = HKI_CONTAINER(queue->lanes[lane].next, hk_job, link);
-    take(queue, job);
+    return lane;
+}
+
+hk_job *hki_task_queue_peek(const struct hki_task_queue *queue)
+{
+    return queue->length == 0
+               ? NULL
+               : HKI_CONTAINER(queue->lanes[next_lane(queue)].next, hk_job, link);
+}
+
+hk_job *hki_task_queue_pop(struct hki_task_queue *queue)
+{
+    hk_job *job = hki_task_queue_peek(queue);
+
+    if (job != NULL) {
+        if (lane_of(job) != ERRANDS) {
+            queue->turn = (queue->turn + 1) % TURNS;
+        }
+        take(queue, job);
+    }
     return job;
+}
+
+void hki_task_queue_push_front(struct hki_task_queue *queue, hk_job *job)
+{
+    struct hki_list *lane = &queue->lanes[lane_of(job)];
+
+    job->queued = true;
+    hki_list_append(lane->next, &job->link);
+    queue->length++;
+    queue->counted += job->forced ? 0 : 1;
 }
 
 hk_job *hki_task_queue_pop_oldest(struct hki_task_queue *queue)

@@ -36,6 +36,12 @@ void hki_task_queue_push(struct hki_task_queue *queue, hk_job *job);
 /* The next by lane and turn; NULL when empty. */
 hk_job *hki_task_queue_pop(struct hki_task_queue *queue);
 
+/* As hki_task_queue_pop() would, without taking it out. */
+hk_job *hki_task_queue_peek(const struct hki_task_queue *queue);
+
+/* Puts one that was taken out back before all others of its lane, whatever the capacity. */
+void hki_task_queue_push_front(struct hki_task_queue *queue, hk_job *job);
+
 /* The one that came first, of those that count; NULL when there is none. */
 hk_job *hki_task_queue_pop_oldest(struct hki_task_queue *queue);
 

@@ -90,7 +90,11 @@ hk_state hk_future_state(const hk_future *future)
         [HKI_DONE] = HK_DONE,       [HKI_FAILED] = HK_FAILED,   [HKI_CANCELLED] = HK_CANCELLED,
     };
 
-    return future == NULL ? HK_CANCELLED : shown[hki_phase(hki_future_state(future))];
+    if (future == NULL) {
+        return HK_CANCELLED;
+    }
+    hki_future_refresh(future);
+    return shown[hki_phase(hki_future_state(future))];
 }
 
 bool hk_future_done(const hk_future *future)
@@ -170,6 +174,7 @@ hk_status hk_future_progress(const hk_future *future, uint64_t *done, uint64_t *
     if (future == NULL || done == NULL || total == NULL) {
         return HK_EINVAL;
     }
+    hki_future_refresh(future);
     /* relaxed: a figure to look at; the two need not be of one moment. */
     *done = atomic_load_explicit(&counted->progress_done, memory_order_relaxed);
     /* relaxed: likewise. */

@@ -35,6 +35,7 @@
 
 #include "base/list.h"
 #include "futures/error_impl.h"
+#include "sync/parker.h"
 #include "sync/stripe.h"
 #include "sync/wait_graph.h"
 
@@ -99,6 +100,19 @@ struct hki_origin {
      * can move. */
     enum hki_wait_kind (*look)(hk_future *future, size_t *count);
     struct hki_wait_node (*next)(hk_future *future, size_t i);
+    /* Where the work is done out of this process's sight: brings the state word, and the
+     * progress, up to date. No lock held. May be NULL. */
+    void (*refresh)(hk_future *future);
+    /* Likewise: takes it back from where it could start unseen, so that from then on PENDING
+     * is the truth. False: it has started, and the state word says so now, or it has ended.
+     * May be NULL. */
+    bool (*recall)(hk_future *future);
+    /* Ends it CANCELLED now, also if it runs, and stops the work by force. May be NULL: it
+     * cannot be stopped so. */
+    hk_status (*kill)(hk_future *future, const char *why);
+    /* As hki_parker_park() of the calling thread, doing meanwhile what brings the end of this
+     * future nearer. May be NULL. */
+    bool (*park)(hk_future *future, struct hki_parker *parker, int64_t deadline_ns);
     /* Name for texts; may be NULL. */
     const char *(*name)(const hk_future *future);
     /* Where the work was handed out; may be NULL. */
@@ -185,6 +199,18 @@ bool hki_future_claim_end(hk_future *future, bool only_pending, unsigned *was);
 /* ENDING -> phase: tells everybody. Runs the callbacks. The caller won the claim,
  * and has set value or error. */
 void hki_future_publish(hk_future *future, unsigned phase);
+
+/* The same, but runs no callback: true if there are any, and another thread has to call
+ * hki_future_drain(). */
+bool hki_future_publish_only(hk_future *future, unsigned phase);
+
+/* For who shows a state to the application: see refresh above. */
+static inline void hki_future_refresh(const hk_future *future)
+{
+    if (future->origin->refresh != NULL && !hki_future_ended(future)) {
+        future->origin->refresh((hk_future *)future);
+    }
+}
 
 /* Why it was cancelled, for hk_future_why(): the first reason stays. */
 void hki_future_set_reason(hk_future *future, const char *why);

@@ -107,6 +107,7 @@ void hki_future_drain(hk_future *future)
     struct hki_stripe *stripe = hki_stripe_of(future);
     struct hki_agent *agent = hki_agent_self();
 
+    atomic_store(&future->runner, agent);
     if (agent->host_ops != NULL) {
         agent->host_ops->occupied(agent->host);
     }

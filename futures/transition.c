@@ -90,7 +90,7 @@ static void tell_origin(hk_future *future)
 
 /* Publishing with an audience: phase, waiters and the right to run the callbacks
  * change hands under one lock, so nobody can be added in between and missed. */
-static void publish_watched(hk_future *future, unsigned phase)
+static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
 {
     struct hki_stripe *stripe = hki_stripe_of(future);
     unsigned state;
@@ -100,7 +100,8 @@ static void publish_watched(hk_future *future, unsigned phase)
     pthread_mutex_lock(&stripe->lock);
     drain = has_callback(future);
     if (drain) {
-        atomic_store(&future->runner, hki_agent_self()); /* Of the callbacks, from here on. */
+        /* Of the callbacks, from here on; unknown until somebody drains. */
+        atomic_store(&future->runner, drain_here ? hki_agent_self() : NULL);
     }
     state = hki_future_state(future);
     do {
@@ -110,24 +111,35 @@ static void publish_watched(hk_future *future, unsigned phase)
     fire_all(future, phase);
     pthread_mutex_unlock(&stripe->lock);
     tell_origin(future);
-    if (drain) {
+    if (drain && drain_here) {
         hki_future_drain(future);
     }
+    return drain;
 }
 
-void hki_future_publish(hk_future *future, unsigned phase)
+static bool publish(hk_future *future, unsigned phase, bool drain_here)
 {
     unsigned state = hki_future_state(future);
 
     HKI_ASSERT(hki_phase(state) == HKI_ENDING);
     do {
         if ((state & HKI_WATCHED) != 0) {
-            publish_watched(future, phase);
-            return;
+            return publish_watched(future, phase, drain_here);
         }
     } while (!atomic_compare_exchange_weak(&future->state, &state,
                                            (state & ~(unsigned)HKI_PHASE) | phase));
     tell_origin(future);
+    return false;
+}
+
+void hki_future_publish(hk_future *future, unsigned phase)
+{
+    (void)publish(future, phase, true);
+}
+
+bool hki_future_publish_only(hk_future *future, unsigned phase)
+{
+    return publish(future, phase, false);
 }
 
 bool hki_future_set_flag(hk_future *future, unsigned flag, unsigned unless)
@@ -232,6 +244,7 @@ static hk_status cancel_pending(hk_future *future)
 hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const char *why)
 {
     unsigned state;
+    bool recalled;
     hk_status status = hki_future_usable(future);
 
     if (status != HK_OK) {
@@ -239,6 +252,8 @@ hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const 
     }
     /* The caller's reference may go in a callback: keep the future to the end. */
     hk_future_ref(future);
+    recalled = future->origin->recall != NULL && hki_phase(hki_future_state(future)) == HKI_PENDING &&
+               future->origin->recall(future);
     if (claim_cancel(future)) {
         (void)hki_future_request_stop(future, why);
         status = cancel_pending(future);
@@ -251,12 +266,17 @@ hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const 
             status = is_cancelled(state) ? HK_OK : HK_ESTATE;
         } else if (level == HK_CANCEL_PENDING) {
             status = HK_ESTATE;
+        } else if (level == HK_CANCEL_KILL && future->origin->kill != NULL) {
+            status = future->origin->kill(future, why);
         } else {
             (void)hki_future_request_stop(future, why);
             if (future->origin->stop != NULL) {
                 future->origin->stop(future, level);
             }
         }
+    }
+    if (recalled) {
+        hk_future_unref(future); /* Of who would have run it. */
     }
     hk_future_unref(future);
     return status;

@@ -149,8 +149,9 @@ struct hki_wait_node hki_source_node(hk_future *source)
     runner = atomic_load(&source->runner);
     /* DRAINING before and after the runner was read: so it is the thread that drains, and
      * waits for this look before it goes on. */
-    return (atomic_load(&source->state) & HKI_DRAINING) == 0 ? (struct hki_wait_node){NULL, NULL}
-                                                             : hki_agent_node(runner);
+    return (atomic_load(&source->state) & HKI_DRAINING) == 0 || runner == NULL
+               ? (struct hki_wait_node){NULL, NULL}
+               : hki_agent_node(runner);
 }
 
 struct set {
@@ -228,6 +229,19 @@ static void claim_all(const struct set *set, struct hki_agent *agent)
     }
 }
 
+/* Sleeps; or, if who runs a future has something for a waiting thread to do, does that. */
+static bool park(const struct group *group, const struct set *set, int64_t until_ns)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        hk_future *future = set->futures[i];
+
+        if (future->origin->park != NULL && !hki_future_ended(future)) {
+            return future->origin->park(future, group->parker, until_ns);
+        }
+    }
+    return hki_parker_park(group->parker, until_ns);
+}
+
 /* What ends without the error that is waited for may leave the others stuck, and need not
  * look; so a wait for an error looks whenever something ended. */
 static hk_status sleep_for(struct group *group, const struct set *set, int64_t deadline_ns)
@@ -251,7 +265,7 @@ static hk_status sleep_for(struct group *group, const struct set *set, int64_t d
     }
     while (!group_has_enough(group)) {
         int64_t until_ns = hki_block_until(agent, deadline_ns, &looks);
-        bool woken = hki_parker_park(group->parker, until_ns);
+        bool woken = park(group, set, until_ns);
 
         if (group_has_enough(group) || (woken && !atomic_load(&group->looks))) {
             continue;

@@ -10,6 +10,14 @@ struct hki_parker *hki_parker_self(void)
     return &own;
 }
 
+bool hki_parker_try(struct hki_parker *parker)
+{
+    /* acquire: as in hki_parker_park(). Looks before it writes, for who asks again and again. */
+    return atomic_load_explicit(&parker->token, memory_order_acquire) != 0 &&
+           /* acquire: likewise. */
+           atomic_exchange_explicit(&parker->token, 0, memory_order_acquire) != 0;
+}
+
 bool hki_parker_park(struct hki_parker *parker, int64_t deadline_ns)
 {
     bool in_time = true;

@@ -25,6 +25,9 @@ struct hki_parker *hki_parker_self(void);
  * first. Only the parker's own thread calls it. */
 bool hki_parker_park(struct hki_parker *parker, int64_t deadline_ns);
 
+/* For who has something else to do meanwhile: takes the token if it is there. */
+bool hki_parker_try(struct hki_parker *parker);
+
 /* Any thread. Takes no lock. Once the token is there the sleeper may go on and end, so
  * the kernel is told about memory that may be gone: it then wakes nobody. */
 void hki_parker_wake(struct hki_parker *parker);

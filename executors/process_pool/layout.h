@@ -37,6 +37,7 @@
 #include <sys/resource.h>
 
 enum {
+    HKI_CHANNELS_MAX = 1024,
     HKI_CELLS = 64,       /* Requests that one worker can have at a time. */
     HKI_CELL_INPUT = 48,  /* Inputs up to here travel in the cell. */
     HKI_CELL_OUTPUT = 16, /* So do results up to here. */
@@ -135,7 +136,7 @@ enum hki_worker_stage {
 };
 
 /* Extent of a worker for results that are larger than what was reserved. */
-enum { HKI_OVERFLOW_UNITS = 1024, HKI_OVERFLOW_UNIT = 65536 };
+enum { HKI_OVERFLOW_UNITS = 256, HKI_OVERFLOW_UNIT = 65536 };
 
 struct hki_channel {
     /* The parent writes these. */

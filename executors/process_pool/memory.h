@@ -19,6 +19,8 @@ struct hki_pool_memory {
     struct hki_pool_page *page;
     size_t bytes;
     int fd; /* Until it has been sent to the zygote; -1 after. */
+    /* Of each channel: results in its worker's extent that futures still show. */
+    atomic_uint views[HKI_CHANNELS_MAX];
 };
 
 /* Reserves the addresses, once for the process: before the zygote's fork. HK_ESYS with errno. */

@@ -109,6 +109,9 @@ typedef struct hk_executor_options {
     const hk_worker_limit *limits;  /**< Processes: set after the initialiser. Copied. */
     size_t limit_count;             /**< How many; at most 16. */
     int nice_increment;             /**< Processes: added to the workers' nice value. */
+    hk_duration start_timeout;      /**< Processes: queued tasks fail with HK_EBROKEN when there was
+                                         no worker, and none could be started, for so long; 0:
+                                         30 s. */
     unsigned nesting_max;           /**< Processes: how deep pools may be made inside workers of
                                          pools; 0: 10. */
 } hk_executor_options;

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A caller that waits collects for itself: between a worker and who waits for it stands no
+ * third thread, which would double the way.
+ *
+ * One waiting caller is the leader. It looks for results while processors are free to do so,
+ * then sleeps on its own parker and the bells of the busy workers at once. Others wait on
+ * their parkers only, and mark what they wait for as urgent. When a leader leaves, it tells
+ * the workers to ring the supervisor from then on.
+ */
+#include "base/os.h"
+#include "base/time.h"
+#include "executors/process_pool/pool.h"
+#include "sync/parker.h"
+
+enum { WORDS_MAX = 64, LOOKS = 32 };
+
+/* Whether a processor is left for who only looks. */
+static bool may_spin(const struct process_pool *pool)
+{
+    return pool->busy < pool->cpus && pool->page->spin_ns != 0;
+}
+
+/* True once the parker has a token. */
+static bool spin(struct process_pool *pool, struct hki_parker *parker, int64_t deadline_ns)
+{
+    int64_t end_ns = 0;
+
+    for (unsigned looks = 0;; looks++) {
+        if (hki_pool_has_results(pool)) {
+            (void)hki_pool_collect(pool);
+            end_ns = 0;
+        }
+        if (hki_parker_try(parker)) {
+            return true;
+        }
+        if (looks % LOOKS == 0) {
+            int64_t now_ns = hk_now_ns();
+
+            end_ns = end_ns == 0 ? now_ns + pool->page->spin_ns : end_ns;
+            if (now_ns >= end_ns || now_ns >= deadline_ns || !may_spin(pool)) {
+                return false;
+            }
+        }
+        hki_os_pause();
+    }
+}
+
+/* Under the lock: this task's end is to be told at once. */
+static void mark_urgent(const hk_job *job)
+{
+    struct entry *entry = hki_pool_find(job);
+
+    if (entry != NULL) {
+        atomic_store(&hki_seat_cell(entry->seat, entry->request)->urgent, 1);
+    }
+}
+
+/* Under the lock: what to sleep on: the parker, workers yet to come, and those there are. */
+static unsigned list_words(struct process_pool *pool, struct hki_parker *parker,
+                           struct hki_os_wait_word *words)
+{
+    unsigned count = 0;
+
+    words[count++] = (struct hki_os_wait_word){&parker->token, 0, false};
+    words[count++] =
+        (struct hki_os_wait_word){&pool->newcomers, atomic_load(&pool->newcomers), false};
+    for (unsigned i = 0; i < pool->high_seat && count < WORDS_MAX; i++) {
+        struct seat *seat = &pool->seats[i];
+
+        if (seat->life != SEAT_EMPTY) { /* What comes meanwhile may be given to any of them. */
+            words[count++] = (struct hki_os_wait_word){
+                &seat->channel->bell, atomic_load(&seat->channel->bell), true};
+        }
+    }
+    return count;
+}
+
+/* Sleeps until there may be something, or the moment. False: such a sleep is not to be had. */
+static bool sleep_on_all(struct process_pool *pool, hk_job *job, struct hki_parker *parker,
+                         uint32_t when, int64_t until_ns)
+{
+    struct hki_os_wait_word words[WORDS_MAX];
+    unsigned count;
+    bool fits;
+
+    pthread_mutex_lock(&pool->lock);
+    mark_urgent(job);
+    count = list_words(pool, parker, words);
+    fits = pool->live + 2 <= WORDS_MAX;
+    hki_pool_set_attention(pool, when | HKI_RING_CALLER);
+    pthread_mutex_unlock(&pool->lock);
+    if (!fits) {
+        return false;
+    }
+    if (hki_pool_has_results(pool)) {
+        return true; /* Ended before the workers were told to ring. */
+    }
+    return hki_os_futex_wait_any(words, count, until_ns);
+}
+
+enum led { LED_WOKEN, LED_TIMED_OUT, LED_CANNOT_SLEEP };
+
+static enum led lead(struct process_pool *pool, hk_job *job, struct hki_parker *parker,
+                 int64_t deadline_ns)
+{
+    bool idle = false;
+
+    for (;;) {
+        int64_t now_ns;
+
+        hki_pool_set_attention(pool, HKI_RING_NEVER);
+        if (spin(pool, parker, deadline_ns)) {
+            return LED_WOKEN;
+        }
+        now_ns = hk_now_ns();
+        if (now_ns >= deadline_ns) {
+            return LED_TIMED_OUT;
+        }
+        if (!sleep_on_all(pool, job, parker, idle ? HKI_RING_FIRST : HKI_RING_COALESCED,
+                          idle ? deadline_ns : hki_earlier(deadline_ns, now_ns + HKI_NAP_NS))) {
+            return LED_CANNOT_SLEEP;
+        }
+        idle = !hki_pool_collect(pool); /* After a nap with nothing: until somebody rings. */
+        if (hki_parker_try(parker)) {
+            return LED_WOKEN;
+        }
+    }
+}
+
+static void stop_leading(struct process_pool *pool)
+{
+    bool rings;
+
+    pthread_mutex_lock(&pool->lock);
+    pool->has_leader = false;
+    hki_pool_set_attention(pool, HKI_RING_FIRST);
+    rings = pool->unbalanced;
+    pthread_mutex_unlock(&pool->lock);
+    if (hki_pool_has_results(pool)) {
+        (void)hki_pool_collect(pool);
+    }
+    if (rings) {
+        hki_zygote_ring();
+    }
+}
+
+static bool follow(struct process_pool *pool, hk_job *job, struct hki_parker *parker,
+                   int64_t deadline_ns)
+{
+    pthread_mutex_lock(&pool->lock);
+    mark_urgent(job);
+    pthread_mutex_unlock(&pool->lock);
+    /* It may have ended before it was marked. */
+    if (hki_pool_has_results(pool)) {
+        (void)hki_pool_collect(pool);
+    }
+    return hki_parker_park(parker, deadline_ns);
+}
+
+bool hki_pool_park(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns)
+{
+    struct process_pool *pool = self;
+    enum led led;
+    bool leads;
+
+    pthread_mutex_lock(&pool->lock);
+    leads = !pool->has_leader;
+    pool->has_leader = true;
+    pthread_mutex_unlock(&pool->lock);
+    if (!leads) {
+        return follow(pool, job, parker, deadline_ns);
+    }
+    led = lead(pool, job, parker, deadline_ns);
+    stop_leading(pool);
+    return led == LED_CANNOT_SLEEP ? follow(pool, job, parker, deadline_ns) : led == LED_WOKEN;
+}

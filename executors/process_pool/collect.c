@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* Collecting: from cells that are done to futures that have ended. */
+#include "executors/process_pool/pool.h"
+
+#include "base/live.h"
+#include "base/memory.h"
+#include "base/time.h"
+
+enum { MEAN_OF = 8, SHORT_NS = 50000, LONG_NS = 1000000 };
+
+void hki_pool_set_attention(struct process_pool *pool, uint32_t when)
+{
+    pool->attention = ((pool->attention | (HKI_RING_STEP - 1)) + 1) | when;
+    /* seq_cst with a worker's `done`: it sees that it has to ring, or we see the result. */
+    atomic_store(&pool->page->attention, pool->attention);
+}
+
+static bool has_result(const struct seat *seat)
+{
+    /* seq_cst: see hki_pool_set_attention(). */
+    return hki_seat_outstanding(seat) != 0 &&
+           atomic_load(&seat->channel->done) !=
+               /* relaxed: ours. */
+               atomic_load_explicit(&((struct seat *)seat)->done, memory_order_relaxed);
+}
+
+bool hki_pool_has_results(const struct process_pool *pool)
+{
+    /* relaxed: seats do not go away, and a new one has no result yet. */
+    unsigned seats = atomic_load_explicit(&((struct process_pool *)pool)->high_seat,
+                                          memory_order_relaxed);
+
+    for (unsigned i = 0; i < seats; i++) {
+        if (has_result(&pool->seats[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* From the starts of tasks that follow each other; the end of the last is about now. */
+static void measure(struct process_pool *pool, int64_t first_ns, int64_t last_ns, unsigned count)
+{
+    int64_t each_ns;
+
+    if (first_ns == 0 || last_ns < first_ns) {
+        return;
+    }
+    each_ns = count > 1 ? (last_ns - first_ns) / (count - 1) : hk_now_ns() - first_ns;
+    if (each_ns < 0) {
+        return;
+    }
+    pool->mean_ns =
+        pool->mean_ns == 0 ? each_ns : pool->mean_ns + (each_ns - pool->mean_ns) / MEAN_OF;
+    if (pool->mean_ns < SHORT_NS) {
+        pool->depth = pool->depth * 2 > HKI_CELLS ? HKI_CELLS : pool->depth * 2;
+    } else if (pool->mean_ns > LONG_NS) {
+        pool->depth = HKI_DEPTH_LEAST;
+    } else if (pool->depth > 2 * HKI_DEPTH_LEAST) {
+        pool->depth /= 2;
+    }
+}
+
+/* The one request, which the worker says is done with. False: it cannot be. */
+static bool take_one(struct seat *seat, uint32_t request, struct finished *finished)
+{
+    struct process_pool *pool = seat->pool;
+    struct entry *entry = hki_seat_entry(seat, request);
+    /* acquire: pairs with the worker's compare-and-swap to DONE; the result is there. */
+    uint32_t word = atomic_load_explicit(&hki_seat_cell(seat, request)->state,
+                                         memory_order_acquire);
+
+    finished->job = NULL;
+    if (word == hki_cell_word(request, HKI_CELL_DONE) && entry->job != NULL) {
+        finished->job = entry->job;
+        finished->job->taken = true;
+        finished->job->slot = NULL;
+        hki_seat_take(seat, request, &finished->outcome);
+        pool->given--;
+        if (entry->forced) {
+            pool->forced--;
+            atomic_fetch_sub(&pool->executor->straggling, 1);
+        }
+        pool->concluding++;
+        seat->ended++;
+        pool->refill_ns = 0; /* The workers work: see seats.c. */
+    } else if (word != hki_cell_word(request, HKI_CELL_WITHDRAWN)) {
+        return false;
+    }
+    hki_seat_clear(seat, request);
+    return !seat->broke_rules;
+}
+
+unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned room)
+{
+    struct process_pool *pool = seat->pool;
+    uint32_t at = atomic_load_explicit(&seat->done, memory_order_relaxed); /* relaxed: ours. */
+    uint32_t done = atomic_load(&seat->channel->done);
+    bool sound = done - at <= hki_seat_outstanding(seat);
+    int64_t first_ns = 0;
+    int64_t last_ns = 0;
+    unsigned count = 0;
+    unsigned passed = 0;
+
+    while (sound && at != done && count < room) {
+        /* relaxed: a time, to measure with. */
+        last_ns = atomic_load_explicit(&hki_seat_cell(seat, at)->started_ns, memory_order_relaxed);
+        first_ns = first_ns == 0 ? last_ns : first_ns;
+        sound = take_one(seat, at, &batch[count]);
+        count += batch[count].job != NULL ? 1 : 0;
+        at++;
+        passed++;
+        pool->outstanding--;
+        atomic_store_explicit(&seat->done, at, memory_order_relaxed); /* relaxed: ours. */
+    }
+    if (passed != 0) {
+        measure(pool, first_ns, last_ns, passed);
+        pool->crowded = false;
+        if (hki_seat_outstanding(seat) == 0) {
+            hki_seat_rests(seat);
+        }
+        hki_seat_review(seat);
+    }
+    if (!sound && seat->life != SEAT_DYING) {
+        seat->broke_rules = true;
+        hki_seat_signal(seat, SIGKILL, 0);
+    }
+    return count;
+}
+
+void hki_pool_conclude(struct process_pool *pool, struct finished *batch, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        hk_job *job = batch[i].job;
+        bool failed = batch[i].outcome.phase == HKI_FAILED;
+        bool drain = hki_job_conclude_remote(job, &batch[i].outcome);
+
+        /* The last reference to a failure that nobody read calls a hook of the application. */
+        if (drain || failed) {
+            hki_courier_send(pool, job, drain);
+        } else {
+            hk_future_unref(&job->future);
+        }
+    }
+}
+
+bool hki_pool_collect(struct process_pool *pool)
+{
+    struct finished batch[HKI_BATCH];
+    unsigned count = 0;
+    bool any = false;
+
+    pthread_mutex_lock(&pool->lock);
+    for (unsigned i = 0; i < pool->high_seat; i++) {
+        struct seat *seat = &pool->seats[i];
+
+        while (has_result(seat) && !seat->broke_rules) {
+            count += hki_seat_collect(seat, batch + count, HKI_BATCH - count);
+            any = true;
+            if (count < HKI_BATCH) {
+                continue;
+            }
+            hki_pool_dispatch(pool);
+            pthread_mutex_unlock(&pool->lock);
+            hki_pool_conclude(pool, batch, count);
+            pthread_mutex_lock(&pool->lock);
+            hki_pool_concluded(pool, count);
+            count = 0;
+        }
+    }
+    if (any) {
+        hki_pool_dispatch(pool);
+    }
+    if (count != 0) {
+        pthread_mutex_unlock(&pool->lock);
+        hki_pool_conclude(pool, batch, count);
+        pthread_mutex_lock(&pool->lock);
+        hki_pool_concluded(pool, count);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return any;
+}
+
+void hki_pool_concluded(struct process_pool *pool, unsigned count)
+{
+    pool->concluding -= count;
+    if (pool->closing) {
+        hki_condition_broadcast(&pool->settled);
+    }
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a dead worker leaves. Its cells are read in order: what is DONE stands; the one that
+ * ran is lost, with the reason; the rest goes back to the front of the queue.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/log.h"
+#include "base/os.h"
+#include "base/time.h"
+#include "executors/process_pool/packed_error.h"
+#include "executors/process_pool/pool.h"
+
+struct death {
+    int wait_status; /* -1: unknown, the zygote died too. */
+    bool out_of_memory;
+};
+
+/* --- saying why --- */
+
+static size_t add(char *text, size_t size, size_t at, const char *more)
+{
+    int length = at < size ? snprintf(text + at, size - at, "%s", more) : 0;
+
+    return at + (length > 0 ? (size_t)length : 0);
+}
+
+/* What the worker itself could say in its last moment. */
+static size_t tell_crash(const struct hki_crash *crash, char *text, size_t size, size_t at)
+{
+    uint32_t frames = crash->frames < HKI_FRAMES_MAX ? crash->frames : HKI_FRAMES_MAX;
+    char line[160];
+
+    if (crash->signal == SIGSEGV || crash->signal == SIGBUS) {
+        snprintf(line, sizeof(line), " at address %#llx", (unsigned long long)crash->address);
+        at = add(text, size, at, line);
+    }
+    for (uint32_t i = 0; i < frames; i++) {
+        /* The same code lies at the same place here, as the worker is a fork of ours. */
+        hki_os_frame_text(crash->frame[i], line, sizeof(line));
+        at = add(text, size, at, i == 0 ? "; in " : ", from ");
+        at = add(text, size, at, line);
+    }
+    return at;
+}
+
+static size_t tell_signal(const struct seat *seat, const struct death *death, char *text,
+                          size_t size)
+{
+    int number = WTERMSIG(death->wait_status);
+    const char *hint = "";
+    size_t at;
+    int length = snprintf(text, size, "its worker was ended by signal %d (%s)%s", number,
+                          strsignal(number), WCOREDUMP(death->wait_status) ? ", core dumped" : "");
+
+    at = length > 0 ? (size_t)length : 0;
+    if (number == SIGKILL && death->out_of_memory) {
+        hint = ": the system ran out of memory, and its memory cgroup counted the kill";
+    } else if (number == SIGKILL && !seat->asked_to_die) {
+        hint = ", which nobody here sent: perhaps for want of memory";
+    } else if (number == SIGXCPU) {
+        hint = ": its limit of processor time";
+    } else if (seat->broke_rules) {
+        hint = ": it had overwritten memory that it shares with its pool";
+    }
+    at = add(text, size, at, hint);
+    if (atomic_load(&seat->channel->crash.said) != 0) {
+        at = tell_crash(&seat->channel->crash, text, size, at);
+    }
+    return at;
+}
+
+static void tell(const struct seat *seat, const struct death *death, char *text, size_t size)
+{
+    if (death->wait_status == -1) {
+        snprintf(text, size, "its worker is gone, for the zygote that all workers depend on died");
+    } else if (WIFSIGNALED(death->wait_status)) {
+        (void)tell_signal(seat, death, text, size);
+    } else {
+        snprintf(text, size, "its worker ended with exit code %d%s",
+                 WEXITSTATUS(death->wait_status),
+                 seat->broke_rules ? ", after overwriting memory that it shares with its pool"
+                                   : ": a task must return, not exit");
+    }
+}
+
+static struct hki_error *lost_error(const struct seat *seat, const hk_job *job,
+                                    const struct death *death)
+{
+    char text[2048];
+    char where[128];
+
+    tell(seat, death, text, sizeof(text));
+    hki_seat_where(seat, where, sizeof(where));
+    return hki_error_make(&(struct hki_error_facts){
+        .status = HK_EWORKER,
+        .exit_status = death->wait_status != -1 && WIFEXITED(death->wait_status)
+                           ? WEXITSTATUS(death->wait_status)
+                           : 0,
+        .term_signal = death->wait_status != -1 && WIFSIGNALED(death->wait_status)
+                           ? WTERMSIG(death->wait_status)
+                           : 0,
+        .message = text,
+        .site = &(hk_site){job->task->file == NULL ? "" : job->task->file, job->task->line, ""},
+        .task = job->named->name,
+        .label = hki_job_label(job),
+        .submit_site = job->site,
+        .where = where,
+        .attempt = job->attempt,
+    });
+}
+
+/* --- judging --- */
+
+static void salvage(struct seat *seat, const struct entry *entry)
+{
+    hk_job *job = entry->job;
+
+    if (job->salvage != NULL && entry->reserved != NULL) {
+        job->salvage(job, hki_pool_at(seat->pool->page, entry->reserved->at),
+                     entry->reserved->capacity);
+    }
+}
+
+/* The task that ran. False: it will be tried again. */
+static bool lose(struct seat *seat, struct entry *entry, const struct death *death,
+                 struct finished *finished)
+{
+    hk_job *job = entry->job;
+    bool again = !entry->forced && job->attempt < job->attempts_max && !seat->pool->killing &&
+                 !seat->pool->lost;
+
+    if (again) {
+        job->attempt++;
+        return false;
+    }
+    salvage(seat, entry);
+    finished->job = job;
+    finished->outcome = (struct hki_outcome){.phase = HKI_FAILED};
+    finished->outcome.error = lost_error(seat, job, death);
+    return true;
+}
+
+/* Under the lock: empties the cells; what has ended goes to the batch, what has not to the
+ * front of the queue. */
+static unsigned judge(struct seat *seat, const struct death *death, struct finished *batch)
+{
+    struct process_pool *pool = seat->pool;
+    uint32_t first = atomic_load(&seat->done);
+    uint32_t outstanding = hki_seat_outstanding(seat);
+    unsigned count = 0;
+
+    /* From the last to the first, so that they come back in their order. */
+    for (uint32_t i = outstanding; i > 0; i--) {
+        uint32_t request = first + i - 1;
+        struct entry *entry = hki_seat_entry(seat, request);
+        uint32_t word = atomic_load(&hki_seat_cell(seat, request)->state);
+        hk_job *job = entry->job;
+        bool ended = false;
+
+        if (job == NULL) {
+            continue;
+        }
+        if (word == hki_cell_word(request, HKI_CELL_DONE) && !seat->broke_rules) {
+            batch[count].job = job;
+            hki_seat_take(seat, request, &batch[count].outcome);
+            seat->ended++;
+            ended = true;
+        } else if (word != hki_cell_word(request, HKI_CELL_QUEUED)) {
+            ended = lose(seat, entry, death, &batch[count]);
+        }
+        if (entry->forced) {
+            pool->forced--;
+            atomic_fetch_sub(&pool->executor->straggling, 1);
+        }
+        pool->given--;
+        job->slot = NULL;
+        if (ended) {
+            job->taken = true;
+            pool->concluding++;
+            count++;
+        } else {
+            hki_task_queue_push_front(&pool->queue, job);
+        }
+        hki_seat_clear(seat, request);
+    }
+    if (outstanding != 0) {
+        pool->busy--;
+        pool->outstanding -= outstanding;
+        pool->crowded = false;
+    }
+    atomic_store(&seat->done, atomic_load(&seat->tail));
+    return count;
+}
+
+/* --- initialisers that fail --- */
+
+static struct hki_error *init_error(const struct seat *seat, const struct death *death)
+{
+    const struct hki_channel *channel = seat->channel;
+    uint32_t size = channel->failure_size;
+    unsigned char copy[sizeof(channel->failure)];
+    struct hki_error *cause = NULL;
+    char text[512];
+    char where[128];
+
+    hki_seat_where(seat, where, sizeof(where));
+    if (atomic_load(&seat->channel->stage) == HKI_WORKER_FAILED) {
+        memcpy(copy, channel->failure, sizeof(copy));
+        cause = hki_error_unpack(copy, size < sizeof(copy) ? size : sizeof(copy),
+                                 &(struct hki_error_facts){.task = "worker initialiser",
+                                                           .where = where});
+        snprintf(text, sizeof(text), "the worker initialiser failed");
+    } else {
+        tell(seat, death, text, sizeof(text));
+    }
+    return hki_error_make(&(struct hki_error_facts){
+        .status = HK_EINIT,
+        .message = cause != NULL ? text : "a worker died before it was ready",
+        .task = seat->pool->executor->name,
+        .where = where,
+        .cause = cause != NULL ? cause
+                               : hki_error_make(&(struct hki_error_facts){.status = HK_EWORKER,
+                                                                          .message = text,
+                                                                          .where = where}),
+    });
+}
+
+void hki_pool_break(struct process_pool *pool, struct hki_error *error, struct hki_list *jobs)
+{
+    pool->broken = true;
+    hki_executor_break(pool->executor, error);
+    for (unsigned i = 0; i < pool->high_seat; i++) {
+        hki_pool_withdraw_queued(&pool->seats[i]);
+        hki_seat_retire(&pool->seats[i]);
+    }
+    hki_task_queue_take_all(&pool->queue, jobs);
+    hki_condition_broadcast(&pool->queue.room);
+    hki_condition_broadcast(&pool->settled);
+}
+
+/* Under the lock. */
+static void count_init_failure(struct seat *seat, const struct death *death,
+                               struct hki_list *jobs)
+{
+    struct process_pool *pool = seat->pool;
+    struct hki_error *error = init_error(seat, death);
+    char line[1024];
+
+    hk_error_format(&error->shown, line, sizeof(line));
+    hki_log(HK_LOG_ERROR, "%s (%u in a row)", line, pool->init_failures + 1);
+    if (++pool->init_failures >= HKI_INIT_FAILURES_MAX && !pool->broken) {
+        hki_pool_break(pool, error, jobs);
+    } else {
+        hki_error_unref(error);
+    }
+}
+
+/* --- what the zygote tells --- */
+
+/* Under the lock: the seat, if it is still about this worker. */
+static struct seat *find_seat(struct process_pool *pool, uint32_t index, uint32_t generation)
+{
+    struct seat *seat = index < pool->seat_count ? &pool->seats[index] : NULL;
+
+    return seat != NULL && seat->generation == generation && seat->life != SEAT_EMPTY ? seat
+                                                                                      : NULL;
+}
+
+/* Under the lock, which is released for a moment. */
+static void bury(struct seat *seat, const struct death *death)
+{
+    struct process_pool *pool = seat->pool;
+    bool broken_before = pool->broken;
+    struct finished batch[HKI_CELLS];
+    struct hki_list jobs;
+    unsigned count;
+
+    hki_list_init(&jobs);
+    hki_seat_check_stage(seat); /* It may have become ready, and died before we looked. */
+    count = judge(seat, death, batch);
+    if (!seat->is_ready && !seat->asked_to_die && death->wait_status != -1 && !pool->closing) {
+        count_init_failure(seat, death, &jobs);
+    }
+    if (seat->ended == 0 && !seat->asked_to_die && seat->is_ready && seat->life == SEAT_READY) {
+        pool->tokens -= 1.0;
+    }
+    hki_seat_vacate(seat);
+    pool->concluding++; /* Ours: the pool does not end meanwhile. */
+    hki_pool_dispatch(pool);
+    pthread_mutex_unlock(&pool->lock);
+    if (pool->broken && !broken_before) {
+        hki_discard_all(&jobs, HK_EINIT, "no worker could be made ready to run it");
+    }
+    hki_pool_conclude(pool, batch, count);
+    pthread_mutex_lock(&pool->lock);
+    hki_pool_concluded(pool, count + 1);
+    hki_condition_broadcast(&pool->settled);
+}
+
+void hki_pool_died(struct hki_zygote_client *client, uint32_t index, uint32_t generation,
+                   int32_t pid, int wait_status, bool out_of_memory)
+{
+    struct process_pool *pool = hki_pool_of_client(client);
+    struct death death = {wait_status, out_of_memory};
+    struct seat *seat;
+
+    pthread_mutex_lock(&pool->lock);
+    if ((seat = find_seat(pool, index, generation)) != NULL) {
+        seat->pid = pid;
+        bury(seat, &death);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void hki_pool_spawned(struct hki_zygote_client *client, uint32_t index, uint32_t generation,
+                      int32_t pid, int sys_errno)
+{
+    struct process_pool *pool = hki_pool_of_client(client);
+    struct seat *seat;
+
+    pthread_mutex_lock(&pool->lock);
+    if ((seat = find_seat(pool, index, generation)) != NULL) {
+        if (pid > 0) {
+            seat->pid = pid;
+            seat->born = true;
+        } else {
+            hki_log(HK_LOG_WARNING,
+                    "executor %s could not start worker %u (%s); it tries again, and works with "
+                    "fewer until then",
+                    pool->executor->name, index, strerror(sys_errno));
+            pool->tokens -= 1.0;
+            hki_seat_vacate(seat);
+            hki_pool_staff(pool);
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void hki_pool_zygote_lost(struct hki_zygote_client *client)
+{
+    struct process_pool *pool = hki_pool_of_client(client);
+    struct death death = {-1, false};
+    struct hki_list jobs;
+
+    hki_list_init(&jobs);
+    pthread_mutex_lock(&pool->lock);
+    pool->lost = true;
+    pool->concluding++;
+    if (!pool->broken) {
+        hki_pool_break(pool,
+                       hki_error_make(&(struct hki_error_facts){
+                           .status = HK_EBROKEN,
+                           .task = pool->executor->name,
+                           .message = "the zygote, from which all worker processes are forked, "
+                                      "has ended"}),
+                       &jobs);
+    }
+    for (unsigned i = 0; i < pool->high_seat; i++) {
+        if (pool->seats[i].life != SEAT_EMPTY) {
+            bury(&pool->seats[i], &death);
+        }
+    }
+    hki_task_queue_take_all(&pool->queue, &jobs); /* What came back from the dead. */
+    pthread_mutex_unlock(&pool->lock);
+    hki_discard_all(&jobs, HK_EBROKEN, "there are no worker processes any more");
+    pthread_mutex_lock(&pool->lock);
+    hki_pool_concluded(pool, 1);
+    hki_condition_broadcast(&pool->settled);
+    pthread_mutex_unlock(&pool->lock);
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking jobs back, stopping those that run, and shutting down. */
+#include <signal.h>
+
+#include "base/os.h"
+#include "base/time.h"
+#include "executors/process_pool/pool.h"
+
+/* --- before it begins --- */
+
+bool hki_seat_withdraw(struct seat *seat, uint32_t request)
+{
+    struct process_pool *pool = seat->pool;
+    struct entry *entry = hki_seat_entry(seat, request);
+    uint32_t word = hki_cell_word(request, HKI_CELL_QUEUED);
+
+    if (!atomic_compare_exchange_strong(&hki_seat_cell(seat, request)->state, &word,
+                                        hki_cell_word(request, HKI_CELL_WITHDRAWN))) {
+        return false;
+    }
+    entry->job->slot = NULL;
+    pool->given--;
+    hki_seat_clear(seat, request); /* The cell stays taken until the worker passes over it. */
+    if (seat->tasks_left != UINT_MAX) {
+        seat->tasks_left++;
+    }
+    return true;
+}
+
+void hki_pool_withdraw_queued(struct seat *seat)
+{
+    for (uint32_t i = hki_seat_outstanding(seat); i > 0; i--) {
+        uint32_t request = atomic_load(&seat->done) + i - 1;
+        hk_job *job = hki_seat_entry(seat, request)->job;
+
+        if (job != NULL && hki_seat_withdraw(seat, request)) {
+            hki_task_queue_push_front(&seat->pool->queue, job);
+        }
+    }
+}
+
+bool hki_pool_remove(void *self, hk_job *job)
+{
+    struct process_pool *pool = self;
+    struct entry *entry;
+    bool removed;
+
+    pthread_mutex_lock(&pool->lock);
+    entry = hki_pool_find(job);
+    removed = hki_task_queue_remove(&pool->queue, job) ||
+              (entry != NULL && hki_seat_withdraw(entry->seat, entry->request));
+    if (removed && pool->closing) {
+        hki_condition_broadcast(&pool->settled);
+        hki_pool_staff(pool);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return removed;
+}
+
+/* Under the lock: brings the future up to date with what the worker says. */
+static void show(hk_job *job, const struct entry *entry)
+{
+    struct hki_cell *cell = hki_seat_cell(entry->seat, entry->request);
+    enum hki_cell_phase phase = hki_cell_phase(atomic_load(&cell->state));
+
+    if (phase == HKI_CELL_RUNNING || phase == HKI_CELL_DONE || phase == HKI_CELL_KILLING) {
+        (void)hki_future_start(&job->future, NULL);
+    }
+    /* relaxed: figures to look at. */
+    atomic_store_explicit(&job->future.progress_done,
+                          /* relaxed: likewise. */
+                          atomic_load_explicit(&cell->progress_done, memory_order_relaxed),
+                          /* relaxed: likewise. */
+                          memory_order_relaxed);
+    /* relaxed: likewise. */
+    atomic_store_explicit(&job->future.progress_total,
+                          /* relaxed: likewise. */
+                          atomic_load_explicit(&cell->progress_total, memory_order_relaxed),
+                          /* relaxed: likewise. */
+                          memory_order_relaxed);
+}
+
+void hki_pool_refresh(void *self, hk_job *job)
+{
+    struct process_pool *pool = self;
+    const struct entry *entry;
+
+    pthread_mutex_lock(&pool->lock);
+    if ((entry = hki_pool_find(job)) != NULL) {
+        show(job, entry);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+bool hki_pool_recall(void *self, hk_job *job)
+{
+    struct process_pool *pool = self;
+
+    if (hki_pool_remove(self, job)) {
+        return true;
+    }
+    hki_pool_refresh(pool, job);
+    return false;
+}
+
+/* --- while it runs --- */
+
+static void ask_to_stop(struct entry *entry)
+{
+    atomic_store(&hki_seat_cell(entry->seat, entry->request)->stop, 1);
+    hki_os_futex_wake_shared(&hki_seat_cell(entry->seat, entry->request)->stop, 1);
+    hki_os_event_signal(entry->seat->stop_event);
+}
+
+void hki_pool_stop(void *self, hk_job *job)
+{
+    struct process_pool *pool = self;
+    struct entry *entry;
+
+    pthread_mutex_lock(&pool->lock);
+    if ((entry = hki_pool_find(job)) != NULL) {
+        ask_to_stop(entry);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Under the lock: its result will not be wanted. */
+static void force(struct entry *entry)
+{
+    struct process_pool *pool = entry->seat->pool;
+
+    if (!entry->forced) {
+        entry->forced = true;
+        pool->forced++;
+        atomic_fetch_add(&pool->executor->straggling, 1);
+    }
+    ask_to_stop(entry);
+}
+
+/* Under the lock: only if it still runs, and then it will run on to no end. */
+static bool condemn(struct entry *entry)
+{
+    uint32_t word = hki_cell_word(entry->request, HKI_CELL_RUNNING);
+
+    return atomic_compare_exchange_strong(&hki_seat_cell(entry->seat, entry->request)->state,
+                                          &word, hki_cell_word(entry->request, HKI_CELL_KILLING));
+}
+
+bool hki_pool_overrun(void *self, hk_job *job)
+{
+    struct process_pool *pool = self;
+    struct entry *entry;
+    bool kept;
+
+    pthread_mutex_lock(&pool->lock);
+    entry = hki_pool_find(job);
+    kept = entry != NULL || job->taken;
+    if (entry != NULL) {
+        force(entry);
+        if (pool->kill_grace > 0) {
+            hki_seat_signal(entry->seat, SIGKILL, pool->kill_grace);
+            entry->seat->signal_request = entry->request;
+        } else if (condemn(entry)) {
+            hki_seat_signal(entry->seat, SIGKILL, 0);
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return kept;
+}
+
+/* Under the lock. SIGTERM, and SIGKILL after the grace; without one SIGKILL at once. */
+static void kill_entry(struct entry *entry)
+{
+    struct process_pool *pool = entry->seat->pool;
+
+    force(entry);
+    if (!condemn(entry)) {
+        return; /* Just done: the worker may live. */
+    }
+    if (pool->kill_grace > 0) {
+        hki_seat_signal(entry->seat, SIGTERM, 0);
+        hki_seat_signal(entry->seat, SIGKILL, pool->kill_grace);
+        entry->seat->signal_request = entry->request;
+    } else {
+        hki_seat_signal(entry->seat, SIGKILL, 0);
+    }
+}
+
+bool hki_pool_kill(void *self, hk_job *job)
+{
+    struct process_pool *pool = self;
+    struct entry *entry;
+    bool kept;
+
+    pthread_mutex_lock(&pool->lock);
+    entry = hki_pool_find(job);
+    kept = entry != NULL || job->taken;
+    if (entry != NULL) {
+        kill_entry(entry);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return kept;
+}
+
+void hki_seat_carry_out(struct seat *seat)
+{
+    struct entry *entry = hki_seat_entry(seat, seat->signal_request);
+
+    if (seat->life == SEAT_DYING) {
+        hki_seat_signal(seat, seat->signal, 0); /* It did not heed the first. */
+    } else if (entry->job != NULL && entry->request == seat->signal_request && condemn(entry)) {
+        hki_seat_signal(seat, seat->signal, 0);
+    } else {
+        seat->signal = 0; /* What it was for has ended. */
+    }
+}
+
+int64_t hki_pool_run_end_ns(void *self, hk_job *job, hk_duration timeout)
+{
+    struct process_pool *pool = self;
+    const struct entry *entry;
+    int64_t started_ns = 0;
+    int64_t end_ns;
+
+    pthread_mutex_lock(&pool->lock);
+    if ((entry = hki_pool_find(job)) != NULL) {
+        /* relaxed: a time; the worker writes it once for each run. */
+        started_ns = atomic_load_explicit(
+            &hki_seat_cell(entry->seat, entry->request)->started_ns, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    /* A worker's word: it may be nonsense, but never longer than from now on. */
+    if (started_ns <= 0 || started_ns > hk_now_ns()) {
+        return hki_deadline(timeout);
+    }
+    return __builtin_add_overflow(started_ns, timeout, &end_ns) ? HKI_NEVER : end_ns;
+}
+
+/* --- shutting down --- */
+
+/* Under the lock: all that has not begun, into the list. */
+static void take_queued(struct process_pool *pool, struct hki_list *jobs)
+{
+    for (unsigned i = 0; i < pool->high_seat; i++) {
+        hki_pool_withdraw_queued(&pool->seats[i]);
+    }
+    hki_task_queue_take_all(&pool->queue, jobs);
+}
+
+/* Under the lock: a job that runs, with a reference; those that were asked are passed over. */
+static hk_job *find_running(struct process_pool *pool)
+{
+    for (unsigned i = 0; i < pool->high_seat; i++) {
+        struct seat *seat = &pool->seats[i];
+
+        for (uint32_t n = 0; n < hki_seat_outstanding(seat); n++) {
+            struct entry *entry = hki_seat_entry(seat, atomic_load(&seat->done) + n);
+
+            if (entry->job != NULL && !entry->told && !entry->forced) {
+                entry->told = true;
+                hk_future_ref(&entry->job->future);
+                return entry->job;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void stop_running(struct process_pool *pool, hk_cancel_level level)
+{
+    hk_job *job;
+
+    do {
+        pthread_mutex_lock(&pool->lock);
+        job = find_running(pool);
+        pthread_mutex_unlock(&pool->lock);
+        if (job != NULL) {
+            (void)hki_future_cancel_why(&job->future, level, "the executor is shut down");
+            hk_future_unref(&job->future);
+        }
+    } while (job != NULL);
+}
+
+static void kill_workers(struct process_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->killing = true;
+    for (unsigned i = 0; i < pool->high_seat; i++) {
+        struct seat *seat = &pool->seats[i];
+
+        if (seat->life == SEAT_EMPTY || seat->life == SEAT_DYING) {
+            continue;
+        }
+        if (pool->kill_grace > 0) {
+            hki_seat_signal(seat, SIGTERM, 0);
+            hki_seat_signal(seat, SIGKILL, pool->kill_grace);
+        } else {
+            hki_seat_signal(seat, SIGKILL, 0);
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void hki_pool_shutdown(void *self, hk_shutdown_how how)
+{
+    struct process_pool *pool = self;
+    struct hki_list jobs;
+
+    hki_list_init(&jobs);
+    pthread_mutex_lock(&pool->lock);
+    pool->closing = true;
+    for (unsigned i = 0; i < pool->high_seat; i++) { /* A harder shutdown tells them again. */
+        for (unsigned n = 0; n < HKI_CELLS; n++) {
+            pool->seats[i].entries[n].told = false;
+        }
+    }
+    if (how >= HK_CANCEL_QUEUED) {
+        take_queued(pool, &jobs);
+    }
+    hki_condition_broadcast(&pool->queue.room);
+    pthread_mutex_unlock(&pool->lock);
+    hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
+    if (how >= HK_CANCEL_ALL) {
+        stop_running(pool, how == HK_KILL ? HK_CANCEL_KILL : HK_CANCEL_REQUEST);
+    }
+    if (how == HK_KILL) {
+        kill_workers(pool);
+    }
+    pthread_mutex_lock(&pool->lock);
+    hki_pool_dispatch(pool); /* Tells those that have nothing to do to leave. */
+    pthread_mutex_unlock(&pool->lock);
+}
