@@ -20,6 +20,7 @@ static const char *const names[HKI_LIVE_KINDS] = {
     [HKI_LIVE_QUEUES] = "queues",
     [HKI_LIVE_RINGS] = "rings",
     [HKI_LIVE_LOCALS] = "locals",
+    [HKI_LIVE_POOL_MEMORY] = "pool memories",
 };
 
 void hki_live_add(enum hki_live_kind kind, long change)

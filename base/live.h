@@ -22,6 +22,7 @@ enum hki_live_kind {
     HKI_LIVE_QUEUES,
     HKI_LIVE_RINGS,
     HKI_LIVE_LOCALS,
+    HKI_LIVE_POOL_MEMORY,
     HKI_LIVE_KINDS
 };
 

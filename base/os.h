@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The contract with the operating system: all that the library asks of Linux
- * beyond ISO C and POSIX threads. base/os_linux.c keeps it, and is the only
- * file that may hold a platform's #if.
+ * beyond ISO C and POSIX threads. base/os_linux.c and base/os_linux_process.c keep it, and are
+ * the only files that may hold a platform's #if.
  */
 #ifndef HOCKET_BASE_OS_H
 #define HOCKET_BASE_OS_H
@@ -81,6 +81,23 @@ void hki_os_thread_own_name(char *text, size_t size);
 
 /* Writes all of it, again after interruptions. False with errno on failure. */
 bool hki_os_write(int fd, const void *bytes, size_t size);
+
+/* A file in memory of so many bytes: close-on-exec, sparse, to be sealed. -1 with errno on
+ * failure; a limit on the size of files is EFBIG, and raises no signal. */
+int hki_os_memfd_create(const char *name, uint64_t bytes);
+
+/* Allocates a range of it, so that no access there fails later. False with errno on failure. */
+bool hki_os_memfd_allocate(int fd, uint64_t at, uint64_t bytes);
+
+/* Forbids every change of its size, and further seals. False with errno on failure. */
+bool hki_os_memfd_seal(int fd);
+
+/* Whether it is a file in memory that has, and will always have, so many bytes. */
+bool hki_os_memfd_sealed(int fd, uint64_t bytes);
+
+/* Frees the memory behind whole pages of a shared mapping, which read as zero then. False:
+ * the kernel refuses, and they are as they were. */
+bool hki_os_memory_discard(void *pages, size_t bytes);
 
 /* What the process's allocator has handed out and keeps resident, for
  * allocators without a counter of their own. */

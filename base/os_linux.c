@@ -2,7 +2,6 @@
 /* The contract of base/os.h, kept by Linux and glibc. */
 #include "base/os.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -17,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/signalfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -34,6 +33,13 @@
 #endif
 
 enum { SANITIZER_SLEEP_NS = 20 * 1000 * 1000 };
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+/* fallocate() undoes all it did when a signal comes, so a long one might never end. */
+enum { ALLOCATE_STEP = 1024 * 1024 };
 
 enum { CPU_MASK_BITS = 8192 }; /* The kernel's own limit is CONFIG_NR_CPUS <= 8192. */
 
@@ -359,146 +365,88 @@ bool hki_os_write(int fd, const void *bytes, size_t size)
     return true;
 }
 
-unsigned hki_os_thread_count(void)
+/* The kernel sends SIGXFSZ to the thread that exceeds a limit on the size of files; so it is
+ * held back here, and taken away, unless one was pending before. */
+static int resize(int fd, off_t bytes)
 {
-    DIR *dir = opendir("/proc/self/task");
-    unsigned count = 0;
+    static const struct timespec at_once = {0};
+    sigset_t exceeded;
+    sigset_t mask;
+    sigset_t pending;
+    int result;
+    int error;
 
-    if (dir == NULL) {
-        return 0;
+    sigemptyset(&exceeded);
+    sigaddset(&exceeded, SIGXFSZ);
+    sigemptyset(&pending);
+    pthread_sigmask(SIG_BLOCK, &exceeded, &mask);
+    sigpending(&pending);
+    do {
+        result = ftruncate(fd, bytes);
+    } while (result != 0 && errno == EINTR);
+    error = errno;
+    if (result != 0 && error == EFBIG && !sigismember(&pending, SIGXFSZ)) {
+        while (sigtimedwait(&exceeded, NULL, &at_once) < 0 && errno == EINTR) {
+        }
     }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        count += entry->d_name[0] != '.';
-    }
-    closedir(dir);
-#ifdef THREAD_SANITIZER
-    /* It starts a thread of its own before the program's second one, and in every child
-     * of a process with one thread. */
-    count -= count > 1;
-#endif
-    return count;
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    errno = error;
+    return result;
 }
 
-int hki_os_child_events_create(void)
+int hki_os_memfd_create(const char *name, uint64_t bytes)
 {
-    sigset_t ended;
+    int fd;
+    int error;
 
-    sigemptyset(&ended);
-    sigaddset(&ended, SIGCHLD);
-    if (sigprocmask(SIG_BLOCK, &ended, NULL) != 0) {
+    if (bytes > INT64_MAX) {
+        errno = EFBIG;
         return -1;
     }
-    return signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-void hki_os_child_events_drain(int fd)
-{
-    struct signalfd_siginfo event;
-    ssize_t got;
-
-    do {
-        got = read(fd, &event, sizeof(event));
-    } while (got > 0 || (got < 0 && errno == EINTR));
-}
-
-bool hki_os_adopt_orphans(void)
-{
-    return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
-}
-
-void hki_os_die_with_parent(void)
-{
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-}
-
-/* The file is a line of numbers, which may be longer than any buffer: a number may lie
- * across two reads. */
-size_t hki_os_children(int *processes, size_t max)
-{
-    char path[64];
-    char text[512];
-    size_t count = 0;
-    int number = 0;
-    ssize_t got;
-    int fd;
-
-    snprintf(path, sizeof(path), "/proc/self/task/%d/children", hki_os_thread_id());
-    if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
-        return 0;
+    fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL) {
+        /* Kernels before 6.3 do not know that a file in memory need not be executable. */
+        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     }
-    while (count < max &&
-           ((got = read(fd, text, sizeof(text))) > 0 || (got < 0 && errno == EINTR))) {
-        for (ssize_t i = 0; i < got && count < max; i++) {
-            if (text[i] >= '0' && text[i] <= '9') {
-                number = number * 10 + (text[i] - '0');
-            } else if (number != 0) {
-                processes[count++] = number;
-                number = 0;
-            }
+    if (fd >= 0 && resize(fd, (off_t)bytes) != 0) {
+        error = errno;
+        close(fd);
+        errno = error;
+        fd = -1;
+    }
+    return fd;
+}
+
+bool hki_os_memfd_allocate(int fd, uint64_t at, uint64_t bytes)
+{
+    while (bytes > 0) {
+        uint64_t step = bytes < ALLOCATE_STEP ? bytes : ALLOCATE_STEP;
+
+        if (fallocate(fd, 0, (off_t)at, (off_t)step) == 0) {
+            at += step;
+            bytes -= step;
+        } else if (errno != EINTR) {
+            return false;
         }
     }
-    close(fd);
-    return count;
+    return true;
 }
 
-static bool close_range_of(int first, int last)
+bool hki_os_memfd_seal(int fd)
 {
-#ifdef SYS_close_range
-    return first > last || syscall(SYS_close_range, (unsigned)first, (unsigned)last, 0U) == 0;
-#else
-    return first > last;
-#endif
+    return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
 }
 
-static bool is_kept(int fd, const int *kept, size_t count)
+bool hki_os_memfd_sealed(int fd, uint64_t bytes)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (kept[i] == fd) {
-            return true;
-        }
-    }
-    return false;
+    int seals = fcntl(fd, F_GET_SEALS); /* Fails for all that is no file in memory. */
+    struct stat status;
+
+    return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && fstat(fd, &status) == 0 &&
+           S_ISREG(status.st_mode) && status.st_size >= 0 && (uint64_t)status.st_size >= bytes;
 }
 
-/* For kernels without close_range(): those that there are, or all that there could be. */
-static void close_each(int first, const int *kept, size_t count)
+bool hki_os_memory_discard(void *pages, size_t bytes)
 {
-    DIR *dir = opendir("/proc/self/fd");
-
-    if (dir == NULL) {
-        for (int fd = first; fd < sysconf(_SC_OPEN_MAX); fd++) {
-            if (!is_kept(fd, kept, count)) {
-                close(fd);
-            }
-        }
-        return;
-    }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        int fd = (int)strtol(entry->d_name, NULL, 10);
-
-        if (entry->d_name[0] != '.' && fd >= first && fd != dirfd(dir) &&
-            !is_kept(fd, kept, count)) {
-            close(fd);
-        }
-    }
-    closedir(dir);
-}
-
-void hki_os_close_others(int first, const int *kept, size_t count)
-{
-    int from = first;
-
-    for (size_t i = 0; i < count; i++) {
-        if (kept[i] < from) {
-            continue;
-        }
-        if (!close_range_of(from, kept[i] - 1)) {
-            close_each(first, kept, count);
-            return;
-        }
-        from = kept[i] + 1;
-    }
-    if (!close_range_of(from, INT_MAX)) {
-        close_each(first, kept, count);
-    }
+    return madvise(pages, bytes, MADV_REMOVE) == 0;
 }

@@ -18,7 +18,8 @@ struct hki_pool_memory {
     atomic_uint references;
     struct hki_pool_page *page;
     size_t bytes;
-    int fd; /* Until it has been sent to the zygote; -1 after. */
+    int fd;              /* Until it has been sent to the zygote; -1 after. */
+    uint32_t generation; /* Of the process it was made in. */
 };
 
 /* Reserves the addresses, once for the process: before the zygote's fork. HK_ESYS with errno. */
@@ -45,5 +46,8 @@ void hki_pool_memory_unref(struct hki_pool_memory *memory);
 
 /* Gives the pages of a range back to the system; they read as zero afterwards. */
 void hki_pool_memory_discard(struct hki_pool_memory *memory, uint64_t offset, uint64_t bytes);
+
+/* What errno means after the system refused memory: HK_ENOMEM or HK_ESYS. */
+hk_status hki_pool_memory_refused(void);
 
 #endif

@@ -35,16 +35,21 @@ static void offer_to_oom_killer(void)
     hki_os_close(fd);
 }
 
+/* The addresses stay taken: they are a part of the pool's. */
+static void unmap_part(struct hki_pool_page *page, uint64_t begin, uint64_t end)
+{
+    if (end > begin) {
+        (void)mmap(hki_pool_at(page, begin), (size_t)(end - begin), PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    }
+}
+
 /* What lies between the two offsets of a pool's memory, but for the range that is kept. */
 static void unmap_around(struct hki_pool_page *page, uint64_t begin, uint64_t end,
                          uint64_t kept_begin, uint64_t kept_end)
 {
-    if (kept_begin > begin) {
-        hki_pool_memory_unmap_fixed(hki_pool_at(page, begin), (size_t)(kept_begin - begin));
-    }
-    if (end > kept_end) {
-        hki_pool_memory_unmap_fixed(hki_pool_at(page, kept_end), (size_t)(end - kept_end));
-    }
+    unmap_part(page, begin, kept_begin);
+    unmap_part(page, kept_end, end);
 }
 
 /* A worker that has gone wild can spoil its own channel and the arena, no more. */

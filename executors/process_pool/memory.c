@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* The order in a pool's memory: page, channels, overflow extents, arena; each on pages of its
+ * own. Only the page and the fixed parts of the channels are allocated; everything else is
+ * sparse until it is written. */
+#include "executors/process_pool/memory.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fork.h"
+#include "base/live.h"
+#include "base/memory.h"
+#include "base/os.h"
+#include "executors/process_pool/addresses.h"
+
+enum { ARENA_GRANULE = 65536 };
+
+static uint64_t page_size(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t round_up(uint64_t bytes, uint64_t unit)
+{
+    return (bytes + unit - 1) / unit * unit;
+}
+
+hk_status hki_pool_memory_refused(void)
+{
+    return errno == ENOMEM || errno == ENOSPC || errno == EFBIG ? HK_ENOMEM : HK_ESYS;
+}
+
+/* False: more than could ever be mapped. */
+static bool lay_out(uint32_t channels, uint64_t arena_bytes, struct hki_pool_page *layout)
+{
+    uint64_t unit = page_size();
+
+    if (arena_bytes > (uint64_t)1 << 60) {
+        return false;
+    }
+    /* None of these sums can overflow: channels are fewer than 2^32, of less than 2^27 bytes. */
+    layout->channel_count = channels;
+    layout->channels_at = round_up(sizeof(struct hki_pool_page), unit);
+    layout->channel_stride = round_up(sizeof(struct hki_channel), unit);
+    layout->overflow_at =
+        round_up(layout->channels_at + channels * layout->channel_stride, ARENA_GRANULE);
+    layout->arena_at = layout->overflow_at + channels * HKI_OVERFLOW_EXTENT;
+    layout->arena_bytes = round_up(arena_bytes, ARENA_GRANULE);
+    layout->bytes = layout->arena_at + layout->arena_bytes;
+    return true;
+}
+
+/* What must be there whatever happens to the system's memory later. */
+static bool allocate_fixed_parts(int fd, const struct hki_pool_page *layout)
+{
+    if (!hki_os_memfd_allocate(fd, 0, layout->channels_at)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < layout->channel_count; i++) {
+        if (!hki_os_memfd_allocate(fd, layout->channels_at + i * layout->channel_stride,
+                                   offsetof(struct hki_channel, pages))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool map_there(void *address, size_t bytes, int fd)
+{
+    return mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
+                0) != MAP_FAILED;
+}
+
+/* A file of that layout, mapped at an address of its own. -1 with errno. */
+static int make_file(const struct hki_pool_page *layout, void **address)
+{
+    int fd = hki_os_memfd_create("hocket-pool", layout->bytes);
+    int error;
+
+    if (fd < 0) {
+        return -1;
+    }
+    if (allocate_fixed_parts(fd, layout) && hki_os_memfd_seal(fd) &&
+        (*address = hki_pool_addresses_take(layout->bytes)) != NULL) {
+        if (map_there(*address, layout->bytes, fd)) {
+            return fd;
+        }
+        error = errno;
+        hki_pool_addresses_give_back(*address);
+        errno = error;
+    }
+    error = errno;
+    hki_os_close(fd);
+    errno = error;
+    return -1;
+}
+
+hk_status hki_pool_memory_create(uint32_t channels, uint64_t arena_bytes,
+                                 struct hki_pool_memory **out)
+{
+    struct hki_pool_page layout = {0};
+    struct hki_pool_memory *memory;
+    void *address = NULL;
+    hk_status status = hki_pool_addresses_reserve();
+
+    if (status != HK_OK) {
+        return status;
+    }
+    if (!lay_out(channels, arena_bytes, &layout) ||
+        (memory = hki_zalloc(sizeof(*memory))) == NULL) {
+        return HK_ENOMEM;
+    }
+    memory->fd = make_file(&layout, &address);
+    if (memory->fd < 0) {
+        int error = errno;
+
+        status = hki_pool_memory_refused();
+        hki_free(memory, sizeof(*memory));
+        errno = error;
+        return status;
+    }
+    atomic_init(&memory->references, 1);
+    memory->bytes = layout.bytes;
+    memory->generation = hki_fork_generation();
+    memory->page = address;
+    memory->page->base = (uintptr_t)address;
+    memory->page->bytes = layout.bytes;
+    memory->page->channels_at = layout.channels_at;
+    memory->page->channel_stride = layout.channel_stride;
+    memory->page->channel_count = layout.channel_count;
+    memory->page->overflow_at = layout.overflow_at;
+    memory->page->arena_at = layout.arena_at;
+    memory->page->arena_bytes = layout.arena_bytes;
+    hki_live_add(HKI_LIVE_POOL_MEMORY, 1);
+    *out = memory;
+    return HK_OK;
+}
+
+struct hki_pool_memory *hki_pool_memory_ref(struct hki_pool_memory *memory)
+{
+    atomic_fetch_add(&memory->references, 1);
+    return memory;
+}
+
+void hki_pool_memory_unref(struct hki_pool_memory *memory)
+{
+    if (atomic_fetch_sub(&memory->references, 1) != 1) {
+        return;
+    }
+    /* A child may be a worker that lives by this mapping, and its descriptors may be others
+     * by now: both stay. */
+    if (!hki_fork_foreign(memory->generation)) {
+        hki_pool_addresses_give_back(memory->page);
+        if (memory->fd >= 0) {
+            hki_os_close(memory->fd);
+        }
+    }
+    hki_free(memory, sizeof(*memory));
+    hki_live_add(HKI_LIVE_POOL_MEMORY, -1);
+}
+
+int hki_pool_memory_map_fixed(void *address, size_t bytes, int fd)
+{
+    int error;
+
+    if (!hki_pool_addresses_take_at(address, bytes)) {
+        return -1;
+    }
+    if (map_there(address, bytes, fd)) {
+        return 0;
+    }
+    error = errno;
+    hki_pool_addresses_give_back(address);
+    errno = error;
+    return -1;
+}
+
+void hki_pool_memory_unmap_fixed(void *address, size_t bytes)
+{
+    (void)bytes; /* The list knows them. */
+    hki_pool_addresses_give_back(address);
+}
+
+void hki_pool_memory_discard(struct hki_pool_memory *memory, uint64_t offset, uint64_t bytes)
+{
+    uint64_t unit = page_size();
+    uint64_t end = offset + bytes;
+    uint64_t first = round_up(offset, unit);
+    uint64_t last = end / unit * unit;
+    unsigned char *base = (unsigned char *)memory->page;
+
+    /* What has no whole page, or no kernel's help, is set to zero all the same. */
+    if (first >= last || !hki_os_memory_discard(base + first, last - first)) {
+        memset(base + offset, 0, bytes);
+        return;
+    }
+    memset(base + offset, 0, first - offset);
+    memset(base + last, 0, end - last);
+}

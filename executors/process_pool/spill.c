@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* A spill's memory is allocated at its creation: without memory that is a status, and not a
+ * signal in the midst of a task that fills it. */
+#include "executors/process_pool/spill.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/os.h"
+#include "executors/process_pool/memory.h"
+
+static hk_status close_refused(int fd)
+{
+    int error = errno;
+    hk_status status = hki_pool_memory_refused();
+
+    hki_os_close(fd);
+    errno = error;
+    return status;
+}
+
+hk_status hki_spill_create(size_t size, int *fd, void **data)
+{
+    void *memory;
+    int file;
+
+    if (size == 0) {
+        return HK_EINVAL;
+    }
+    if ((file = hki_os_memfd_create("hocket-spill", size)) < 0) {
+        return hki_pool_memory_refused();
+    }
+    if (!hki_os_memfd_allocate(file, 0, size)) {
+        return close_refused(file);
+    }
+    memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (memory == MAP_FAILED) {
+        return close_refused(file);
+    }
+    *fd = file;
+    *data = memory;
+    return HK_OK;
+}
+
+hk_status hki_spill_seal(int fd, void *data, size_t size)
+{
+    hki_spill_close(data, size);
+    return hki_os_memfd_seal(fd) ? HK_OK : HK_ESYS;
+}
+
+hk_status hki_spill_open(int fd, size_t size, void **data)
+{
+    void *memory = MAP_FAILED;
+    hk_status status = HK_EINVAL;
+
+    if (size != 0 && hki_os_memfd_sealed(fd, size)) {
+        memory = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+        status = memory != MAP_FAILED ? HK_OK : errno == ENOMEM ? HK_ENOMEM : HK_EINVAL;
+    }
+    hki_os_close(fd);
+    if (status == HK_OK) {
+        *data = memory;
+    }
+    return status;
+}
+
+void hki_spill_close(void *data, size_t size)
+{
+    munmap(data, size);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* Spills: there and back, what is refused from the other side, and what limits do. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "executors/process_pool/spill.h"
+#include "tests/child_fixture.h"
+
+enum { MIB = 1024 * 1024 };
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
+}
+
+/* A sealed one, full of a byte; its descriptor. */
+static int make_spill(size_t size, int byte)
+{
+    void *data = NULL;
+    int fd = -1;
+
+    HKT_OK_FATAL(hki_spill_create(size, &fd, &data));
+    memset(data, byte, size);
+    HKT_OK(hki_spill_seal(fd, data, size));
+    return fd;
+}
+
+static void a_spill_comes_back_as_it_went(void)
+{
+    static const size_t sizes[] = {1, 4095, 4096, 4097, 3 * MIB + 1};
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        size_t size = sizes[i];
+        struct stat status = {0};
+        void *data = NULL;
+        const char *bytes;
+        int fd = make_spill(size, 'a');
+
+        HKT_EQ_INT(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+        HKT_EQ_INT(fstat(fd, &status), 0);
+        HKT_EQ_INT(status.st_size, size);
+        HKT_EQ_INT(ftruncate(fd, 0), -1);
+        HKT_EQ_INT(ftruncate(fd, (off_t)size + 1), -1);
+        HKT_OK_FATAL(hki_spill_open(fd, size, &data));
+        HKT_TRUE(!is_open(fd));
+        bytes = data;
+        HKT_TRUE(bytes[0] == 'a' && memcmp(bytes, bytes + 1, size - 1) == 0);
+        hki_spill_close(data, size);
+    }
+}
+
+static void all_of_it_is_allocated_at_its_creation(void)
+{
+    struct stat status = {0};
+    void *data = NULL;
+    int fd = -1;
+
+    HKT_OK_FATAL(hki_spill_create(3 * MIB, &fd, &data));
+    HKT_EQ_INT(fstat(fd, &status), 0);
+    HKT_EQ_INT(status.st_blocks * 512, 3 * MIB);
+    HKT_OK(hki_spill_seal(fd, data, 3 * MIB));
+    close(fd);
+}
+
+static void a_part_of_a_spill_may_be_opened(void)
+{
+    void *data = NULL;
+
+    HKT_OK_FATAL(hki_spill_open(make_spill(8192, 'b'), 100, &data));
+    HKT_EQ_INT(*(char *)data, 'b');
+    hki_spill_close(data, 100);
+}
+
+static void expect_refused(int fd, size_t size)
+{
+    void *data = NULL;
+
+    HKT_TRUE_FATAL(fd >= 0);
+    HKT_STATUS(hki_spill_open(fd, size, &data), HK_EINVAL);
+    HKT_EQ_PTR(data, NULL);
+    HKT_TRUE(!is_open(fd));
+}
+
+static void what_is_no_spill_is_refused_and_closed(void)
+{
+    void *data = NULL;
+    int pair[2];
+    int fd = -1;
+
+    expect_refused(make_spill(4096, 'c'), 4097); /* Too small: by a byte, by all. */
+    expect_refused(make_spill(4096, 'c'), SIZE_MAX);
+    expect_refused(make_spill(4096, 'c'), 0);
+    HKT_OK_FATAL(hki_spill_create(4096, &fd, &data)); /* Not sealed. */
+    hki_spill_close(data, 4096);
+    expect_refused(fd, 4096);
+    fd = memfd_create("can still shrink", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    HKT_TRUE(ftruncate(fd, 4096) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0);
+    expect_refused(fd, 4096);
+    fd = memfd_create("cannot be sealed", MFD_CLOEXEC);
+    HKT_EQ_INT(ftruncate(fd, 4096), 0);
+    expect_refused(fd, 4096);
+    HKT_EQ_INT_FATAL(pipe(pair), 0);
+    expect_refused(pair[0], 1);
+    expect_refused(pair[1], 1);
+    HKT_EQ_INT_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    expect_refused(pair[0], 1);
+    expect_refused(pair[1], 1);
+    expect_refused(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 1);
+    expect_refused(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), 1);
+    expect_refused(open("/dev/zero", O_RDONLY | O_CLOEXEC), 1);
+    HKT_STATUS(hki_spill_open(-1, 1, &data), HK_EINVAL);
+}
+
+static void nothing_and_too_much_cannot_be_spilled(void)
+{
+    void *data = NULL;
+    int fd = -1;
+
+    HKT_STATUS(hki_spill_create(0, &fd, &data), HK_EINVAL);
+    HKT_STATUS(hki_spill_create(SIZE_MAX, &fd, &data), HK_ENOMEM);
+    HKT_EQ_INT(fd, -1);
+}
+
+static void limit(int resource, rlim_t value)
+{
+    struct rlimit now;
+
+    HKT_CHILD_TRUE(getrlimit(resource, &now) == 0);
+    now.rlim_cur = value;
+    HKT_CHILD_TRUE(setrlimit(resource, &now) == 0);
+}
+
+static void spill_within_limits(void *arg)
+{
+    sigset_t pending;
+    void *data = NULL;
+    int fd = -1;
+
+    (void)arg;
+    limit(RLIMIT_FSIZE, MIB);
+    HKT_CHILD_STATUS(hki_spill_create(MIB + 1, &fd, &data), HK_ENOMEM);
+    HKT_CHILD_TRUE(sigpending(&pending) == 0 && !sigismember(&pending, SIGXFSZ));
+    HKT_CHILD_STATUS(hki_spill_create(MIB, &fd, &data), HK_OK);
+    HKT_CHILD_STATUS(hki_spill_seal(fd, data, MIB), HK_OK);
+    close(fd);
+    limit(RLIMIT_NOFILE, 3);
+    HKT_CHILD_STATUS(hki_spill_create(MIB, &fd, &data), HK_ESYS);
+    HKT_CHILD_TRUE(errno == EMFILE);
+}
+
+static void limits_are_told_by_a_status(void)
+{
+    hkt_expect_good_child(spill_within_limits, NULL);
+}
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+}
+
+/* A signal at each tick: an allocation of 64 MiB in one go would never end. */
+static void signals_do_not_hold_it_up(void)
+{
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct sigaction former;
+    struct itimerval often = {{0, 100}, {0, 100}};
+    struct itimerval never = {{0, 0}, {0, 0}};
+    void *data = NULL;
+    int fd = -1;
+
+    HKT_EQ_INT(sigaction(SIGPROF, &action, &former), 0);
+    HKT_EQ_INT(setitimer(ITIMER_PROF, &often, NULL), 0);
+    HKT_OK_FATAL(hki_spill_create(64 * MIB, &fd, &data));
+    HKT_EQ_INT(setitimer(ITIMER_PROF, &never, NULL), 0);
+    HKT_EQ_INT(sigaction(SIGPROF, &former, NULL), 0);
+    HKT_OK(hki_spill_seal(fd, data, 64 * MIB));
+    close(fd);
+}
+
+static CU_TestInfo spill_tests[] = {
+    HKT_TEST(a_spill_comes_back_as_it_went),
+    HKT_TEST(all_of_it_is_allocated_at_its_creation),
+    HKT_TEST(a_part_of_a_spill_may_be_opened),
+    HKT_TEST(what_is_no_spill_is_refused_and_closed),
+    HKT_TEST(nothing_and_too_much_cannot_be_spilled),
+    HKT_TEST(limits_are_told_by_a_status),
+    HKT_TEST(signals_do_not_hold_it_up),
+    CU_TEST_INFO_NULL,
+};
+
+static CU_SuiteInfo suites[] = {
+    {.pName = "pool spill", .pTests = spill_tests},
+    CU_SUITE_INFO_NULL,
+};
+
+int main(int argc, char **argv)
+{
+    return hkt_main(argc, argv, suites);
+}
