@@ -105,6 +105,8 @@ struct hki_error *hki_error_make(const struct hki_error_facts *facts)
         .status = facts->status,
         .app_code = facts->app_code,
         .sys_errno = facts->sys_errno,
+        .exit_status = facts->exit_status,
+        .term_signal = facts->term_signal,
         .attempt = facts->attempt == 0 ? 1 : facts->attempt,
         .message = put(&at, facts->message),
         .file = put(&at, site->file),

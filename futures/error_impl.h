@@ -23,6 +23,8 @@ struct hki_error_facts {
     hk_status status;
     int app_code;
     int sys_errno;
+    int exit_status;
+    int term_signal;
     const char *message;
     const hk_site *site; /* Where it failed. */
     const char *task;
