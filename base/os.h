@@ -63,6 +63,10 @@ bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadl
  * now; returns how many it woke. */
 unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count);
 
+/* The same for words that several processes share. False: the deadline has passed. */
+bool hki_os_futex_wait_shared(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
+unsigned hki_os_futex_wake_shared(_Atomic(uint32_t) *word, unsigned count);
+
 /* Makes every running thread of this process pass a full memory barrier, so that
  * the other side of a store-load race may do with a compiler barrier. False if the
  * kernel cannot: then both sides need seq_cst. The answer never changes. */
@@ -73,11 +77,29 @@ void hki_os_barrier(void);
  * allocates but for the very first time in a process. */
 size_t hki_os_backtrace(void **frames, size_t max);
 
+/* The calls on the stack that a signal interrupted, from the handler's third argument: the
+ * innermost is where the signal struck. For handlers, once hki_os_backtrace() has run. */
+size_t hki_os_backtrace_of_signal(const void *context, void **frames, size_t max);
+
 /* "program(function+0x12) [0x55...]", as far as it is known. Never allocates. */
 void hki_os_frame_text(const void *frame, char *text, size_t size);
 
 /* The name that the kernel shows for the calling thread; "" if unknown. */
 void hki_os_thread_own_name(char *text, size_t size);
+
+/* Kills this process when the thread that forked it ends: who asks for it must look
+ * afterwards whether its parent is still there. */
+void hki_os_die_with_parent(void);
+
+/* Raises the share of blame that this process bears when memory runs out, from 0 to 1000
+ * in all. False with errno. */
+bool hki_os_oom_blame(int more);
+
+/* Bytes that this process keeps resident and shares with no other by intent; 0 if unknown. */
+uint64_t hki_os_private_bytes(void);
+
+/* Takes a range of addresses out of use: what touches it dies, and nothing else comes there. */
+bool hki_os_forbid(void *address, size_t bytes);
 
 /* Writes all of it, again after interruptions. False with errno on failure. */
 bool hki_os_write(int fd, const void *bytes, size_t size);

@@ -17,9 +17,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/time.h"
@@ -299,6 +301,23 @@ unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count)
     return woken > 0 ? (unsigned)woken : 0;
 }
 
+bool hki_os_futex_wait_shared(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+    struct timespec deadline = hki_timespec(deadline_ns);
+
+    return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected,
+                   deadline_ns == HKI_NEVER ? NULL : &deadline, NULL,
+                   FUTEX_BITSET_MATCH_ANY) == 0 ||
+           errno != ETIMEDOUT;
+}
+
+unsigned hki_os_futex_wake_shared(_Atomic(uint32_t) *word, unsigned count)
+{
+    long woken = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+
+    return woken > 0 ? (unsigned)woken : 0;
+}
+
 /* Written by the constructor alone. */
 static bool barrier_ready;
 
@@ -324,6 +343,47 @@ size_t hki_os_backtrace(void **frames, size_t max)
     return count > 0 ? (size_t)count : 0;
 }
 
+/* Where the signal struck; NULL on processors that we do not know. */
+static void *interrupted_at(const void *context)
+{
+    const ucontext_t *interrupted = context;
+
+    (void)interrupted;
+#if defined(__x86_64__)
+    return (void *)interrupted->uc_mcontext.gregs[REG_RIP]; /* NOLINT(performance-no-int-to-ptr) */
+#elif defined(__aarch64__)
+    return (void *)interrupted->uc_mcontext.pc; /* NOLINT(performance-no-int-to-ptr) */
+#else
+    return NULL;
+#endif
+}
+
+size_t hki_os_backtrace_of_signal(const void *context, void **frames, size_t max)
+{
+    /* The handler's own calls, and the kernel's return from it, come first. */
+    enum { OWN_MAX = 8, ALL_MAX = 64 };
+    void *all[ALL_MAX];
+    void *at = interrupted_at(context);
+    size_t count = hki_os_backtrace(all, max + OWN_MAX < ALL_MAX ? max + OWN_MAX : ALL_MAX);
+    size_t first = 0;
+    size_t used = 0;
+
+    while (first < count && all[first] != at) {
+        first++;
+    }
+    if (first == count) {
+        /* It jumped to where no code is, or the walk did not come so far. */
+        first = 0;
+        if (at != NULL && max > 0) {
+            frames[used++] = at;
+        }
+    }
+    while (first < count && used < max) {
+        frames[used++] = all[first++];
+    }
+    return used;
+}
+
 void hki_os_frame_text(const void *frame, char *text, size_t size)
 {
     Dl_info found;
@@ -345,6 +405,55 @@ void hki_os_thread_own_name(char *text, size_t size)
     if (pthread_getname_np(pthread_self(), text, size) != 0) {
         text[0] = '\0';
     }
+}
+
+void hki_os_die_with_parent(void)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+bool hki_os_oom_blame(int more)
+{
+    static const char path[] = "/proc/self/oom_score_adj";
+    char text[32];
+    long score;
+    int fd;
+    bool written;
+
+    if (!read_file(path, text, sizeof(text))) {
+        return false;
+    }
+    score = strtol(text, NULL, 10) + more;
+    if ((fd = open(path, O_WRONLY | O_CLOEXEC)) < 0) {
+        return false;
+    }
+    snprintf(text, sizeof(text), "%ld", score > 1000 ? 1000 : score);
+    written = hki_os_write(fd, text, strlen(text));
+    close(fd);
+    return written;
+}
+
+uint64_t hki_os_private_bytes(void)
+{
+    char text[128];
+    char *rest = NULL;
+    unsigned long long resident;
+    unsigned long long shared;
+
+    /* Pages: size, resident, shared ... */
+    if (!read_file("/proc/self/statm", text, sizeof(text))) {
+        return 0;
+    }
+    (void)strtoull(text, &rest, 10);
+    resident = strtoull(rest, &rest, 10);
+    shared = strtoull(rest, &rest, 10);
+    return resident > shared ? (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+bool hki_os_forbid(void *address, size_t bytes)
+{
+    return mmap(address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+                -1, 0) != MAP_FAILED;
 }
 
 bool hki_os_write(int fd, const void *bytes, size_t size)

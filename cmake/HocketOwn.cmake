@@ -71,12 +71,15 @@ elseif(NOT HOCKET_JEMALLOC STREQUAL "OFF")
     endif()
 endif()
 
+# What a folder's programs are linked with; tests/ changes it for itself.
+set(hocket_program_library hocket::hocket)
+
 # hocket_program(NAME SOURCE...): one of our programs, linked with the static
 # library and, where it may be, with jemalloc.
 function(hocket_program name)
     add_executable(${name} ${ARGN})
     hocket_own(${name})
-    target_link_libraries(${name} PRIVATE hocket::hocket)
+    target_link_libraries(${name} PRIVATE ${hocket_program_library})
     if(hocket_links_jemalloc)
         target_link_libraries(${name} PRIVATE hocket::jemalloc)
     endif()

@@ -27,6 +27,7 @@ void hki_call_leave(hk_call *call)
     if (call->stop_fd >= 0) {
         hki_os_close(call->stop_fd);
     }
+    hk_cancel_unref(call->token);
 }
 
 bool hki_call_inside(const hk_executor *executor)
@@ -58,12 +59,30 @@ hk_status hk_output(hk_call *call, size_t size, void **out)
     if (size > call->executor->max_payload) {
         return refuse(call, HK_ETOOBIG);
     }
-    if ((status = hki_value_reserve(call->small, &call->value, size)) != HK_OK) {
+    status = call->link != NULL ? call->link->ops->reserve(call->link, size, &call->value)
+                                : hki_value_reserve(call->small, &call->value, size);
+    if (status != HK_OK) {
         return refuse(call, status);
     }
     call->refused = HK_OK;
     *out = call->value.data;
     return HK_OK;
+}
+
+/* Whether the bytes need no copy, being where the reader of the result sees them. */
+static bool shared(hk_call *call, const void *bytes, size_t size)
+{
+    struct hki_value value;
+
+    if (call->link == NULL || call->link->ops->share == NULL ||
+        size > call->executor->max_payload ||
+        !call->link->ops->share(call->link, bytes, size, &value)) {
+        return false;
+    }
+    hki_value_drop(&call->value);
+    call->value = value;
+    call->refused = HK_OK;
+    return true;
 }
 
 hk_status hk_return(hk_call *call, const void *value, size_t size)
@@ -76,14 +95,18 @@ hk_status hk_return(hk_call *call, const void *value, size_t size)
     if (value == NULL && size != 0) {
         return refuse(call, HK_EINVAL);
     }
-    /* It may be a part of what hk_output() gave: copy first, then drop that. */
+    if (shared(call, value, size)) {
+        return HK_OK;
+    }
+    /* It may be a part of what hk_output() gave: copy first, then drop that. In a worker
+     * process the new room may even be the same. */
     if (size <= HKI_SMALL_VALUE && size != 0) {
         memcpy(small, value, size);
         value = small;
     }
     call->value = (struct hki_value){NULL, 0, NULL, NULL};
     if ((status = hk_output(call, size, &room)) == HK_OK && size != 0) {
-        memcpy(room, value, size);
+        memmove(room, value, size);
     }
     hki_value_drop(&before);
     return status;
@@ -96,8 +119,15 @@ static void drop_buffer(void *buffer)
 
 hk_status hk_return_buffer(hk_call *call, hk_buffer *buffer)
 {
+    hk_status status;
+
     if (buffer == NULL) {
         return refuse(call, HK_EINVAL);
+    }
+    if (call->link != NULL) {
+        status = hk_return(call, hk_buffer_data(buffer), hk_buffer_size(buffer));
+        hk_buffer_destroy(buffer);
+        return status;
     }
     hki_value_drop(&call->value);
     call->value =
@@ -108,7 +138,7 @@ hk_status hk_return_buffer(hk_call *call, hk_buffer *buffer)
 
 hk_status hk_return_ref(hk_call *call, void *value, hk_drop_fn *drop)
 {
-    if (call->executor->roundtrip ||
+    if (call->link != NULL || call->executor->roundtrip ||
         (call->executor->ops->flags & HK_EXECUTOR_SHARES_MEMORY) == 0) {
         if (drop != NULL) {
             drop(value);
@@ -198,8 +228,32 @@ void hki_outcome_drop(struct hki_outcome *outcome)
 
 /* --- asking --- */
 
+static bool linked_should_stop(hk_call *call)
+{
+    bool stop = call->link->ops->should_stop(call->link) || hk_time_left(call) == 0;
+
+    if (stop && call->token != NULL) {
+        (void)hk_cancel_fire(call->token, "the task was asked to stop");
+    }
+    return stop;
+}
+
+/* The tokens of the calls around this one hear of a stop here, if nowhere else. */
+static void ask_outer_calls(hk_call *call)
+{
+    for (hk_call *outer = call->outer; outer != NULL; outer = outer->outer) {
+        if (outer->token != NULL) {
+            (void)linked_should_stop(outer);
+        }
+    }
+}
+
 bool hk_should_stop(hk_call *call)
 {
+    if (call->link != NULL) {
+        return linked_should_stop(call);
+    }
+    ask_outer_calls(call);
     if (call->job == NULL) {
         /* relaxed: a hint; the shutdown that sets it waits for the worker anyway. */
         return atomic_load_explicit(&call->executor->how, memory_order_relaxed) >= HK_CANCEL_ALL;
@@ -212,8 +266,22 @@ bool hk_should_stop(hk_call *call)
            hk_time_left(call) == 0;
 }
 
+static hk_status linked_token(hk_call *call, hk_cancel **out)
+{
+    hk_status status = call->token != NULL ? HK_OK : hk_cancel_create(NULL, &call->token);
+
+    if (status == HK_OK) {
+        (void)linked_should_stop(call);
+        *out = call->token;
+    }
+    return status;
+}
+
 hk_status hk_call_token(hk_call *call, hk_cancel **out)
 {
+    if (out != NULL && call->link != NULL) {
+        return linked_token(call, out);
+    }
     if (out == NULL || call->job == NULL) {
         return HK_EINVAL;
     }
@@ -233,6 +301,10 @@ hk_status hk_stop_fd(hk_call *call, int *fd)
 
     if (fd == NULL) {
         return HK_EINVAL;
+    }
+    if (call->link != NULL) {
+        *fd = call->link->ops->stop_fd(call->link);
+        return *fd < 0 ? HK_ESYS : HK_OK;
     }
     if (call->stop_fd < 0) {
         if ((status = hk_call_token(call, &token)) != HK_OK) {
@@ -283,6 +355,13 @@ hk_status hk_sleep(hk_call *call, hk_duration duration)
     if (!hki_duration_valid(duration)) {
         return HK_EINVAL;
     }
+    if (call->link != NULL) {
+        if (hk_time_left(call) != HK_FOREVER) {
+            deadline_ns = hki_earlier(deadline_ns, hki_deadline(hk_time_left(call)));
+        }
+        call->link->ops->sleep(call->link, deadline_ns);
+        return hk_should_stop(call) ? HK_ECANCELED : HK_OK;
+    }
     if (call->job == NULL) {
         return sleep_sliced(call, deadline_ns);
     }
@@ -307,9 +386,14 @@ hk_status hk_sleep(hk_call *call, hk_duration duration)
 
 hk_duration hk_time_left(hk_call *call)
 {
-    int64_t end_ns = call->job == NULL ? HKI_NEVER : hki_limits_end_ns(call->job);
+    int64_t end_ns = HKI_NEVER;
     int64_t now_ns;
 
+    if (call->link != NULL) {
+        end_ns = call->link->ops->end_ns(call->link);
+    } else if (call->job != NULL) {
+        end_ns = hki_limits_end_ns(call->job);
+    }
     if (call->item_end_ns != 0) {
         end_ns = hki_earlier(end_ns, call->item_end_ns);
     }
@@ -330,8 +414,23 @@ hk_executor *hk_call_executor(hk_call *call)
     return call->executor;
 }
 
+hk_status hk_call_take_fd(hk_call *call, size_t index, int *fd)
+{
+    if (call == NULL || fd == NULL) {
+        return HK_EINVAL;
+    }
+    if (call->link != NULL) {
+        return call->link->ops->take_fd(call->link, index, fd);
+    }
+    return call->job == NULL ? HK_EINVAL : hki_job_fds_take(hki_job_fds(call->job), index, fd);
+}
+
 void hk_progress(hk_call *call, uint64_t done, uint64_t total)
 {
+    if (call->link != NULL) {
+        call->link->ops->progress(call->link, done, total);
+        return;
+    }
     if (call->job != NULL) {
         /* relaxed: a figure to look at; nothing is published through it. */
         atomic_store_explicit(&call->job->future.progress_done, done, memory_order_relaxed);

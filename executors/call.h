@@ -9,6 +9,10 @@
 /*
  * Where a call has no job of this process behind it, because it serves one of another: what
  * it asks and says goes through these. All functions are called on the call's thread.
+ *
+ * No thread here hears of a stop. So the call's token, made when first asked for, is fired
+ * when the task is found to be stopped: by what the task asks of this call, and by what
+ * calls inside it ask of theirs.
  */
 struct hki_call_link;
 
@@ -38,7 +42,8 @@ struct hki_call_link {
 struct hk_call {
     hk_executor *executor;
     struct hki_call_link *link; /* NULL: the job is here. */
-    hk_job *job;                /* NULL in a worker's initialiser. */
+    hk_cancel *token;           /* With a link alone: NULL until asked for. */
+    hk_job *job;                /* NULL with a link, and in a worker's initialiser. */
     const hk_task *task;        /* For error texts. */
     const char *where;
     void *local;

@@ -179,6 +179,7 @@ hk_job *hki_job_create(const struct hki_request *request)
 void hki_job_drop_input(hk_job *job)
 {
     hki_value_drop(&job->input);
+    hki_job_fds_close(hki_job_fds(job));
 }
 
 void hki_job_ended(hk_job *job, unsigned phase)

@@ -13,13 +13,14 @@
 #define HOCKET_EXECUTORS_JOB_H
 
 #include "executors/executor_impl.h"
+#include "executors/job_fds.h"
 #include "executors/timer.h"
 #include "futures/cancel_impl.h"
 #include "futures/future_impl.h"
 
 enum { HKI_INLINE_INPUT = 48, HKI_LABEL_MAX = 64 };
 
-/* Limits and labels: few tasks have them. */
+/* Limits, labels and descriptors: few tasks have them. */
 struct hki_limits {
     hk_job *job;
     char label[HKI_LABEL_MAX];
@@ -28,7 +29,8 @@ struct hki_limits {
     _Atomic int64_t run_end_ns; /* Start plus timeout, once it runs. */
     struct hki_timer deadline_timer;
     struct hki_timer run_timer;
-    hk_cancel *token; /* One reference, or NULL. */
+    struct hki_job_fds *fds; /* NULL: none. Dropped with the input. */
+    hk_cancel *token;        /* One reference, or NULL. */
     struct hki_cancel_watch token_watch;
 };
 
@@ -89,7 +91,13 @@ hk_job *hki_job_create(const struct hki_request *request);
  * of the limits. */
 void hki_job_ended(hk_job *job, unsigned phase);
 
+/* The bytes, and the descriptors that the task has not taken. */
 void hki_job_drop_input(hk_job *job);
+
+static inline struct hki_job_fds *hki_job_fds(const hk_job *job)
+{
+    return job->limits == NULL ? NULL : job->limits->fds;
+}
 
 /* An error of the library's about a job. */
 struct hki_error *hki_job_error(const hk_job *job, hk_status status, const char *where,

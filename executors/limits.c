@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Limits of a job: its deadline, its run time, its cancel token.
+ * What few jobs have: a deadline, a run time, a cancel token; a label, descriptors.
  *
  * An armed timer holds a reference to the future; whoever disarms it (true)
  * gives that back, otherwise the timer does after it has acted. A linked token
@@ -120,19 +120,26 @@ hk_status hki_limits_create(hk_job *job, const hk_submit_options *options)
 {
     hk_duration timeout =
         options != NULL && options->timeout != 0 ? options->timeout : job->executor->task_timeout;
+    struct hki_job_fds *fds;
     struct hki_limits *limits;
+    hk_status status;
 
     if (job->forced && options == NULL) {
         timeout = 0; /* The library's own errands have no limit. */
     }
     if (timeout == 0 && (options == NULL || (options->label == NULL && options->deadline == 0 &&
-                                             options->token == NULL))) {
+                                             options->token == NULL && options->fd_count == 0))) {
         return HK_OK;
     }
+    if ((status = hki_job_fds_create(options, &fds)) != HK_OK) {
+        return status;
+    }
     if ((limits = hki_zalloc(sizeof(*limits))) == NULL) {
+        hki_job_fds_destroy(fds);
         return HK_ENOMEM;
     }
     limits->job = job;
+    limits->fds = fds;
     limits->timeout = timeout == HK_FOREVER ? 0 : timeout;
     limits->deadline_ns = HKI_NEVER;
     atomic_init(&limits->run_end_ns, HKI_NEVER);
@@ -237,6 +244,7 @@ void hki_limits_destroy(hk_job *job)
 {
     if (job->limits != NULL) {
         hk_cancel_unref(job->limits->token);
+        hki_job_fds_destroy(job->limits->fds);
         hki_free(job->limits, sizeof(*job->limits));
     }
 }

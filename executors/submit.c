@@ -25,7 +25,7 @@ static bool options_valid(const hk_submit_options *options)
            ((options->size == 0 || options->size >= sizeof(*options)) &&
             options->priority >= HK_PRIORITY_LOW && options->priority <= HK_PRIORITY_HIGH &&
             limit_valid(options->timeout) && limit_valid(options->deadline) &&
-            limit_valid(options->queue_wait));
+            limit_valid(options->queue_wait) && hki_job_fds_valid(options));
 }
 
 static hk_status check(const struct hki_request *request)

@@ -27,8 +27,8 @@ static void report(hk_executor *executor, const char *where, struct hki_error *c
     hki_log(HK_LOG_ERROR, "%s", line);
 }
 
-hk_status hki_worker_initialise(hk_executor *executor, const struct hki_worker_hooks *hooks,
-                                const char *where, void **local)
+hk_status hki_worker_try_initialise(hk_executor *executor, const struct hki_worker_hooks *hooks,
+                                    const char *where, void **local, struct hki_error **cause)
 {
     static const hk_task task = {"worker initialiser", NULL, 0, "", 0};
     unsigned char small[HKI_SMALL_VALUE] __attribute__((aligned(16)));
@@ -38,6 +38,7 @@ hk_status hki_worker_initialise(hk_executor *executor, const struct hki_worker_h
     hk_status status;
 
     *local = NULL;
+    *cause = NULL;
     if (hooks->initializer == NULL) {
         return HK_OK;
     }
@@ -48,10 +49,22 @@ hk_status hki_worker_initialise(hk_executor *executor, const struct hki_worker_h
     hki_call_leave(&call);
     hki_agent_leave(agent);
     if (status != HK_OK) {
-        report(executor, where, hki_error_ref(outcome.error));
+        *cause = outcome.error == NULL ? hki_error_static(status) : hki_error_ref(outcome.error);
         status = HK_EINIT;
     }
     hki_outcome_drop(&outcome);
+    return status;
+}
+
+hk_status hki_worker_initialise(hk_executor *executor, const struct hki_worker_hooks *hooks,
+                                const char *where, void **local)
+{
+    struct hki_error *cause;
+    hk_status status = hki_worker_try_initialise(executor, hooks, where, local, &cause);
+
+    if (status != HK_OK) {
+        report(executor, where, cause);
+    }
     return status;
 }
 

@@ -18,6 +18,10 @@ void hki_worker_hooks_set(struct hki_worker_hooks *hooks, const hk_executor_opti
 hk_status hki_worker_initialise(hk_executor *executor, const struct hki_worker_hooks *hooks,
                                 const char *where, void **local);
 
+/* The same without consequences: *cause receives why it failed, with HK_EINIT. */
+hk_status hki_worker_try_initialise(hk_executor *executor, const struct hki_worker_hooks *hooks,
+                                    const char *where, void **local, struct hki_error **cause);
+
 /* Runs the finalizer, if there is one. */
 void hki_worker_finish(const struct hki_worker_hooks *hooks, void *local);
 

@@ -98,7 +98,7 @@ struct hki_cell {
     uint8_t fd_count; /* Descriptors that go with it, after a spilled input. */
     uint16_t attempt; /* From 1. */
     hk_task_fn *run;
-    const hk_task *task; /* For the worker to read only if it knew it at its fork. */
+    const hk_task *task; /* NULL unless the worker knew it at its fork. */
     uint64_t input_at;   /* Offset from the pool's base. */
     uint64_t input_size;
     uint64_t reserved_at;   /* Room for the result; offset from the pool's base. */
@@ -107,7 +107,8 @@ struct hki_cell {
     int64_t timeout_ns;     /* From the start; 0: none. */
     unsigned char input[HKI_CELL_INPUT];
     /* The worker writes these. */
-    _Atomic(int64_t) started_ns HKI_LINE; /* Before RUNNING is announced: 0 in between. */
+    _Atomic(int64_t) started_ns HKI_LINE; /* Of this request once it is RUNNING; an earlier
+                                           * one's before. */
     _Atomic(uint64_t) progress_done;
     _Atomic(uint64_t) progress_total;
     uint64_t output_at;
@@ -119,10 +120,11 @@ struct hki_cell {
 
 /* What a worker says of its own death, from a signal handler. */
 struct hki_crash {
-    _Atomic(uint32_t) said; /* 1 once the rest is there. */
+    _Atomic(uint32_t) said; /* 1 once the rest is there; then the frames follow, one by one,
+                             * as far as the stack can be walked. */
     int32_t signal;
     int32_t code; /* si_code. */
-    uint32_t frames;
+    _Atomic(uint32_t) frames;
     uint64_t address; /* si_addr. */
     void *frame[HKI_FRAMES_MAX];
 };
@@ -145,13 +147,14 @@ struct hki_channel {
     _Atomic(uint32_t) doorbell;      /* Futex word; counts up to wake the worker. */
     uint32_t index;                  /* Of the worker in its pool. */
     uint32_t generation;             /* Of the worker in this channel. */
-    uint32_t overflow_allowed;       /* 0: views of a former worker's extent are left. */
+    _Atomic(uint32_t) overflow_allowed; /* 0: views of a former worker's extent are left. */
     /* The worker writes these. */
     _Atomic(uint32_t) done HKI_LINE; /* Requests done with. */
     _Atomic(uint32_t) sleeping;      /* 1: it must be woken by the doorbell. */
     _Atomic(uint32_t) bell HKI_LINE; /* Futex word; counts up to wake a waiting caller. */
     _Atomic(uint32_t) stage;         /* enum hki_worker_stage */
     _Atomic(uint64_t) served;        /* Tasks run to their end. */
+    _Atomic(uint64_t) rss_bytes;     /* Resident and not shared; with page->rss_limit alone. */
     struct hki_crash crash;
     uint32_t failure_size;
     unsigned char failure[2048];
@@ -193,6 +196,7 @@ struct hki_pool_page {
     uint64_t arena_at;
     uint64_t arena_bytes;
     int64_t spin_ns; /* How long an idle worker may spin. */
+    uint64_t rss_limit; /* 0: the workers need not look at their memory. */
     uint64_t max_payload;
     char name[HKI_WORKER_NAME_MAX]; /* Of the pool. */
     hk_worker_init_fn *initializer;

@@ -15,8 +15,25 @@ struct hki_worker_start {
     int ring;           /* The supervisor's eventfd. */
 };
 
+/*
+ * What goes over the socket, either way: a request's number, and the descriptors that go
+ * with it. To the worker: a spilled input first, then those of the task, before the request
+ * is QUEUED; from it: a spilled result, before the request is DONE.
+ */
+struct hki_fds_message {
+    uint32_t request;
+};
+
+/* Exit codes of a worker that lost its way; 0 is an orderly end. */
+enum {
+    HKI_WORKER_EXIT_THREAD = 121, /* The task ended its thread: pthread_exit(). */
+    HKI_WORKER_EXIT_FORKED = 122, /* A child that the task forked came back from it. */
+    HKI_WORKER_EXIT_SETUP = 123,  /* It cannot begin, nor say why. */
+};
+
 /* Sets itself up, serves, and ends the process. The zygote has closed its own descriptors,
- * and unmapped other pools, before. */
+ * and unmapped other pools, before; handlers of signals are back at their defaults, but for
+ * those that shall stay, and what was pending in stdio is written. */
 _Noreturn void hki_worker_main(const struct hki_worker_start *start);
 
 #endif

@@ -162,11 +162,11 @@ HK_API HK_MUST_CHECK hk_status hk_submit_many_at(hk_executor *executor, const hk
  * @param options   Borrowed for the call; NULL for defaults.
  * @param future    Receives a new reference; NULL to let it go (a failure then goes to the hook
  *                  of hk_on_unobserved()).
- * @return HK_OK; or, with nothing changed: HK_EINVAL (NULL task, bytes missing, absurd options),
- *         HK_ENOMEM, HK_ECLOSED (after a shutdown), HK_EFULL and HK_ETIMEDOUT (no room),
- *         HK_ETOOBIG, HK_EINIT (the initialiser failed), HK_EFORKED, HK_ESYS (no worker could be
- *         started), HK_ECANCELED (the token was fired before), HK_EDEADLK (waiting for room
- *         could never end).
+ * @return HK_OK; or, with nothing changed: HK_EINVAL (NULL task, bytes missing, absurd options,
+ *         a descriptor that is not open), HK_ENOMEM, HK_ECLOSED (after a shutdown), HK_EFULL and
+ *         HK_ETIMEDOUT (no room), HK_ETOOBIG, HK_EINIT (the initialiser failed), HK_EFORKED,
+ *         HK_ESYS (no worker could be started, no descriptor was left), HK_ECANCELED (the token
+ *         was fired before), HK_EDEADLK (waiting for room could never end).
  */
 #define hk_submit(executor, task, in, in_size, options, future)                                    \
     hk_submit_at((executor), HK_SITE, (task), (in), (in_size), (options), (future))

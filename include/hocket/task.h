@@ -124,12 +124,14 @@ HK_API hk_status hk_return(hk_call *call, const void *value, size_t size);
 HK_API HK_MUST_CHECK hk_status hk_output(hk_call *call, size_t size, void **out);
 
 /**
- * Return a buffer without copying it.
+ * Return a buffer without copying it; in a worker process it is copied.
  *
  * @param call    The run.
  * @param buffer  Taken, also on failure.
  * @retval HK_OK
- * @retval HK_EINVAL  NULL.
+ * @retval HK_EINVAL   NULL.
+ * @retval HK_ENOMEM   No room for the copy.
+ * @retval HK_ETOOBIG  Over the executor's max_payload, which the copy may not be.
  */
 HK_API hk_status hk_return_buffer(hk_call *call, hk_buffer *buffer);
 
@@ -164,12 +166,17 @@ HK_API HK_PRINTF(4, 5) hk_status
  * or a shutdown.
  *
  * @param call  The run.
- * @return true from then on. Cost: one atomic load; inline, with a time limit, also the clock.
+ * @return true from then on. Cost: one atomic load; inline and in worker processes, with a
+ *         time limit, also the clock.
  */
 HK_API bool hk_should_stop(hk_call *call);
 
 /**
  * A descriptor that becomes readable when the task should stop, for poll().
+ *
+ * In a worker process it says no more than that it is time to ask hk_should_stop(): a stop
+ * that came too late for the task before may still make it readable, until it is asked for
+ * again.
  *
  * @param call     The run.
  * @param[out] fd  Belongs to the call; do not read or close it.
@@ -183,6 +190,9 @@ HK_API HK_MUST_CHECK hk_status hk_stop_fd(hk_call *call, int *fd);
 /**
  * The token that fires when this task should stop; hand it to nested submits so
  * that a cancel reaches them.
+ *
+ * In a worker process it fires when the task, or one that it runs inside, asks: by
+ * hk_should_stop() or hk_sleep(). A nested hk_sleep() is not cut short there.
  *
  * @param call      The run.
  * @param[out] out  Borrowed from the call.

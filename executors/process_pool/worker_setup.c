@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* How a forked copy of the zygote becomes a worker. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <hocket/inline_executor.h>
+
+#include "base/fork.h"
+#include "base/memory.h"
+#include "base/os.h"
+#include "executors/process_pool/crash_report.h"
+#include "executors/process_pool/worker_impl.h"
+
+enum { OOM_BLAME = 500 };
+
+_Noreturn void hki_worker_leave(int status)
+{
+    /* What tasks have printed; what the application had was written before the zygote. */
+    (void)fflush(NULL);
+    _exit(status);
+}
+
+/* The first of all that exit() calls, being the last that was registered: what the
+ * application registered is about the application's end, not about a worker's. */
+static void left_by_exit(int status, void *unused)
+{
+    (void)unused;
+    hki_worker_leave(status);
+}
+
+static hk_status refused(struct hki_worker *worker, const char *what, struct hki_error **failure)
+{
+    int why = errno;
+    char message[192];
+
+    snprintf(message, sizeof(message), "a worker could not be set up: %s: %s", what, strerror(why));
+    *failure = hki_error_make(&(struct hki_error_facts){
+        .status = HK_EINIT,
+        .sys_errno = why,
+        .message = message,
+        .task = worker->page->name,
+        .where = worker->where,
+    });
+    return HK_EINIT;
+}
+
+/* A range of the pool's memory that is not this worker's to touch. */
+static void forbid(const struct hki_pool_page *page, uint64_t from, uint64_t to)
+{
+    uint64_t unit = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    from = (from + unit - 1) / unit * unit;
+    to = to / unit * unit;
+    if (from < to) {
+        /* Best effort: without it a wild write can do more harm, no more. */
+        (void)hki_os_forbid(hki_pool_at(page, from), to - from);
+    }
+}
+
+/* A worker sees its own channel and extent, and only reads the page: what it scribbles over
+ * by mistake is its own. */
+static void confine(const struct hki_worker *worker)
+{
+    const struct hki_pool_page *page = worker->page;
+    uint64_t unit = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t own_at = page->channels_at + worker->index * page->channel_stride;
+    uint64_t own_overflow_at = page->overflow_at + worker->index * HKI_OVERFLOW_EXTENT;
+
+    forbid(page, page->channels_at, own_at);
+    forbid(page, own_at + page->channel_stride,
+           page->channels_at + page->channel_count * page->channel_stride);
+    forbid(page, page->overflow_at, own_overflow_at);
+    forbid(page, own_overflow_at + HKI_OVERFLOW_EXTENT,
+           page->overflow_at + page->channel_count * HKI_OVERFLOW_EXTENT);
+    (void)mprotect(worker->page, page->channels_at / unit * unit, PROT_READ);
+}
+
+static hk_status set_environment(struct hki_worker *worker, struct hki_error **failure)
+{
+    const char *at = worker->page->environment;
+
+    for (uint32_t i = 0; i < worker->page->environment_count; i++) {
+        char *copy; /* The environment's from then on. */
+
+        if (strchr(at, '=') == NULL) {
+            (void)unsetenv(at);
+        } else if ((copy = hki_block_text(at)) == NULL || putenv(copy) != 0) {
+            errno = ENOMEM;
+            return refused(worker, "its environment", failure);
+        }
+        at += strlen(at) + 1;
+    }
+    return HK_OK;
+}
+
+static hk_status set_scheduling(struct hki_worker *worker, struct hki_error **failure)
+{
+    const struct hki_pool_page *page = worker->page;
+    int cpus[HKI_CPUS_WORDS * 64];
+    size_t count = 0;
+
+    for (unsigned cpu = 0; page->has_cpus != 0 && cpu < HKI_CPUS_WORDS * 64; cpu++) {
+        if ((page->cpus[cpu / 64] >> (cpu % 64) & 1) != 0) {
+            cpus[count++] = (int)cpu;
+        }
+    }
+    if (count != 0 && !hki_os_thread_affinity(cpus, count)) {
+        return refused(worker, "its CPUs", failure);
+    }
+    if (page->has_nice != 0) {
+        errno = 0;
+        if (nice(page->nice) == -1 && errno != 0) {
+            return refused(worker, "its nice value", failure);
+        }
+    }
+    return HK_OK;
+}
+
+static void set_signals(struct hki_worker *worker)
+{
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)hki_crash_report_install(&worker->channel->crash);
+}
+
+hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_start *start,
+                             struct hki_error **failure)
+{
+    struct hki_pool_page *page = start->page;
+    hk_executor_options options = {.max_payload = (size_t)page->max_payload};
+    hk_status status;
+
+    hki_os_die_with_parent();
+    if (getppid() != start->zygote_pid) {
+        _exit(HKI_WORKER_EXIT_SETUP); /* It died before its death could be heard of. */
+    }
+    worker->page = page;
+    worker->index = start->index;
+    worker->channel = hki_channel_of(page, start->index);
+    worker->process = hki_fork_generation();
+    worker->socket = start->socket;
+    worker->stop_event = start->stop_event;
+    worker->ring = start->ring;
+    worker->hooks = (struct hki_worker_hooks){page->initializer, page->finalizer, page->worker_arg};
+    snprintf(worker->where, sizeof(worker->where), "worker %.*s_%u", HKI_WORKER_NAME_MAX - 1,
+             page->name, start->index);
+    options.name = strchr(worker->where, ' ') + 1;
+    hki_os_thread_name(options.name);
+    hki_agent_self()->name = worker->where;
+    (void)setpgid(0, 0); /* Signals of the terminal are for the application. */
+    (void)hki_os_oom_blame(OOM_BLAME);
+    set_signals(worker);
+    confine(worker);
+    if ((status = set_environment(worker, failure)) != HK_OK ||
+        (status = set_scheduling(worker, failure)) != HK_OK) {
+        return status;
+    }
+    if ((status = hk_inline_create(&options, &worker->executor)) != HK_OK) {
+        errno = ENOMEM;
+        return refused(worker, "its own executor", failure);
+    }
+    if (on_exit(left_by_exit, NULL) != 0) {
+        errno = ENOMEM;
+        return refused(worker, "its way out", failure);
+    }
+    return HK_OK;
+}
+
+hk_status hki_worker_limit(struct hki_worker *worker, struct hki_error **failure)
+{
+    const struct hki_pool_page *page = worker->page;
+
+    for (uint32_t i = 0; i < page->rlimit_count; i++) {
+        char what[48];
+
+        /* Plain int in POSIX, an enumeration in glibc. */
+        if (setrlimit((__rlimit_resource_t)page->rlimits[i].resource, &page->rlimits[i].limit) !=
+            0) {
+            snprintf(what, sizeof(what), "its system limit %u", i);
+            return refused(worker, what, failure);
+        }
+    }
+    return HK_OK;
+}
