@@ -49,6 +49,9 @@ int hki_os_timer_create(void);
  * again. */
 void hki_os_timer_set(int fd, int64_t when_ns);
 
+/* Another descriptor of the same thing, close-on-exec. -1 with errno on failure. */
+int hki_os_duplicate(int fd);
+
 void hki_os_close(int fd);
 
 /* A moment on the processor, for who looks again and again. */
@@ -66,6 +69,18 @@ unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count);
 /* The same for words that several processes share. False: the deadline has passed. */
 bool hki_os_futex_wait_shared(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
 unsigned hki_os_futex_wake_shared(_Atomic(uint32_t) *word, unsigned count);
+
+/* A word to sleep on; shared: with other processes. */
+struct hki_os_wait_word {
+    _Atomic(uint32_t) *word;
+    uint32_t expected;
+    bool shared;
+};
+
+/* Sleeps while each of up to 128 words holds what is expected of it, until one is woken or the
+ * deadline has passed; may also return without a cause. False: this kernel cannot. */
+bool hki_os_futex_wait_any(const struct hki_os_wait_word *words, unsigned count,
+                           int64_t deadline_ns);
 
 /* Makes every running thread of this process pass a full memory barrier, so that
  * the other side of a store-load race may do with a compiler barrier. False if the
@@ -86,10 +101,6 @@ void hki_os_frame_text(const void *frame, char *text, size_t size);
 
 /* The name that the kernel shows for the calling thread; "" if unknown. */
 void hki_os_thread_own_name(char *text, size_t size);
-
-/* Kills this process when the thread that forked it ends: who asks for it must look
- * afterwards whether its parent is still there. */
-void hki_os_die_with_parent(void);
 
 /* Raises the share of blame that this process bears when memory runs out, from 0 to 1000
  * in all. False with errno. */

@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "futures/error_impl.h"
 #include "futures/place.h"
+#include "sync/parker.h"
 #include "sync/wait_graph.h"
 
 enum {

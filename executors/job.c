@@ -165,7 +165,8 @@ static hk_status kill_running(hk_future *future, const char *why)
     return HK_OK;
 }
 
-bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome)
+bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome, const void *left,
+                             size_t left_size)
 {
     hk_future *future = &job->future;
     bool callbacks = false;
@@ -177,6 +178,9 @@ bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome)
     }
     future->value = outcome->value;
     future->error = outcome->error;
+    if (left != NULL && job->salvage != NULL) {
+        job->salvage(job, left, left_size);
+    }
     hki_job_drop_input(job);
     hki_job_ended(job, outcome->phase);
     callbacks = hki_future_publish_only(future, outcome->phase);
@@ -273,6 +277,8 @@ hk_job *hki_job_create(const struct hki_request *request)
     job->priority = request->options == NULL ? HK_PRIORITY_NORMAL : request->options->priority;
     job->forced = request->forced;
     job->copied = !request->moves;
+    job->expects = 0;
+    job->salvage = NULL;
     job->taken = false;
     job->attempt = 1;
     job->attempts_max = attempts(request);

@@ -50,8 +50,12 @@ struct hk_job {
     struct hki_limits *limits;
     struct hki_value input; /* drop(owner) releases it; data is what the task sees. */
     hk_priority priority;
-    bool forced; /* An errand of the library: no capacity applies, nothing is counted. */
-    bool copied; /* input is our copy of the caller's bytes. */
+    bool forced;    /* An errand of the library: no capacity applies, nothing is counted. */
+    bool copied;    /* input is our copy of the caller's bytes. */
+    size_t expects; /* Bytes of value it is likely to give, for who reserves room; 0: unknown. */
+    /* NULL, or: its worker died, and these bytes are in the room that was reserved for its
+     * value. Called by who has claimed the job's end, before he drops the input. */
+    void (*salvage)(hk_job *job, const void *bytes, size_t size);
     /* For a remote back end. */
     bool drain;            /* Callbacks are left to run: see process_pool/courier.c. */
     bool taken;            /* It has come back from a worker. Under the back end's lock. */
@@ -102,9 +106,11 @@ void hki_job_ended(hk_job *job, unsigned phase);
 /* The bytes, and the descriptors that the task has not taken. */
 void hki_job_drop_input(hk_job *job);
 
-/* Ends a job that has come back from a remote worker; takes the outcome over. Runs no
- * callbacks: true if there are any, see hki_future_publish_only(). The reference stays. */
-bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome);
+/* Ends a job that has come back from a remote worker; takes the outcome over. left:
+ * what it had written of a result when its worker died, or NULL. Runs no callbacks: true if there
+ * are any, see hki_future_publish_only(). The reference stays. */
+bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome, const void *left,
+                             size_t left_size);
 
 static inline struct hki_job_fds *hki_job_fds(const hk_job *job)
 {

@@ -33,7 +33,9 @@ void hki_limits_explain(const hk_job *job, bool started, char *text, size_t size
 {
     const struct hki_limits *limits = job->limits;
 
-    if (!started) {
+    if (limits == NULL) {
+        snprintf(text, size, "its time was over");
+    } else if (!started) {
         snprintf(text, size, "its deadline came before it was started");
     } else if (limits->timeout != 0 &&
                atomic_load(&((struct hki_limits *)limits)->run_end_ns) <= limits->deadline_ns) {

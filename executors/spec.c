@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <hocket/inline_executor.h>
+#include <hocket/process_pool.h>
 #include <hocket/thread_pool.h>
 
 #include "base/os.h"
@@ -20,7 +21,7 @@
 
 enum { SPEC_MAX_BYTES = 512, CPUS_MAX = 1024 };
 
-enum kind { INLINE, THREADS, SERIAL };
+enum kind { INLINE, THREADS, PROCESSES, SERIAL };
 
 struct spec {
     char text[SPEC_MAX_BYTES]; /* The copy that names and bases point into. */
@@ -260,6 +261,42 @@ static bool set_drain_at_exit(struct spec *spec, const char *name, const char *v
     return set_flag(spec, name, value, &spec->options.drain_at_exit);
 }
 
+static bool set_retries(struct spec *spec, const char *name, const char *value)
+{
+    return set_unsigned(spec, name, value, 100, &spec->options.retries);
+}
+
+static bool set_kill_grace(struct spec *spec, const char *name, const char *value)
+{
+    return set_duration(spec, name, value, &spec->options.kill_grace);
+}
+
+static bool set_rss_limit(struct spec *spec, const char *name, const char *value)
+{
+    return set_size(spec, name, value, &spec->options.worker_rss_limit);
+}
+
+static bool set_memory(struct spec *spec, const char *name, const char *value)
+{
+    return set_size(spec, name, value, &spec->options.memory_bytes);
+}
+
+static bool set_nice(struct spec *spec, const char *name, const char *value)
+{
+    unsigned nice = 0;
+
+    if (!set_unsigned(spec, name, value, 39, &nice)) {
+        return false;
+    }
+    spec->options.nice_increment = (int)nice;
+    return true;
+}
+
+static bool set_start_timeout(struct spec *spec, const char *name, const char *value)
+{
+    return set_duration(spec, name, value, &spec->options.start_timeout);
+}
+
 static const struct {
     const char *name;
     bool (*set)(struct spec *spec, const char *name, const char *value);
@@ -277,6 +314,12 @@ static const struct {
     {"max_payload", set_max_payload},
     {"roundtrip", set_roundtrip},
     {"drain_at_exit", set_drain_at_exit},
+    {"retries", set_retries},
+    {"kill_grace", set_kill_grace},
+    {"rss_limit", set_rss_limit},
+    {"memory", set_memory},
+    {"nice", set_nice},
+    {"start_timeout", set_start_timeout},
 };
 
 static bool parse_setting(struct spec *spec, char *setting)
@@ -295,7 +338,7 @@ static bool parse_setting(struct spec *spec, char *setting)
     return fault(spec,
                  "unknown setting \"%s\"; there are name, workers, queue, when_full, idle_exit, "
                  "spares, tasks_per_worker, stack, cpus, task_timeout, max_payload, roundtrip, "
-                 "drain_at_exit",
+                 "drain_at_exit, retries, kill_grace, rss_limit, memory, nice, start_timeout",
                  setting);
 }
 
@@ -323,6 +366,10 @@ static bool parse_kind(struct spec *spec, char *detail)
         spec->kind = THREADS;
         return detail == NULL || set_workers(spec, "threads", detail);
     }
+    if (strcmp(kind, "processes") == 0) {
+        spec->kind = PROCESSES;
+        return detail == NULL || set_workers(spec, "processes", detail);
+    }
     if (strcmp(kind, "inline") == 0) {
         spec->kind = INLINE;
         return detail == NULL || fault(spec, "inline has no workers: nothing may follow it but ?");
@@ -335,7 +382,8 @@ static bool parse_kind(struct spec *spec, char *detail)
         }
         return hk_executor_check_spec(spec->base, spec->message, spec->message_size) == HK_OK;
     }
-    return fault(spec, "unknown executor \"%s\"; there are inline, threads, serial", kind);
+    return fault(spec, "unknown executor \"%s\"; there are inline, threads, processes, serial",
+                 kind);
 }
 
 static bool parse(struct spec *spec, const char *text, char *message, size_t size)
@@ -388,6 +436,8 @@ hk_status hk_executor_open(const char *text, hk_executor **out)
         return hk_inline_create(&spec.options, out);
     case THREADS:
         return hk_thread_pool_create(&spec.options, out);
+    case PROCESSES:
+        return hk_process_pool_create(&spec.options, out);
     default:
         return open_serial(&spec, out);
     }

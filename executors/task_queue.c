@@ -97,9 +97,8 @@ static int next_lane(const struct hki_task_queue *queue)
 
 hk_job *hki_task_queue_peek(const struct hki_task_queue *queue)
 {
-    return queue->length == 0
-               ? NULL
-               : HKI_CONTAINER(queue->lanes[next_lane(queue)].next, hk_job, link);
+    return queue->length == 0 ? NULL
+                              : HKI_CONTAINER(queue->lanes[next_lane(queue)].next, hk_job, link);
 }
 
 hk_job *hki_task_queue_pop(struct hki_task_queue *queue)

@@ -252,8 +252,8 @@ hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const 
     }
     /* The caller's reference may go in a callback: keep the future to the end. */
     hk_future_ref(future);
-    recalled = future->origin->recall != NULL && hki_phase(hki_future_state(future)) == HKI_PENDING &&
-               future->origin->recall(future);
+    recalled = future->origin->recall != NULL &&
+               hki_phase(hki_future_state(future)) == HKI_PENDING && future->origin->recall(future);
     if (claim_cancel(future)) {
         (void)hki_future_request_stop(future, why);
         status = cancel_pending(future);

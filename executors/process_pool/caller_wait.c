@@ -69,8 +69,8 @@ static unsigned list_words(struct process_pool *pool, struct hki_parker *parker,
         struct seat *seat = &pool->seats[i];
 
         if (seat->life != SEAT_EMPTY) { /* What comes meanwhile may be given to any of them. */
-            words[count++] = (struct hki_os_wait_word){
-                &seat->channel->bell, atomic_load(&seat->channel->bell), true};
+            words[count++] = (struct hki_os_wait_word){&seat->channel->bell,
+                                                       atomic_load(&seat->channel->bell), true};
         }
     }
     return count;
@@ -102,7 +102,7 @@ static bool sleep_on_all(struct process_pool *pool, hk_job *job, struct hki_park
 enum led { LED_WOKEN, LED_TIMED_OUT, LED_CANNOT_SLEEP };
 
 static enum led lead(struct process_pool *pool, hk_job *job, struct hki_parker *parker,
-                 int64_t deadline_ns)
+                     int64_t deadline_ns)
 {
     bool idle = false;
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Collecting: from cells that are done to futures that have ended. */
+#include <signal.h>
+
 #include "executors/process_pool/pool.h"
 
 #include "base/live.h"
@@ -27,8 +29,8 @@ static bool has_result(const struct seat *seat)
 bool hki_pool_has_results(const struct process_pool *pool)
 {
     /* relaxed: seats do not go away, and a new one has no result yet. */
-    unsigned seats = atomic_load_explicit(&((struct process_pool *)pool)->high_seat,
-                                          memory_order_relaxed);
+    unsigned seats =
+        atomic_load_explicit(&((struct process_pool *)pool)->high_seat, memory_order_relaxed);
 
     for (unsigned i = 0; i < seats; i++) {
         if (has_result(&pool->seats[i])) {
@@ -67,10 +69,11 @@ static bool take_one(struct seat *seat, uint32_t request, struct finished *finis
     struct process_pool *pool = seat->pool;
     struct entry *entry = hki_seat_entry(seat, request);
     /* acquire: pairs with the worker's compare-and-swap to DONE; the result is there. */
-    uint32_t word = atomic_load_explicit(&hki_seat_cell(seat, request)->state,
-                                         memory_order_acquire);
+    uint32_t word =
+        atomic_load_explicit(&hki_seat_cell(seat, request)->state, memory_order_acquire);
 
     finished->job = NULL;
+    finished->left = NULL;
     if (word == hki_cell_word(request, HKI_CELL_DONE) && entry->job != NULL) {
         finished->job = entry->job;
         finished->job->taken = true;
@@ -133,7 +136,12 @@ void hki_pool_conclude(struct process_pool *pool, struct finished *batch, unsign
     for (unsigned i = 0; i < count; i++) {
         hk_job *job = batch[i].job;
         bool failed = batch[i].outcome.phase == HKI_FAILED;
-        bool drain = hki_job_conclude_remote(job, &batch[i].outcome);
+        struct chunk *left = batch[i].left;
+        bool drain = hki_job_conclude_remote(
+            job, &batch[i].outcome, left == NULL ? NULL : hki_pool_at(pool->page, left->at),
+            left == NULL ? 0 : left->capacity);
+
+        hki_chunk_release(left);
 
         /* The last reference to a failure that nobody read calls a hook of the application. */
         if (drain || failed) {

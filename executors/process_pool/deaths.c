@@ -115,16 +115,6 @@ static struct hki_error *lost_error(const struct seat *seat, const hk_job *job,
 
 /* --- judging --- */
 
-static void salvage(struct seat *seat, const struct entry *entry)
-{
-    hk_job *job = entry->job;
-
-    if (job->salvage != NULL && entry->reserved != NULL) {
-        job->salvage(job, hki_pool_at(seat->pool->page, entry->reserved->at),
-                     entry->reserved->capacity);
-    }
-}
-
 /* The task that ran. False: it will be tried again. */
 static bool lose(struct seat *seat, struct entry *entry, const struct death *death,
                  struct finished *finished)
@@ -137,7 +127,10 @@ static bool lose(struct seat *seat, struct entry *entry, const struct death *dea
         job->attempt++;
         return false;
     }
-    salvage(seat, entry);
+    if (job->salvage != NULL) {
+        finished->left = entry->reserved;
+        entry->reserved = NULL;
+    }
     finished->job = job;
     finished->outcome = (struct hki_outcome){.phase = HKI_FAILED};
     finished->outcome.error = lost_error(seat, job, death);
@@ -164,6 +157,7 @@ static unsigned judge(struct seat *seat, const struct death *death, struct finis
         if (job == NULL) {
             continue;
         }
+        batch[count].left = NULL;
         if (word == hki_cell_word(request, HKI_CELL_DONE) && !seat->broke_rules) {
             batch[count].job = job;
             hki_seat_take(seat, request, &batch[count].outcome);
@@ -210,9 +204,9 @@ static struct hki_error *init_error(const struct seat *seat, const struct death 
     hki_seat_where(seat, where, sizeof(where));
     if (atomic_load(&seat->channel->stage) == HKI_WORKER_FAILED) {
         memcpy(copy, channel->failure, sizeof(copy));
-        cause = hki_error_unpack(copy, size < sizeof(copy) ? size : sizeof(copy),
-                                 &(struct hki_error_facts){.task = "worker initialiser",
-                                                           .where = where});
+        cause = hki_error_unpack(
+            copy, size < sizeof(copy) ? size : sizeof(copy),
+            &(struct hki_error_facts){.task = "worker initialiser", .where = where});
         snprintf(text, sizeof(text), "the worker initialiser failed");
     } else {
         tell(seat, death, text, sizeof(text));
@@ -223,9 +217,8 @@ static struct hki_error *init_error(const struct seat *seat, const struct death 
         .task = seat->pool->executor->name,
         .where = where,
         .cause = cause != NULL ? cause
-                               : hki_error_make(&(struct hki_error_facts){.status = HK_EWORKER,
-                                                                          .message = text,
-                                                                          .where = where}),
+                               : hki_error_make(&(struct hki_error_facts){
+                                     .status = HK_EWORKER, .message = text, .where = where}),
     });
 }
 
@@ -243,8 +236,7 @@ void hki_pool_break(struct process_pool *pool, struct hki_error *error, struct h
 }
 
 /* Under the lock. */
-static void count_init_failure(struct seat *seat, const struct death *death,
-                               struct hki_list *jobs)
+static void count_init_failure(struct seat *seat, const struct death *death, struct hki_list *jobs)
 {
     struct process_pool *pool = seat->pool;
     struct hki_error *error = init_error(seat, death);
@@ -266,8 +258,7 @@ static struct seat *find_seat(struct process_pool *pool, uint32_t index, uint32_
 {
     struct seat *seat = index < pool->seat_count ? &pool->seats[index] : NULL;
 
-    return seat != NULL && seat->generation == generation && seat->life != SEAT_EMPTY ? seat
-                                                                                      : NULL;
+    return seat != NULL && seat->generation == generation && seat->life != SEAT_EMPTY ? seat : NULL;
 }
 
 /* Under the lock, which is released for a moment. */

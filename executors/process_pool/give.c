@@ -47,7 +47,12 @@ static bool must_spill(const struct process_pool *pool, const hk_job *job)
 
 bool hki_job_needs_socket(const struct process_pool *pool, const hk_job *job)
 {
-    return job->fds != NULL || must_spill(pool, job);
+    return hki_job_fds(job) != NULL || must_spill(pool, job);
+}
+
+static size_t fd_count(const hk_job *job)
+{
+    return hki_job_fds(job) == NULL ? 0 : hki_job_fds(job)->count;
 }
 
 /* A spilled input and the task's descriptors, in one message. */
@@ -69,12 +74,12 @@ static hk_status send_descriptors(struct seat *seat, const hk_job *job, uint32_t
         }
         count = 1;
     }
-    for (size_t i = 0; i < hki_job_fd_count(job); i++) {
-        fds[count++] = hki_job_fd(job, i);
+    for (size_t i = 0; i < fd_count(job); i++) {
+        fds[count++] = hki_job_fds(job)->fds[i];
     }
     status = hki_send_fds(seat->socket, &request, sizeof(request), fds, count, false) ? HK_OK
-             : errno == EAGAIN                                                       ? HK_EFULL
-                                                                                     : HK_ESYS;
+             : errno == EAGAIN                                                        ? HK_EFULL
+                                                                                      : HK_ESYS;
     if (must_spill(seat->pool, job)) {
         hki_os_close(fds[0]);
     }
@@ -140,7 +145,7 @@ static void fill(struct seat *seat, hk_job *job, struct hki_cell *cell, uint32_t
     atomic_store_explicit(&cell->urgent, 0, memory_order_relaxed);
     /* relaxed: likewise. */
     atomic_store_explicit(&cell->started_ns, 0, memory_order_relaxed);
-    cell->fd_count = (uint8_t)hki_job_fd_count(job);
+    cell->fd_count = (uint8_t)fd_count(job);
     cell->attempt = job->attempt;
     cell->run = job->task->run;
     cell->task = hki_code_map_has_data(job->task, sizeof(*job->task)) ? job->task : NULL;

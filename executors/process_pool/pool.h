@@ -28,6 +28,7 @@
 #ifndef HOCKET_EXECUTORS_PROCESS_POOL_POOL_H
 #define HOCKET_EXECUTORS_PROCESS_POOL_POOL_H
 
+#include <limits.h>
 #include <pthread.h>
 
 #include "executors/call.h"
@@ -38,11 +39,11 @@
 
 enum {
     HKI_PROCESSES_MAX = HKI_CHANNELS_MAX,
-    HKI_SEATS_LEAST = 16,    /* Room for resizing. */
-    HKI_BATCH = 64,          /* Results taken out at a time. */
-    HKI_LEARNED = 64,        /* Tasks whose size of result is remembered. */
+    HKI_SEATS_LEAST = 16, /* Room for resizing. */
+    HKI_BATCH = 64,       /* Results taken out at a time. */
+    HKI_LEARNED = 64,     /* Tasks whose size of result is remembered. */
     HKI_INIT_FAILURES_MAX = 3,
-    HKI_DEPTH_LEAST = 2,     /* Jobs given to a worker at a time, at first. */
+    HKI_DEPTH_LEAST = 2, /* Jobs given to a worker at a time, at first. */
 };
 
 #define HKI_MEMORY_DEFAULT ((uint64_t)256 << 20)
@@ -62,9 +63,9 @@ struct chunk {
 struct entry {
     struct seat *seat;
     uint32_t request;
-    hk_job *job; /* The back end's reference; NULL: nothing to come. */
-    bool forced; /* Its future was ended by force: the result is dropped. */
-    bool told;   /* A shutdown has asked it to stop. */
+    hk_job *job;            /* The back end's reference; NULL: nothing to come. */
+    bool forced;            /* Its future was ended by force: the result is dropped. */
+    bool told;              /* A shutdown has asked it to stop. */
     struct chunk *input;    /* Our copy of the input, or NULL. */
     struct chunk *reserved; /* Room for the result, or NULL. */
 };
@@ -77,8 +78,8 @@ struct seat {
     uint32_t index;
     uint32_t generation; /* Of the worker that sits here, from 1. */
     enum seat_life life;
-    bool is_ready;       /* Its initialiser has succeeded. */
-    bool born;           /* The zygote gave its pid. */
+    bool is_ready; /* Its initialiser has succeeded. */
+    bool born;     /* The zygote gave its pid. */
     int32_t pid;
     int socket;     /* -1: none. */
     int stop_event; /* -1: none. */
@@ -86,11 +87,11 @@ struct seat {
     _Atomic(uint32_t) tail;
     _Atomic(uint32_t) done;
     struct entry entries[HKI_CELLS];
-    unsigned tasks_left;     /* UINT_MAX: no limit. */
-    uint64_t ended;          /* Tasks of this worker that ended. */
+    unsigned tasks_left; /* UINT_MAX: no limit. */
+    uint64_t ended;      /* Tasks of this worker that ended. */
     int64_t idle_since_ns;
-    int64_t started_ns;      /* When the worker was asked for. */
-    int signal;              /* What it is to get at signal_at_ns; 0: nothing. */
+    int64_t started_ns; /* When the worker was asked for. */
+    int signal;         /* What it is to get at signal_at_ns; 0: nothing. */
     int64_t signal_at_ns;
     uint32_t signal_request; /* The task it is for, unless the worker is to die in any case. */
     bool asked_to_die;       /* By us. */
@@ -116,7 +117,7 @@ struct process_pool {
     struct seat *seats;
     unsigned seat_count;
     atomic_uint high_seat; /* Seats from here on were never used. */
-    struct hki_list idle; /* Seats, the last that worked first. */
+    struct hki_list idle;  /* Seats, the last that worked first. */
     unsigned target;
     unsigned live;     /* Seats that are not EMPTY. */
     unsigned standing; /* Workers there were of late, and are replaced when they die. */
@@ -141,8 +142,8 @@ struct process_pool {
     /* Who collects. */
     bool has_leader;             /* It alone sets the attention then. */
     _Atomic(uint32_t) newcomers; /* Workers started ever; a futex word for the leader. */
-    bool napping;       /* The supervisor's last sleep was a nap. */
-    uint32_t attention; /* What the page says. */
+    bool napping;                /* The supervisor's last sleep was a nap. */
+    uint32_t attention;          /* What the page says. */
     unsigned cpus;
 
     /* Replacing workers. */
@@ -150,7 +151,7 @@ struct process_pool {
     double tokens;
     int64_t tokens_at_ns;
     int64_t refill_ns;
-    int64_t respawn_at_ns; /* INT64_MAX: nothing is waiting for a token. */
+    int64_t respawn_at_ns;      /* INT64_MAX: nothing is waiting for a token. */
     int64_t no_worker_since_ns; /* 0: there is one, or no work. */
     hk_duration start_timeout;
 
@@ -228,6 +229,7 @@ void hki_seat_clear(struct seat *seat, uint32_t request);
 
 struct finished {
     hk_job *job;
+    struct chunk *left; /* Where a dead worker was writing its result, or NULL. */
     struct hki_outcome outcome;
 };
 
@@ -270,7 +272,7 @@ int64_t hki_pool_attend(struct hki_zygote_client *client);
 /* --- seats.c --- */
 
 /* Under the lock. Asks for one more worker; false: not now (no token, no descriptor, ...). */
-bool hki_pool_start_worker(struct process_pool *pool);
+bool hki_pool_hire(struct process_pool *pool);
 /* Under the lock: starts as many as are wanted now. */
 void hki_pool_staff(struct process_pool *pool);
 void hki_seat_retire(struct seat *seat);

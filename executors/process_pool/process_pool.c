@@ -12,6 +12,9 @@
 #include "executors/process_pool/pool.h"
 #include "executors/process_pool/worker.h"
 
+/* How many pools are around this process; a worker sets it. */
+uint32_t hki_process_depth;
+
 enum { NESTING_DEFAULT = 10, DESCRIPTORS_EACH = 2, DESCRIPTORS_SPARE = 16 };
 
 #define START_TIMEOUT_DEFAULT HK_SEC(30)
@@ -257,8 +260,8 @@ static hk_status fill_page(struct process_pool *pool, const hk_executor_options 
     page->rss_limit = options->worker_rss_limit;
     page->rlimit_count = (uint32_t)options->limit_count;
     for (size_t i = 0; i < options->limit_count; i++) {
-        page->rlimits[i] = (struct hki_rlimit){
-            options->limits[i].resource, {options->limits[i].soft, options->limits[i].hard}};
+        page->rlimits[i] = (struct hki_rlimit){options->limits[i].resource,
+                                               {options->limits[i].soft, options->limits[i].hard}};
     }
     for (size_t i = 0; i < options->cpu_count; i++) {
         page->has_cpus = 1;

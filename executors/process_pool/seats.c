@@ -157,7 +157,7 @@ static bool later(struct process_pool *pool)
     return false;
 }
 
-bool hki_pool_start_worker(struct process_pool *pool)
+bool hki_pool_hire(struct process_pool *pool)
 {
     struct seat *seat = empty_seat(pool);
     int pair[2];
@@ -206,8 +206,7 @@ static unsigned wanted(const struct process_pool *pool)
 
 void hki_pool_staff(struct process_pool *pool)
 {
-    while (!pool->broken && !pool->killing && pool->live < wanted(pool) &&
-           hki_pool_start_worker(pool)) {
+    while (!pool->broken && !pool->killing && pool->live < wanted(pool) && hki_pool_hire(pool)) {
     }
     if (pool->closing && pool->queue.length == 0) {
         for (unsigned i = 0; i < pool->high_seat; i++) {

@@ -142,8 +142,8 @@ static bool condemn(struct entry *entry)
 {
     uint32_t word = hki_cell_word(entry->request, HKI_CELL_RUNNING);
 
-    return atomic_compare_exchange_strong(&hki_seat_cell(entry->seat, entry->request)->state,
-                                          &word, hki_cell_word(entry->request, HKI_CELL_KILLING));
+    return atomic_compare_exchange_strong(&hki_seat_cell(entry->seat, entry->request)->state, &word,
+                                          hki_cell_word(entry->request, HKI_CELL_KILLING));
 }
 
 bool hki_pool_overrun(void *self, hk_job *job)
@@ -225,8 +225,8 @@ int64_t hki_pool_run_end_ns(void *self, hk_job *job, hk_duration timeout)
     pthread_mutex_lock(&pool->lock);
     if ((entry = hki_pool_find(job)) != NULL) {
         /* relaxed: a time; the worker writes it once for each run. */
-        started_ns = atomic_load_explicit(
-            &hki_seat_cell(entry->seat, entry->request)->started_ns, memory_order_relaxed);
+        started_ns = atomic_load_explicit(&hki_seat_cell(entry->seat, entry->request)->started_ns,
+                                          memory_order_relaxed);
     }
     pthread_mutex_unlock(&pool->lock);
     /* A worker's word: it may be nonsense, but never longer than from now on. */

@@ -139,15 +139,14 @@ static bool find_in_input(struct seat *seat, struct entry *entry, const struct s
         *bytes = (struct bytes){hki_pool_at(pool->page, said->at), drop_chunk, chunk};
         entry->input = NULL;
     } else {
-        *bytes = (struct bytes){hki_pool_at(pool->page, said->at), job->input.drop,
-                                job->input.owner};
+        *bytes =
+            (struct bytes){hki_pool_at(pool->page, said->at), job->input.drop, job->input.owner};
         job->input = (struct hki_value){NULL, 0, NULL, NULL};
     }
     return true;
 }
 
-static bool find(struct seat *seat, uint32_t request, const struct said *said,
-                 struct bytes *bytes)
+static bool find(struct seat *seat, uint32_t request, const struct said *said, struct bytes *bytes)
 {
     struct hki_cell *cell = hki_seat_cell(seat, request);
     struct entry *entry = hki_seat_entry(seat, request);
@@ -207,13 +206,12 @@ static void unpack(struct seat *seat, const hk_job *job, const struct bytes *byt
     memcpy(copy, bytes->data, size); /* It must not change while it is read. */
     hki_seat_where(seat, where, sizeof(where));
     outcome->phase = HKI_FAILED;
-    outcome->error =
-        hki_error_unpack(copy, size,
-                         &(struct hki_error_facts){.task = job->named->name,
-                                                   .label = hki_job_label(job),
-                                                   .submit_site = job->site,
-                                                   .where = where,
-                                                   .attempt = job->attempt});
+    outcome->error = hki_error_unpack(copy, size,
+                                      &(struct hki_error_facts){.task = job->named->name,
+                                                                .label = hki_job_label(job),
+                                                                .submit_site = job->site,
+                                                                .where = where,
+                                                                .attempt = job->attempt});
 }
 
 static void learn(struct process_pool *pool, const hk_job *job, uint64_t size)
@@ -257,9 +255,15 @@ void hki_seat_take(struct seat *seat, uint32_t request, struct hki_outcome *outc
     struct entry *entry = hki_seat_entry(seat, request);
     struct said said = {cell->output_at, cell->output_size, cell->outcome, cell->output_place};
     struct bytes bytes;
+    char late[128];
 
     *outcome = (struct hki_outcome){.phase = HKI_CANCELLED};
     if (said.outcome == HK_ECANCELED) {
+        return;
+    }
+    if (said.outcome == HK_EDEADLINE) {
+        hki_limits_explain(entry->job, true, late, sizeof(late));
+        fail(seat, entry->job, outcome, HK_EDEADLINE, late);
         return;
     }
     if (!find(seat, request, &said, &bytes)) {

@@ -214,6 +214,7 @@ _Noreturn void hki_worker_main(const struct hki_worker_start *start)
     static struct hki_worker worker;
     struct hki_error *failure = NULL;
 
+    hki_process_depth = start->page->depth;
     HKI_FAULT_I_AM((int32_t)start->index);
     worker.page = start->page;
     worker.channel = hki_channel_of(start->page, start->index);

@@ -31,6 +31,9 @@ enum {
     HKI_WORKER_EXIT_SETUP = 123,  /* It cannot begin, nor say why. */
 };
 
+/* How many pools of processes are around this one: 0, but in workers. */
+extern uint32_t hki_process_depth;
+
 /* Sets itself up, serves, and ends the process. The zygote has closed its own descriptors,
  * and unmapped other pools, before; handlers of signals are back at their defaults, but for
  * those that shall stay, and what was pending in stdio is written. */

@@ -371,7 +371,13 @@ static void run_task(struct hki_worker_call *request)
         hki_holder_tell_kept(agent, held, call.task->name);
     }
     hki_call_outcome(&call, returned, &outcome);
-    leave_outcome(request, &outcome);
+    if (request->end_ns != HKI_NEVER && hk_now_ns() >= request->end_ns) {
+        /* A late value is not a value, also if nobody has come to say so yet. */
+        hki_outcome_drop(&outcome);
+        request->cell->outcome = HK_EDEADLINE;
+    } else {
+        leave_outcome(request, &outcome);
+    }
     hki_call_leave(&call);
     hki_agent_leave(agent);
 }

@@ -27,6 +27,7 @@
 #include <hocket/map.h>
 #include <hocket/memory.h>
 #include <hocket/once.h>
+#include <hocket/process_pool.h>
 #include <hocket/promise.h>
 #include <hocket/queue.h>
 #include <hocket/ring.h>
