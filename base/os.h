@@ -87,10 +87,6 @@ void hki_os_frame_text(const void *frame, char *text, size_t size);
 /* The name that the kernel shows for the calling thread; "" if unknown. */
 void hki_os_thread_own_name(char *text, size_t size);
 
-/* Kills this process when the thread that forked it ends: who asks for it must look
- * afterwards whether its parent is still there. */
-void hki_os_die_with_parent(void);
-
 /* Raises the share of blame that this process bears when memory runs out, from 0 to 1000
  * in all. False with errno. */
 bool hki_os_oom_blame(int more);
@@ -124,5 +120,31 @@ bool hki_os_memory_discard(void *pages, size_t bytes);
 /* What the process's allocator has handed out and keeps resident, for
  * allocators without a counter of their own. */
 void hki_os_heap(uint64_t *allocated, uint64_t *resident);
+
+/* --- Processes --- */
+
+/* Threads of this process, but for a sanitizer's own; 0 if it cannot be told. */
+unsigned hki_os_thread_count(void);
+
+/* A descriptor, close-on-exec and non-blocking, that is readable when a child has ended;
+ * blocks SIGCHLD for the calling thread. -1 with errno on failure. */
+int hki_os_child_events_create(void);
+
+/* Makes it unreadable until the next one. */
+void hki_os_child_events_drain(int fd);
+
+/* Children of descendants that die become children of this process. False if the kernel
+ * cannot. */
+bool hki_os_adopt_orphans(void);
+
+/* Kills this process when the thread that forked it ends: who asks for it must look
+ * afterwards whether its parent is still there. */
+void hki_os_die_with_parent(void);
+
+/* Children of the calling thread, up to max; how many. 0 where the kernel does not say. */
+size_t hki_os_children(int *processes, size_t max);
+
+/* Closes every descriptor from `first` on but those that are kept: in ascending order. */
+void hki_os_close_others(int first, const int *kept, size_t count);
 
 #endif

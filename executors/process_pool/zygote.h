@@ -39,8 +39,8 @@ struct hki_zygote_client {
 };
 
 /* Starts the zygote, if there is none: HK_OK; HK_ETHREADS when this process has more threads;
- * HK_ESYS with errno. In a forked child of the application: HK_EFORKED unless it has one
- * thread, then one of its own is started. Idempotent; thread-safe. */
+ * HK_ESYS with errno. A forked child of the application has none until it starts its own,
+ * by the same rule. Idempotent; thread-safe. */
 hk_status hki_zygote_start(void);
 
 /* Registers a pool: maps its memory in the zygote, and starts the supervisor if needed.

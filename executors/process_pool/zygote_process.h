@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The zygote from the inside: a process with one thread that does nothing but fork workers,
+ * reap them, and tell of it. It ends when its control socket does.
+ */
+#ifndef HOCKET_EXECUTORS_PROCESS_POOL_ZYGOTE_PROCESS_H
+#define HOCKET_EXECUTORS_PROCESS_POOL_ZYGOTE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "executors/process_pool/worker.h"
+#include "executors/process_pool/zygote_messages.h"
+
+/* What the zygote knows of a channel's worker, and still has to say of it. */
+struct hki_zygote_worker {
+    struct hki_list report; /* In the reports that wait for room in the socket. */
+    struct hki_zygote_pool *pool;
+    uint32_t index;
+    uint32_t generation;
+    pid_t pid;      /* 0: none that is not reaped. */
+    pid_t said_pid; /* Of the last one. -1: it could not be forked. */
+    int fork_errno;
+    int wait_status;
+    bool killed; /* Somebody asked for SIGKILL. */
+    bool out_of_memory;
+    bool say_spawned;
+    bool say_died;
+};
+
+struct hki_zygote_pool {
+    struct hki_list link;
+    uint64_t number;
+    struct hki_pool_page *page;
+    size_t bytes;
+    uint32_t count; /* Of channels. */
+    uint32_t alive; /* Workers that are not reaped. */
+    bool leaving;   /* To be forgotten as soon as no worker is left. */
+    struct hki_zygote_worker workers[];
+};
+
+struct hki_zygote_process {
+    int control;
+    int ring;
+    int events; /* Readable when a child has ended. */
+    pid_t pid;
+    struct hki_list pools;
+    struct hki_list reports;
+};
+
+/* The child's life after its fork, with all signals blocked. */
+_Noreturn void hki_zygote_process_main(int control, int ring);
+
+/* Makes the forked child of the zygote a worker: gives away what is not its own, and runs. */
+_Noreturn void hki_zygote_become_worker(const struct hki_zygote_process *zygote,
+                                        const struct hki_zygote_worker *worker, int socket,
+                                        int stop_event);
+
+/* What a worker runs, and how it is forked: a test that wants something else says so before
+ * it starts the zygote. */
+struct hki_zygote_hooks {
+    void (*worker_main)(const struct hki_worker_start *start);
+    pid_t (*fork)(void);
+};
+extern struct hki_zygote_hooks hki_zygote_hooks;
+
+#endif
