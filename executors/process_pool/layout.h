@@ -141,12 +141,12 @@ enum { HKI_OVERFLOW_UNITS = 1024, HKI_OVERFLOW_UNIT = 65536 };
 
 struct hki_channel {
     /* The parent writes these. */
-    _Atomic(uint32_t) tail HKI_LINE; /* Requests given. */
-    _Atomic(uint32_t) may_spin;      /* The worker may look for work for a moment. */
-    _Atomic(uint32_t) retire;        /* 1: leave after what was given. */
-    _Atomic(uint32_t) doorbell;      /* Futex word; counts up to wake the worker. */
-    uint32_t index;                  /* Of the worker in its pool. */
-    uint32_t generation;             /* Of the worker in this channel. */
+    _Atomic(uint32_t) tail HKI_LINE;    /* Requests given. */
+    _Atomic(uint32_t) may_spin;         /* The worker may look for work for a moment. */
+    _Atomic(uint32_t) retire;           /* 1: leave after what was given. */
+    _Atomic(uint32_t) doorbell;         /* Futex word; counts up to wake the worker. */
+    uint32_t index;                     /* Of the worker in its pool. */
+    uint32_t generation;                /* Of the worker in this channel. */
     _Atomic(uint32_t) overflow_allowed; /* 0: views of a former worker's extent are left. */
     /* The worker writes these. */
     _Atomic(uint32_t) done HKI_LINE; /* Requests done with. */
@@ -195,7 +195,7 @@ struct hki_pool_page {
     uint64_t overflow_at; /* Offset; the extent of worker i at overflow_at + i * extent. */
     uint64_t arena_at;
     uint64_t arena_bytes;
-    int64_t spin_ns; /* How long an idle worker may spin. */
+    int64_t spin_ns;    /* How long an idle worker may spin. */
     uint64_t rss_limit; /* 0: the workers need not look at their memory. */
     uint64_t max_payload;
     char name[HKI_WORKER_NAME_MAX]; /* Of the pool. */
