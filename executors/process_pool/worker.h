@@ -28,15 +28,15 @@ struct hki_fds_message {
 enum {
     HKI_WORKER_EXIT_THREAD = 121, /* The task ended its thread: pthread_exit(). */
     HKI_WORKER_EXIT_FORKED = 122, /* A child that the task forked came back from it. */
-    HKI_WORKER_EXIT_SETUP = 123,  /* It cannot begin, nor say why. */
 };
 
 /* How many pools of processes are around this one: 0, but in workers. */
 extern uint32_t hki_process_depth;
 
 /* Sets itself up, serves, and ends the process. The zygote has closed its own descriptors,
- * and unmapped other pools, before; handlers of signals are back at their defaults, but for
- * those that shall stay, and what was pending in stdio is written. */
+ * taken away what is not this worker's, made it die with itself, and cleared its signal mask;
+ * handlers of signals are back at their defaults, but for those that shall stay, and what was
+ * pending in stdio is written. */
 _Noreturn void hki_worker_main(const struct hki_worker_start *start);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -16,8 +15,6 @@
 #include "base/os.h"
 #include "executors/process_pool/crash_report.h"
 #include "executors/process_pool/worker_impl.h"
-
-enum { OOM_BLAME = 500 };
 
 _Noreturn void hki_worker_leave(int status)
 {
@@ -48,37 +45,6 @@ static hk_status refused(struct hki_worker *worker, const char *what, struct hki
         .where = worker->where,
     });
     return HK_EINIT;
-}
-
-/* A range of the pool's memory that is not this worker's to touch. */
-static void forbid(const struct hki_pool_page *page, uint64_t from, uint64_t to)
-{
-    uint64_t unit = (uint64_t)sysconf(_SC_PAGESIZE);
-
-    from = (from + unit - 1) / unit * unit;
-    to = to / unit * unit;
-    if (from < to) {
-        /* Best effort: without it a wild write can do more harm, no more. */
-        (void)hki_os_forbid(hki_pool_at(page, from), to - from);
-    }
-}
-
-/* A worker sees its own channel and extent, and only reads the page: what it scribbles over
- * by mistake is its own. */
-static void confine(const struct hki_worker *worker)
-{
-    const struct hki_pool_page *page = worker->page;
-    uint64_t unit = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t own_at = page->channels_at + worker->index * page->channel_stride;
-    uint64_t own_overflow_at = page->overflow_at + worker->index * HKI_OVERFLOW_EXTENT;
-
-    forbid(page, page->channels_at, own_at);
-    forbid(page, own_at + page->channel_stride,
-           page->channels_at + page->channel_count * page->channel_stride);
-    forbid(page, page->overflow_at, own_overflow_at);
-    forbid(page, own_overflow_at + HKI_OVERFLOW_EXTENT,
-           page->overflow_at + page->channel_count * HKI_OVERFLOW_EXTENT);
-    (void)mprotect(worker->page, page->channels_at / unit * unit, PROT_READ);
 }
 
 static hk_status set_environment(struct hki_worker *worker, struct hki_error **failure)
@@ -122,16 +88,6 @@ static hk_status set_scheduling(struct hki_worker *worker, struct hki_error **fa
     return HK_OK;
 }
 
-static void set_signals(struct hki_worker *worker)
-{
-    sigset_t none;
-
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)hki_crash_report_install(&worker->channel->crash);
-}
-
 hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_start *start,
                              struct hki_error **failure)
 {
@@ -139,10 +95,6 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
     hk_executor_options options = {.max_payload = (size_t)page->max_payload};
     hk_status status;
 
-    hki_os_die_with_parent();
-    if (getppid() != start->zygote_pid) {
-        _exit(HKI_WORKER_EXIT_SETUP); /* It died before its death could be heard of. */
-    }
     worker->page = page;
     worker->index = start->index;
     worker->channel = hki_channel_of(page, start->index);
@@ -156,10 +108,8 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
     options.name = strchr(worker->where, ' ') + 1;
     hki_os_thread_name(options.name);
     hki_agent_self()->name = worker->where;
-    (void)setpgid(0, 0); /* Signals of the terminal are for the application. */
-    (void)hki_os_oom_blame(OOM_BLAME);
-    set_signals(worker);
-    confine(worker);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)hki_crash_report_install(&worker->channel->crash);
     if ((status = set_environment(worker, failure)) != HK_OK ||
         (status = set_scheduling(worker, failure)) != HK_OK) {
         return status;
