@@ -173,6 +173,8 @@ hk_job *hki_job_create(const struct hki_request *request)
     job->priority = request->options == NULL ? HK_PRIORITY_NORMAL : request->options->priority;
     job->forced = request->forced;
     job->copied = !request->moves;
+    job->expects = request->expects;
+    job->salvage = request->salvage;
     return job;
 }
 

@@ -45,8 +45,12 @@ struct hk_job {
     struct hki_limits *limits;
     struct hki_value input; /* drop(owner) releases it; data is what the task sees. */
     hk_priority priority;
-    bool forced; /* An errand of the library: no capacity applies, nothing is counted. */
-    bool copied; /* input is our copy of the caller's bytes. */
+    bool forced;    /* An errand of the library: no capacity applies, nothing is counted. */
+    bool copied;    /* input is our copy of the caller's bytes. */
+    size_t expects; /* Bytes of value it is likely to give, for who reserves room; 0: unknown. */
+    /* NULL, or: its worker died, and these bytes are in the room that was reserved for its
+     * value. Called by who has claimed the job's end, before he drops the input. */
+    void (*salvage)(hk_job *job, const void *bytes, size_t size);
     unsigned char bytes[HKI_INLINE_INPUT] __attribute__((aligned(16)));
 };
 
@@ -62,6 +66,8 @@ struct hki_request {
     bool moves;
     bool internal; /* The reference is the library's own: allowed, of any size. */
     bool forced;   /* An errand of the library: no capacity applies, nothing is counted. */
+    size_t expects;
+    void (*salvage)(hk_job *job, const void *bytes, size_t size);
     const hk_submit_options *options;
 };
 
