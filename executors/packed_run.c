@@ -165,7 +165,8 @@ static bool put(struct run *run, uint32_t phase, const void *bytes, size_t size)
 /* Puts all of it into one result. */
 static hk_status join_rest(struct run *run)
 {
-    size_t size = run->reserved.used + run->rest.used;
+    size_t start = hki_packed_align(run->reserved.used); /* The room may end before it. */
+    size_t size = start + run->rest.used;
     unsigned char *whole = hki_alloc(size);
     struct hki_packed_result *result;
     hk_status status;
@@ -176,7 +177,8 @@ static hk_status join_rest(struct run *run)
         return HK_OK;
     }
     memcpy(whole, run->reserved.bytes, run->reserved.used);
-    memcpy(whole + run->reserved.used, run->rest.bytes, run->rest.used);
+    memset(whole + run->reserved.used, 0, start - run->reserved.used);
+    memcpy(whole + start, run->rest.bytes, run->rest.used);
     if ((status = reserve(run->outer, size)) == HK_OK) {
         memcpy(run->outer->value.data, whole, size);
         run->reserved = (struct area){run->outer->value.data, size, size};
