@@ -105,7 +105,10 @@ hk_status hk_executor_create(const hk_executor_ops *ops, void *self,
     if ((executor = hki_zalloc(sizeof(*executor))) == NULL) {
         return HK_ENOMEM;
     }
-    executor->place = (struct hki_place){hki_post_to_executor, look_at_place, next_of_place};
+    executor->place = (struct hki_place){.post = hki_post_to_executor,
+                                         .is_here = (ops->flags & HK_EXECUTOR_SHARES_MEMORY) != 0,
+                                         .look = look_at_place,
+                                         .next = next_of_place};
     executor->ops = ops;
     executor->self = self;
     executor->traits = &plain_traits;

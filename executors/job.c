@@ -241,11 +241,12 @@ static hk_status set_input(hk_job *job, const struct hki_request *request)
 static uint16_t attempts(const struct hki_request *request)
 {
     enum { ATTEMPTS_MOST = 3 };
+    const hk_task *task = request->named != NULL ? request->named : request->task;
     unsigned retries = request->options != NULL && request->options->retries != 0
                            ? request->options->retries
                            : request->executor->retries;
 
-    if ((request->task->flags & HK_TASK_IDEMPOTENT) == 0 && !request->internal) {
+    if ((task->flags & HK_TASK_IDEMPOTENT) == 0) {
         return 1;
     }
     return (uint16_t)(retries >= ATTEMPTS_MOST ? ATTEMPTS_MOST : retries + 1);
@@ -277,8 +278,8 @@ hk_job *hki_job_create(const struct hki_request *request)
     job->priority = request->options == NULL ? HK_PRIORITY_NORMAL : request->options->priority;
     job->forced = request->forced;
     job->copied = !request->moves;
-    job->expects = 0;
-    job->salvage = NULL;
+    job->expects = request->expects;
+    job->salvage = request->salvage;
     job->taken = false;
     job->attempt = 1;
     job->attempts_max = attempts(request);

@@ -76,6 +76,8 @@ struct hki_request {
     bool moves;
     bool internal; /* The reference is the library's own: allowed, of any size. */
     bool forced;   /* An errand of the library: no capacity applies, nothing is counted. */
+    size_t expects;
+    void (*salvage)(hk_job *job, const void *bytes, size_t size);
     const hk_submit_options *options;
 };
 

@@ -17,11 +17,14 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "executors/map_chunk.h"
+#include "executors/packed_chunk.h"
 #include "futures/wait_impl.h"
 
 enum { WINDOW_MAX = 1 << 20, CHUNK_MAX = 1 << 20, CHUNK_AUTO_MAX = 1024 };
 
 #define CHUNK_TARGET_NS 350000.0 /* In the middle of 200 to 500 us. */
+
+enum { ITEM_RESULT_FIRST = 64 }; /* A guess, before any result was seen. */
 
 struct hk_map_iterator {
     hk_executor *executor; /* One reference to its memory. */
@@ -41,7 +44,8 @@ struct hk_map_iterator {
     struct hki_chunk *unsent;  /* Pulled, but the queue was full. */
     struct hki_chunk *current; /* Being delivered. */
     uint64_t next_index;
-    double mean_item_ns; /* 0: nothing measured yet. */
+    double mean_item_ns;      /* 0: nothing measured yet. */
+    size_t item_result_bytes; /* Of value, of the largest kind seen of late. Packed only. */
     bool source_ended;
     bool closed;
     bool refused;      /* The failure is that of a submit. */
@@ -69,6 +73,11 @@ static size_t chunk_size(const hk_map_iterator *it)
     return wanted < 1.0 ? 1 : wanted > (double)most ? most : (size_t)wanted;
 }
 
+static bool shares_memory(const hk_map_iterator *it)
+{
+    return (it->executor->ops->flags & HK_EXECUTOR_SHARES_MEMORY) != 0;
+}
+
 static hk_status check_input(const hk_map_iterator *it, const hk_map_input *input)
 {
     const hk_executor *executor = it->executor;
@@ -76,9 +85,7 @@ static hk_status check_input(const hk_map_iterator *it, const hk_map_input *inpu
     if (input->size != HK_BY_REF) {
         return input->size > executor->max_payload ? HK_ETOOBIG : HK_OK;
     }
-    return executor->roundtrip || (executor->ops->flags & HK_EXECUTOR_SHARES_MEMORY) == 0
-               ? HK_EPORTABLE
-               : HK_OK;
+    return executor->roundtrip || !shares_memory(it) ? HK_EPORTABLE : HK_OK;
 }
 
 /* Pulls one item into a chunk; false at the end, or with a failure to tell. */
@@ -90,7 +97,8 @@ static bool pull(hk_map_iterator *it, struct hki_chunk *chunk)
     if (status == HK_OK) {
         status = check_input(it, &input);
         if (status == HK_OK) {
-            status = hki_chunk_add(chunk, &input);
+            status = chunk->is_packed ? hki_packed_chunk_add(chunk, &input)
+                                      : hki_chunk_add(chunk, &input);
         }
         if (status == HK_OK) {
             it->next_index++;
@@ -116,6 +124,7 @@ static struct hki_chunk *gather(hk_map_iterator *it)
         it->failure = HK_ENOMEM;
         return NULL;
     }
+    chunk->is_packed = !shares_memory(it);
     while (chunk->count < capacity && pull(it, chunk)) {
     }
     if (chunk->count == 0) {
@@ -123,6 +132,40 @@ static struct hki_chunk *gather(hk_map_iterator *it)
         return NULL;
     }
     return chunk;
+}
+
+/* Hands a chunk over as a job: by reference, or as bytes. */
+static hk_status submit(hk_map_iterator *it, struct hki_chunk *chunk,
+                        const hk_submit_options *options)
+{
+    struct hki_request request = {
+        .executor = it->executor,
+        .site = it->site,
+        .named = it->task,
+        .moves = true,
+        .internal = true,
+        .options = options,
+    };
+    hk_status status;
+
+    atomic_fetch_add(&chunk->references, 1); /* The job's. */
+    if (chunk->is_packed) {
+        request.task = &hki_packed_chunk_task;
+        request.expects = hki_packed_chunk_room(chunk->count, it->item_result_bytes);
+        request.salvage = hki_packed_chunk_salvage;
+        request.given = hki_packed_chunk_seal(chunk, request.expects);
+        request.size = request.given.size;
+    } else {
+        request.task = &hki_chunk_task;
+        request.given = (struct hki_value){chunk, HK_BY_REF, hki_chunk_drop, chunk};
+        request.size = HK_BY_REF;
+    }
+    if ((status = hki_submit(&request, &chunk->future)) != HK_OK) {
+        hki_chunk_unref(chunk);
+    } else if (chunk->is_packed) {
+        hki_packed_chunk_sent(chunk);
+    }
+    return status;
 }
 
 static hk_status send(hk_map_iterator *it, struct hki_chunk *chunk)
@@ -141,19 +184,7 @@ static hk_status send(hk_map_iterator *it, struct hki_chunk *chunk)
     hk_status status;
 
     chunk->item_timeout = alone ? 0 : it->item_timeout;
-    atomic_fetch_add(&chunk->references, 1); /* The job's. */
-    status = hki_submit(&(struct hki_request){.executor = it->executor,
-                                              .site = it->site,
-                                              .task = &hki_chunk_task,
-                                              .named = it->task,
-                                              .size = HK_BY_REF,
-                                              .given = {chunk, HK_BY_REF, hki_chunk_drop, chunk},
-                                              .moves = true,
-                                              .internal = true,
-                                              .options = &options},
-                        &chunk->future);
-    if (status != HK_OK) {
-        hki_chunk_unref(chunk);
+    if ((status = submit(it, chunk, &options)) != HK_OK) {
         return status;
     }
     if (it->completion != NULL &&
@@ -199,6 +230,14 @@ static void learn(hk_map_iterator *it, struct hki_chunk *chunk)
 
     /* Half the old, half the new: soon right, and not shaken by one odd chunk. */
     it->mean_item_ns = it->mean_item_ns <= 0.0 ? mean : (it->mean_item_ns + mean) / 2;
+    if (chunk->is_packed && chunk->result_bytes != 0) {
+        /* A quarter more, since too little room costs a copy, and too much nearly nothing. */
+        size_t bytes = chunk->result_bytes / chunk->count;
+
+        bytes += bytes / 4;
+        it->item_result_bytes =
+            bytes > it->item_result_bytes ? bytes : (it->item_result_bytes + bytes) / 2;
+    }
 }
 
 static void deliver(hk_map_iterator *it, hk_map_item *item)
@@ -236,6 +275,9 @@ static hk_status await_chunk(hk_map_iterator *it, int64_t deadline_ns, bool poll
     }
     if (status == HK_OK) {
         hki_list_remove(&chunk->link);
+        if (chunk->is_packed) {
+            hki_packed_chunk_unpack(chunk);
+        }
         it->current = chunk;
     }
     return status;
@@ -373,6 +415,7 @@ hk_status hk_map_at(hk_executor *executor, const hk_site *site, const hk_task *t
     it->source = source;
     it->state = state;
     it->generation = hki_fork_generation();
+    it->item_result_bytes = ITEM_RESULT_FIRST;
     hki_list_init(&it->in_flight);
     set_options(it, options);
     hki_live_add(HKI_LIVE_MAPS, 1);

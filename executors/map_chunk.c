@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/time.h"
+#include "executors/packed_chunk.h"
 
 static size_t size_of(size_t capacity)
 {
@@ -37,6 +38,7 @@ void hki_chunk_unref(struct hki_chunk *chunk)
             hki_outcome_drop(&chunk->slots[i].outcome);
         }
     }
+    hki_packed_chunk_drop(chunk);
     hk_future_unref(chunk->future);
     hki_free(chunk, size_of(chunk->capacity));
 }
@@ -44,6 +46,15 @@ void hki_chunk_unref(struct hki_chunk *chunk)
 void hki_chunk_drop(void *chunk)
 {
     hki_chunk_unref(chunk);
+}
+
+void hki_chunk_open_slot(struct hki_chunk *chunk)
+{
+    struct hki_slot *slot = &chunk->slots[chunk->count];
+
+    slot->chunk = chunk;
+    atomic_init(&slot->state, SLOT_OPEN);
+    chunk->count++;
 }
 
 hk_status hki_chunk_add(struct hki_chunk *chunk, const hk_map_input *input)
@@ -69,9 +80,7 @@ hk_status hki_chunk_add(struct hki_chunk *chunk, const hk_map_input *input)
     if (input->size != HK_BY_REF && input->size != 0) {
         memcpy(slot->input.data, input->data, input->size);
     }
-    slot->chunk = chunk;
-    atomic_init(&slot->state, SLOT_OPEN);
-    chunk->count++;
+    hki_chunk_open_slot(chunk);
     return HK_OK;
 }
 

@@ -32,6 +32,8 @@ struct hki_slot {
     unsigned char bytes[HKI_SLOT_INPUT] __attribute__((aligned(16)));
 };
 
+struct hki_packed_input;
+
 struct hki_chunk {
     atomic_uint references;
     struct hki_list link; /* Among the iterator's chunks in flight. */
@@ -43,11 +45,19 @@ struct hki_chunk {
     size_t count;
     size_t delivered;
     atomic_int_fast64_t run_ns; /* Time of the items that ran. */
+    /* For executors that do not share memory, see packed_chunk.h. */
+    bool is_packed;
+    struct hki_packed_input *packed; /* Items that were not sent yet. */
+    uint64_t number;
+    size_t result_bytes; /* Of what came back. */
     struct hki_slot slots[];
 };
 
 struct hki_chunk *hki_chunk_create(const hk_task *task, size_t capacity, uint64_t first_index);
 void hki_chunk_unref(struct hki_chunk *chunk);
+
+/* The next slot is one whose item is on its way. */
+void hki_chunk_open_slot(struct hki_chunk *chunk);
 
 /* Adds an item; a reference is taken over also on failure. */
 hk_status hki_chunk_add(struct hki_chunk *chunk, const hk_map_input *input);

@@ -44,10 +44,13 @@ static const hk_task errand_task = {"hocket errand", run_errand, 0, "", 0};
 hk_status hki_post(hk_executor *executor, void (*fn)(void *arg), void (*refused)(void *arg),
                    void *arg)
 {
-    struct errand *errand = hki_alloc(sizeof(*errand));
-    hk_status status;
+    struct errand *errand;
+    hk_status status = hki_place_check(executor);
 
-    if (errand == NULL) {
+    if (status != HK_OK) {
+        return status;
+    }
+    if ((errand = hki_alloc(sizeof(*errand))) == NULL) {
         return HK_ENOMEM;
     }
     *errand = (struct errand){fn, refused, arg, false};

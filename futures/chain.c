@@ -160,7 +160,8 @@ static hk_status chain(const hk_site *site, hk_future *source, unsigned when, hk
     if (source == NULL || fn == NULL || out == NULL) {
         return HK_EINVAL;
     }
-    if ((status = hki_future_usable(source)) != HK_OK) {
+    if ((status = hki_future_usable(source)) != HK_OK ||
+        (status = hki_place_check(where)) != HK_OK) {
         return status;
     }
     if ((step = hki_zalloc(sizeof(*step))) == NULL) {

@@ -144,7 +144,8 @@ hk_status hk_future_on_done(hk_future *future, hk_executor *where, hk_done_fn *f
     if (future == NULL || fn == NULL) {
         return HK_EINVAL;
     }
-    if ((status = hki_future_usable(future)) != HK_OK) {
+    if ((status = hki_future_usable(future)) != HK_OK ||
+        (status = hki_place_check(where)) != HK_OK) {
         return status;
     }
     if ((hook = hki_zalloc(sizeof(*hook))) == NULL) {

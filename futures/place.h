@@ -14,10 +14,20 @@ struct hki_place {
     /* Runs fn(arg) once, sometime, on a thread of the place. On any status but
      * HK_OK it never will. */
     hk_status (*post)(struct hki_place *place, void (*fn)(void *arg), void *arg);
+    /* Whether its threads are of this process; a place elsewhere takes no functions. */
+    bool is_here;
     /* How what was posted, and has not begun, can move: see sync/wait_node.h. */
     enum hki_wait_kind (*look)(struct hki_place *place, size_t *count);
     struct hki_wait_node (*next)(struct hki_place *place, size_t i);
 };
+
+/* HK_OK, or HK_EPORTABLE; NULL stands for the thread that ends the future. */
+static inline hk_status hki_place_check(const hk_executor *executor)
+{
+    const struct hki_place *place = (const struct hki_place *)(const void *)executor;
+
+    return place == NULL || place->is_here ? HK_OK : HK_EPORTABLE;
+}
 
 static inline hk_status hki_place_post(hk_executor *executor, void (*fn)(void *arg), void *arg)
 {

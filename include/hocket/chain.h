@@ -60,7 +60,8 @@ HK_API HK_MUST_CHECK hk_status hk_when_any_at(const hk_site *site, hk_future *co
  * @param fn      The step.
  * @param arg     Handed to @p fn.
  * @param out     Receives a new reference.
- * @return HK_OK, HK_ENOMEM, HK_EINVAL (a NULL), HK_EFORKED.
+ * @return HK_OK, HK_ENOMEM, HK_EINVAL (a NULL), HK_EFORKED, HK_EPORTABLE (@p where does not share
+ *         memory).
  */
 #define hk_then(source, where, fn, arg, out)                                                       \
     hk_then_at(HK_SITE, (source), (where), (fn), (arg), (out))

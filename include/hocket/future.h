@@ -294,7 +294,8 @@ typedef struct hk_hook hk_hook;
  *
  * @param future     Borrowed; kept alive until the callback has run.
  * @param where      NULL: the thread that ends the future. Else an executor, which must outlive
- *                   the callback; if it refuses, the ending thread runs the callback itself.
+ *                   the callback and share the caller's memory; if it refuses, the ending thread
+ *                   runs the callback itself.
  * @param fn         The callback.
  * @param arg        Handed to @p fn.
  * @param[out] hook  NULL if it will never be removed. Else a handle that hk_hook_remove() or
@@ -302,6 +303,7 @@ typedef struct hk_hook hk_hook;
  * @retval HK_OK
  * @retval HK_ENOMEM   Nothing was added.
  * @retval HK_EINVAL   @p future or @p fn is NULL.
+ * @retval HK_EPORTABLE  @p where does not share memory: it could not run the callback.
  * @retval HK_EFORKED  Unfinished, and it belongs to the parent process.
  */
 HK_API HK_MUST_CHECK hk_status hk_future_on_done(hk_future *future, hk_executor *where,
