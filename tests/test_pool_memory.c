@@ -400,7 +400,7 @@ static void a_child_forgets_it_without_harm(void)
 
 /* --- Limits ------------------------------------------------------------------------------- */
 
-static void limit(int resource, rlim_t value)
+static void limit(unsigned resource, rlim_t value)
 {
     struct rlimit now;
 

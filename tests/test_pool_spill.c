@@ -130,7 +130,7 @@ static void nothing_and_too_much_cannot_be_spilled(void)
     HKT_EQ_INT(fd, -1);
 }
 
-static void limit(int resource, rlim_t value)
+static void limit(unsigned resource, rlim_t value)
 {
     struct rlimit now;
 

@@ -119,7 +119,7 @@ hk_status hki_spans_init(struct hki_spans *spans, uint32_t pages)
         spans->span[i].previous = i;
     }
     for (uint32_t page = 0, order; page < pages; page += 1U << order) {
-        uint32_t aligned = page == 0 ? HKI_SPAN_ORDERS : (uint32_t)__builtin_ctz(page);
+        uint32_t aligned = page == 0 ? HKI_SPAN_ORDERS - 1 : (uint32_t)__builtin_ctz(page);
         uint32_t fits = floor_log2(pages - page);
 
         order = aligned < fits ? aligned : fits;
