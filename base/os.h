@@ -145,6 +145,10 @@ void hki_os_child_events_drain(int fd);
  * cannot. */
 bool hki_os_adopt_orphans(void);
 
+/* Kills this process when the thread that forked it ends: who asks for it must look
+ * afterwards whether its parent is still there. */
+void hki_os_die_with_parent(void);
+
 /* Children of the calling thread, up to max; how many. 0 where the kernel does not say. */
 size_t hki_os_children(int *processes, size_t max);
 

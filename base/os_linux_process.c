@@ -69,6 +69,11 @@ bool hki_os_adopt_orphans(void)
     return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
 }
 
+void hki_os_die_with_parent(void)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
 /* The file is a line of numbers, which may be longer than any buffer: a number may lie
  * across two reads. */
 size_t hki_os_children(int *processes, size_t max)
