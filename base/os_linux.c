@@ -41,7 +41,7 @@ enum { SANITIZER_SLEEP_NS = 20 * 1000 * 1000 };
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-/* fallocate() undoes all it did when a signal comes, so a long one might never end. */
+/* Some kernels undo a whole fallocate() when a signal comes, so a long one might never end. */
 enum { ALLOCATE_STEP = 1024 * 1024 };
 
 enum { CPU_MASK_BITS = 8192 }; /* The kernel's own limit is CONFIG_NR_CPUS <= 8192. */

@@ -148,13 +148,23 @@ static void its_size_is_sealed(void)
 
 /* --- Addresses ---------------------------------------------------------------------------- */
 
+/* Also where the first one fills its last granule of addresses. */
 static void nothing_can_be_reached_beside_it(void)
 {
-    struct hki_pool_memory *memory = create(1, MIB);
+    struct hki_pool_memory *probe = create(1, MIB);
+    uint64_t rest = GRANULE - probe->bytes % GRANULE;
+    struct hki_pool_memory *first;
+    struct hki_pool_memory *second;
 
-    HKT_EQ_STR(mapping_at(begin_of(memory)).access, "rw-s");
-    HKT_EQ_STR(mapping_at(end_of(memory)).access, "---p");
-    hki_pool_memory_unref(memory);
+    hki_pool_memory_unref(probe);
+    first = create(1, MIB + rest);
+    second = create(1, MIB);
+    HKT_EQ_INT(first->bytes % GRANULE, 0);
+    HKT_EQ_STR(mapping_at(begin_of(first)).access, "rw-s");
+    HKT_EQ_STR(mapping_at(end_of(first)).access, "---p");
+    HKT_EQ_STR(mapping_at(end_of(second)).access, "---p");
+    hki_pool_memory_unref(first);
+    hki_pool_memory_unref(second);
 }
 
 static void two_do_not_overlap_and_the_addresses_come_back(void)

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "executors/process_pool/spill.h"
@@ -162,26 +162,29 @@ static void limits_are_told_by_a_status(void)
     hkt_expect_good_child(spill_within_limits, NULL);
 }
 
-static void on_alarm(int signal)
+static void on_signal(int signal)
 {
     (void)signal;
 }
 
-/* A signal at each tick: an allocation of 64 MiB in one go would never end. */
+/* Where the kernel lets each of them undo an allocation, 64 MiB in one go would never be
+ * there. */
 static void signals_do_not_hold_it_up(void)
 {
-    struct sigaction action = {.sa_handler = on_alarm};
+    struct sigaction action = {.sa_handler = on_signal};
     struct sigaction former;
-    struct itimerval often = {{0, 100}, {0, 100}};
-    struct itimerval never = {{0, 0}, {0, 0}};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    struct itimerspec often = {{0, 2000000}, {0, 2000000}};
+    timer_t timer;
     void *data = NULL;
     int fd = -1;
 
-    HKT_EQ_INT(sigaction(SIGPROF, &action, &former), 0);
-    HKT_EQ_INT(setitimer(ITIMER_PROF, &often, NULL), 0);
+    HKT_EQ_INT(sigaction(SIGUSR1, &action, &former), 0);
+    HKT_EQ_INT_FATAL(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    HKT_EQ_INT(timer_settime(timer, 0, &often, NULL), 0);
     HKT_OK_FATAL(hki_spill_create(64 * MIB, &fd, &data));
-    HKT_EQ_INT(setitimer(ITIMER_PROF, &never, NULL), 0);
-    HKT_EQ_INT(sigaction(SIGPROF, &former, NULL), 0);
+    HKT_EQ_INT(timer_delete(timer), 0);
+    HKT_EQ_INT(sigaction(SIGUSR1, &former, NULL), 0);
     HKT_OK(hki_spill_seal(fd, data, 64 * MIB));
     close(fd);
 }
