@@ -86,11 +86,15 @@ static void close_descriptors(void)
 static bool is_there(void)
 {
     struct pollfd control = {.fd = parent->control.fd};
+    int ready;
 
     if (atomic_load(&parent->lost) || !hki_own_fd_valid(&parent->control)) {
         return false;
     }
-    return poll(&control, 1, 0) >= 0 && (control.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0;
+    /* Even a poll() that does not sleep can be interrupted. */
+    while ((ready = poll(&control, 1, 0)) < 0 && errno == EINTR) {
+    }
+    return ready >= 0 && (control.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0;
 }
 
 /* --- Its start --------------------------------------------------------------- */
