@@ -2,7 +2,6 @@
 /* The contract of base/os.h, kept by Linux and glibc. */
 #include "base/os.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -19,7 +18,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -409,6 +407,32 @@ void hki_os_thread_own_name(char *text, size_t size)
     }
 }
 
+void hki_os_die_with_parent(void)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+bool hki_os_oom_blame(int more)
+{
+    static const char path[] = "/proc/self/oom_score_adj";
+    char text[32];
+    long score;
+    int fd;
+    bool written;
+
+    if (!read_file(path, text, sizeof(text))) {
+        return false;
+    }
+    score = strtol(text, NULL, 10) + more;
+    if ((fd = open(path, O_WRONLY | O_CLOEXEC)) < 0) {
+        return false;
+    }
+    snprintf(text, sizeof(text), "%ld", score > 1000 ? 1000 : score);
+    written = hki_os_write(fd, text, strlen(text));
+    close(fd);
+    return written;
+}
+
 uint64_t hki_os_private_bytes(void)
 {
     char text[128];
@@ -424,6 +448,12 @@ uint64_t hki_os_private_bytes(void)
     resident = strtoull(rest, &rest, 10);
     shared = strtoull(rest, &rest, 10);
     return resident > shared ? (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+bool hki_os_forbid(void *address, size_t bytes)
+{
+    return mmap(address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+                -1, 0) != MAP_FAILED;
 }
 
 bool hki_os_write(int fd, const void *bytes, size_t size)
@@ -528,148 +558,4 @@ bool hki_os_memfd_sealed(int fd, uint64_t bytes)
 bool hki_os_memory_discard(void *pages, size_t bytes)
 {
     return madvise(pages, bytes, MADV_REMOVE) == 0;
-}
-
-unsigned hki_os_thread_count(void)
-{
-    DIR *dir = opendir("/proc/self/task");
-    unsigned count = 0;
-
-    if (dir == NULL) {
-        return 0;
-    }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        count += entry->d_name[0] != '.';
-    }
-    closedir(dir);
-#ifdef THREAD_SANITIZER
-    /* It starts a thread of its own before the program's second one, and in every child
-     * of a process with one thread. */
-    count -= count > 1;
-#endif
-    return count;
-}
-
-int hki_os_child_events_create(void)
-{
-    sigset_t ended;
-
-    sigemptyset(&ended);
-    sigaddset(&ended, SIGCHLD);
-    if (sigprocmask(SIG_BLOCK, &ended, NULL) != 0) {
-        return -1;
-    }
-    return signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-void hki_os_child_events_drain(int fd)
-{
-    struct signalfd_siginfo event;
-    ssize_t got;
-
-    do {
-        got = read(fd, &event, sizeof(event));
-    } while (got > 0 || (got < 0 && errno == EINTR));
-}
-
-bool hki_os_adopt_orphans(void)
-{
-    return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
-}
-
-void hki_os_die_with_parent(void)
-{
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-}
-
-/* The file is a line of numbers, which may be longer than any buffer: a number may lie
- * across two reads. */
-size_t hki_os_children(int *processes, size_t max)
-{
-    char path[64];
-    char text[512];
-    size_t count = 0;
-    int number = 0;
-    ssize_t got;
-    int fd;
-
-    snprintf(path, sizeof(path), "/proc/self/task/%d/children", hki_os_thread_id());
-    if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
-        return 0;
-    }
-    while (count < max &&
-           ((got = read(fd, text, sizeof(text))) > 0 || (got < 0 && errno == EINTR))) {
-        for (ssize_t i = 0; i < got && count < max; i++) {
-            if (text[i] >= '0' && text[i] <= '9') {
-                number = number * 10 + (text[i] - '0');
-            } else if (number != 0) {
-                processes[count++] = number;
-                number = 0;
-            }
-        }
-    }
-    close(fd);
-    return count;
-}
-
-static bool close_range_of(int first, int last)
-{
-#ifdef SYS_close_range
-    return first > last || syscall(SYS_close_range, (unsigned)first, (unsigned)last, 0U) == 0;
-#else
-    return first > last;
-#endif
-}
-
-static bool is_kept(int fd, const int *kept, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (kept[i] == fd) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* For kernels without close_range(): those that there are, or all that there could be. */
-static void close_each(int first, const int *kept, size_t count)
-{
-    DIR *dir = opendir("/proc/self/fd");
-
-    if (dir == NULL) {
-        for (int fd = first; fd < sysconf(_SC_OPEN_MAX); fd++) {
-            if (!is_kept(fd, kept, count)) {
-                close(fd);
-            }
-        }
-        return;
-    }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        int fd = (int)strtol(entry->d_name, NULL, 10);
-
-        if (entry->d_name[0] != '.' && fd >= first && fd != dirfd(dir) &&
-            !is_kept(fd, kept, count)) {
-            close(fd);
-        }
-    }
-    closedir(dir);
-}
-
-void hki_os_close_others(int first, const int *kept, size_t count)
-{
-    int from = first;
-
-    for (size_t i = 0; i < count; i++) {
-        if (kept[i] < from) {
-            continue;
-        }
-        if (!close_range_of(from, kept[i] - 1)) {
-            close_each(first, kept, count);
-            return;
-        }
-        from = kept[i] + 1;
-    }
-    if (!close_range_of(from, INT_MAX)) {
-        close_each(first, kept, count);
-    }
 }

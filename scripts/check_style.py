@@ -33,6 +33,7 @@ FUNCTION_LINES_MAX = 70
 ORDER_COMMENT_LINES = 8
 
 PLATFORM_FILE = "base/os_linux.c"
+PLATFORM_FILES = {PLATFORM_FILE, "base/os_linux_process.c"}
 PLATFORM_MACRO = re.compile(
     r"__(linux|unix|APPLE|FreeBSD|ANDROID|GLIBC|x86_64|i386|aarch64|arm|riscv|BYTE_ORDER)\w*"
     r"|_WIN32|_MSC_VER|SYS_\w+")
@@ -137,8 +138,8 @@ def header_home(file):
 
 @rule
 def platform_code(file):
-    """What depends on the platform lives in one file, behind base/os.h."""
-    if not file.is_c or file.layer is None or file.path == PLATFORM_FILE:
+    """What depends on the platform lives in files of its own, behind base/os.h."""
+    if not file.is_c or file.layer is None or file.path in PLATFORM_FILES:
         return
     for number, line in enumerate(file.code_lines, 1):
         is_condition = re.match(r"\s*#\s*(if|ifdef|ifndef|elif)\b", line)

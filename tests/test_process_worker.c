@@ -204,7 +204,7 @@ HK_TASK(nests)
     HKT_CHILD_TRUE(!hk_cancel_fired(options.token));
     atomic_store(&shared->started, 1);
     HKT_CHILD_STATUS(hk_submit(hk_call_executor(call), asks, NULL, 0, &options, &future), HK_OK);
-    status = hk_future_status(future);
+    status = hk_future_result(future, HK_FOREVER, NULL, NULL);
     HKT_CHILD_STATUS(status, HK_ECANCELED);
     hk_future_unref(future);
     HKT_CHILD_TRUE(hk_cancel_fired(options.token));

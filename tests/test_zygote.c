@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The zygote and the supervisor, without a pool: workers run what a test says.
+ * The zygote and its workers, without a pool: workers run what a test says.
  *
  * Every test runs in a process of its own, which starts a zygote of its own. The harness
  * reads that process's output up to its end, and the zygote and its workers have inherited
@@ -10,204 +10,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <hocket/process_pool.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/os.h"
-#include "executors/process_pool/fd_passing.h"
-#include "executors/process_pool/zygote.h"
-#include "executors/process_pool/zygote_process.h"
-#include "tests/child_fixture.h"
-
-enum { CHANNELS = 4, ARENA = 1 << 20 };
-
-/* --- A client ----------------------------------------------------------------- */
-
-struct seen {
-    int spawned;
-    int died;
-    uint32_t generation; /* Of the last that was told. */
-    int32_t pid;
-    int sys_errno;
-    int wait_status;
-    bool out_of_memory;
-};
-
-struct client {
-    struct hki_zygote_client zygote;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct seen seen[CHANNELS];
-    int lost;
-    int attended;
-    int64_t next_ns;      /* What attend() answers. */
-    int socket[CHANNELS]; /* The parent's ends. */
-};
-
-static struct client *client_of(struct hki_zygote_client *zygote)
-{
-    return HKI_CONTAINER(zygote, struct client, zygote);
-}
-
-static void on_spawned(struct hki_zygote_client *zygote, uint32_t index, uint32_t generation,
-                       int32_t pid, int sys_errno)
-{
-    struct client *client = client_of(zygote);
-
-    HKT_CHILD_TRUE(hki_zygote_is_supervisor());
-    pthread_mutex_lock(&client->lock);
-    client->seen[index].spawned++;
-    client->seen[index].generation = generation;
-    client->seen[index].pid = pid;
-    client->seen[index].sys_errno = sys_errno;
-    pthread_cond_broadcast(&client->changed);
-    pthread_mutex_unlock(&client->lock);
-}
-
-static void on_died(struct hki_zygote_client *zygote, uint32_t index, uint32_t generation,
-                    int32_t pid, int wait_status, bool out_of_memory)
-{
-    struct client *client = client_of(zygote);
-
-    pthread_mutex_lock(&client->lock);
-    HKT_CHILD_TRUE(client->seen[index].generation == generation);
-    HKT_CHILD_TRUE(client->seen[index].pid == pid);
-    client->seen[index].died++;
-    client->seen[index].wait_status = wait_status;
-    client->seen[index].out_of_memory = out_of_memory;
-    pthread_cond_broadcast(&client->changed);
-    pthread_mutex_unlock(&client->lock);
-}
-
-static void on_lost(struct hki_zygote_client *zygote)
-{
-    struct client *client = client_of(zygote);
-
-    pthread_mutex_lock(&client->lock);
-    client->lost++;
-    pthread_cond_broadcast(&client->changed);
-    pthread_mutex_unlock(&client->lock);
-}
-
-static int64_t on_attend(struct hki_zygote_client *zygote)
-{
-    struct client *client = client_of(zygote);
-    int64_t next_ns;
-
-    pthread_mutex_lock(&client->lock);
-    client->attended++;
-    next_ns = client->next_ns;
-    client->next_ns = INT64_MAX;
-    pthread_cond_broadcast(&client->changed);
-    pthread_mutex_unlock(&client->lock);
-    return next_ns;
-}
-
-static void client_init(struct client *client)
-{
-    memset(client, 0, sizeof(*client));
-    pthread_mutex_init(&client->lock, NULL);
-    pthread_cond_init(&client->changed, NULL);
-    client->zygote.spawned = on_spawned;
-    client->zygote.died = on_died;
-    client->zygote.zygote_lost = on_lost;
-    client->zygote.attend = on_attend;
-    client->next_ns = INT64_MAX;
-    memset(client->socket, -1, sizeof(client->socket));
-    HKT_CHILD_STATUS(hki_pool_memory_create(CHANNELS, ARENA, &client->zygote.memory), HK_OK);
-}
-
-static void client_open(struct client *client)
-{
-    client_init(client);
-    HKT_CHILD_STATUS(hki_zygote_register(&client->zygote), HK_OK);
-}
-
-static void client_close(struct client *client)
-{
-    hki_zygote_unregister(&client->zygote);
-    hki_pool_memory_unref(client->zygote.memory);
-    for (int i = 0; i < CHANNELS; i++) {
-        if (client->socket[i] >= 0) {
-            close(client->socket[i]);
-        }
-    }
-    pthread_mutex_destroy(&client->lock);
-    pthread_cond_destroy(&client->changed);
-}
-
-/* Waits until a counter has come to a number; the watchdog's alarm() is the limit. */
-static void await(struct client *client, const int *counter, int number)
-{
-    pthread_mutex_lock(&client->lock);
-    while (*counter < number) {
-        pthread_cond_wait(&client->changed, &client->lock);
-    }
-    pthread_mutex_unlock(&client->lock);
-}
-
-static void spawn_asked(struct client *client, uint32_t index, uint32_t generation)
-{
-    int pair[2];
-    int stop_event = hki_os_event_create();
-
-    HKT_CHILD_TRUE(stop_event >= 0 && hki_socket_pair(pair));
-    if (client->socket[index] >= 0) {
-        close(client->socket[index]);
-    }
-    client->socket[index] = pair[0];
-    HKT_CHILD_STATUS(hki_zygote_spawn(&client->zygote, index, generation, pair[1], stop_event),
-                     HK_OK);
-}
-
-static int32_t spawn(struct client *client, uint32_t index, uint32_t generation)
-{
-    int before = client->seen[index].spawned;
-
-    spawn_asked(client, index, generation);
-    await(client, &client->seen[index].spawned, before + 1);
-    return client->seen[index].pid;
-}
-
-/* --- What workers do ---------------------------------------------------------- */
-
-static _Noreturn void wait_for_death(void)
-{
-    for (;;) {
-        pause();
-    }
-}
-
-static void worker_stays(const struct hki_worker_start *start)
-{
-    (void)start;
-    wait_for_death();
-}
-
-/* Ends as its generation says: by exit code, or from 100 on by a signal. */
-static void worker_ends(const struct hki_worker_start *start)
-{
-    if (start->generation < 100) {
-        _exit((int)start->generation);
-    }
-    (void)raise((int)start->generation - 100);
-}
-
-static void start_with(void (*worker)(const struct hki_worker_start *start))
-{
-    hki_zygote_hooks.worker_main = worker;
-    HKT_CHILD_STATUS(hk_zygote_start(), HK_OK);
-}
+#include "executors/process_pool/fault_point.h"
+#include "tests/zygote_fixture.h"
 
 /* --- Starting ----------------------------------------------------------------- */
 
@@ -256,17 +68,17 @@ static void a_process_with_two_threads_gets_no_zygote(void)
 
 static void starts_without_streams(void *nothing)
 {
-    struct client client;
+    struct hkt_client client;
 
     (void)nothing;
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
-    start_with(worker_ends);
-    client_open(&client);
-    HKT_CHILD_TRUE(spawn(&client, 0, 7) > 0);
-    await(&client, &client.seen[0].died, 1);
+    hkt_zygote_start(hkt_worker_ends);
+    hkt_client_open(&client);
+    HKT_CHILD_TRUE(hkt_spawn(&client, 0, 7) > 0);
+    hkt_client_await(&client, &client.seen[0].died, 1);
     HKT_CHILD_TRUE(WEXITSTATUS(client.seen[0].wait_status) == 7);
-    client_close(&client);
+    hkt_client_close(&client);
 }
 
 static void closed_standard_streams_do_no_harm(void)
@@ -279,28 +91,28 @@ static void closed_standard_streams_do_no_harm(void)
 static void sees_ends(void *nothing)
 {
     static const int signals[] = {SIGKILL, SIGTERM, SIGUSR1, SIGABRT};
-    struct client client;
+    struct hkt_client client;
     struct rlimit no_core = {0, 0};
 
     (void)nothing;
     setrlimit(RLIMIT_CORE, &no_core);
-    start_with(worker_ends);
-    client_open(&client);
+    hkt_zygote_start(hkt_worker_ends);
+    hkt_client_open(&client);
     for (int code = 0; code < 20; code++) {
-        HKT_CHILD_TRUE(spawn(&client, 1, (uint32_t)code) > 0);
-        await(&client, &client.seen[1].died, code + 1);
+        HKT_CHILD_TRUE(hkt_spawn(&client, 1, (uint32_t)code) > 0);
+        hkt_client_await(&client, &client.seen[1].died, code + 1);
         HKT_CHILD_TRUE(WIFEXITED(client.seen[1].wait_status));
         HKT_CHILD_TRUE(WEXITSTATUS(client.seen[1].wait_status) == code);
         HKT_CHILD_TRUE(!client.seen[1].out_of_memory);
     }
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-        HKT_CHILD_TRUE(spawn(&client, 2, (uint32_t)signals[i] + 100) > 0);
-        await(&client, &client.seen[2].died, (int)i + 1);
+        HKT_CHILD_TRUE(hkt_spawn(&client, 2, (uint32_t)signals[i] + 100) > 0);
+        hkt_client_await(&client, &client.seen[2].died, (int)i + 1);
         HKT_CHILD_TRUE(WIFSIGNALED(client.seen[2].wait_status));
         HKT_CHILD_TRUE(WTERMSIG(client.seen[2].wait_status) == signals[i]);
         HKT_CHILD_TRUE(!client.seen[2].out_of_memory);
     }
-    client_close(&client);
+    hkt_client_close(&client);
 }
 
 static void the_parent_hears_how_a_worker_ended(void)
@@ -310,26 +122,26 @@ static void the_parent_hears_how_a_worker_ended(void)
 
 static void kills_by_generation(void *nothing)
 {
-    struct client client;
+    struct hkt_client client;
     int32_t pid;
 
     (void)nothing;
-    start_with(worker_stays);
-    client_open(&client);
-    pid = spawn(&client, 0, 5);
+    hkt_zygote_start(hkt_worker_stays);
+    hkt_client_open(&client);
+    pid = hkt_spawn(&client, 0, 5);
     HKT_CHILD_TRUE(pid > 0 && getpgid(pid) == pid);
     HKT_CHILD_STATUS(hki_zygote_kill(&client.zygote, 0, 4, SIGKILL), HK_OK);
     HKT_CHILD_STATUS(hki_zygote_kill(&client.zygote, 1, 5, SIGKILL), HK_OK);
     HKT_CHILD_STATUS(hki_zygote_kill(&client.zygote, 0, 5, SIGTERM), HK_OK);
-    await(&client, &client.seen[0].died, 1);
+    hkt_client_await(&client, &client.seen[0].died, 1);
     /* The zygote serves in order: SIGKILL would have come first. */
     HKT_CHILD_TRUE(WTERMSIG(client.seen[0].wait_status) == SIGTERM);
-    pid = spawn(&client, 0, 6);
+    pid = hkt_spawn(&client, 0, 6);
     HKT_CHILD_STATUS(hki_zygote_kill(&client.zygote, 0, 5, SIGKILL), HK_OK);
     HKT_CHILD_STATUS(hki_zygote_kill(&client.zygote, 0, 6, SIGUSR2), HK_OK);
-    await(&client, &client.seen[0].died, 2);
+    hkt_client_await(&client, &client.seen[0].died, 2);
     HKT_CHILD_TRUE(WTERMSIG(client.seen[0].wait_status) == SIGUSR2);
-    client_close(&client);
+    hkt_client_close(&client);
 }
 
 static void a_kill_for_an_old_generation_kills_nobody(void)
@@ -383,7 +195,7 @@ static void on_usr1(int number)
 
 static void has_foreign_things(void *nothing)
 {
-    struct client client;
+    struct hkt_client client;
     int ends[2];
     sigset_t some;
 
@@ -393,14 +205,14 @@ static void has_foreign_things(void *nothing)
     sigemptyset(&some);
     sigaddset(&some, SIGTERM);
     sigprocmask(SIG_BLOCK, &some, NULL);
-    start_with(worker_looks_around);
-    client_open(&client);
+    hkt_zygote_start(worker_looks_around);
+    hkt_client_open(&client);
     for (int i = 0; i < 3; i++) {
-        HKT_CHILD_TRUE(spawn(&client, 3, 1) > 0);
-        await(&client, &client.seen[3].died, i + 1);
+        HKT_CHILD_TRUE(hkt_spawn(&client, 3, 1) > 0);
+        hkt_client_await(&client, &client.seen[3].died, i + 1);
         HKT_CHILD_TRUE(client.seen[3].wait_status == 0);
     }
-    client_close(&client);
+    hkt_client_close(&client);
 }
 
 static void a_worker_has_no_descriptor_and_no_signal_of_the_application(void)
@@ -424,94 +236,63 @@ static bool is_mapped(const void *address)
     return readable;
 }
 
-static struct hki_pool_page *other_page;
-
+/* The address of another pool's page lies in worker_arg. */
 static void worker_looks_at_memory(const struct hki_worker_start *start)
 {
-    struct hki_pool_page *page = start->page;
-    int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-
-    for (uint32_t i = 0; i < CHANNELS; i++) {
-        if (is_mapped(hki_channel_of(page, i)) != (i == start->index) ||
-            is_mapped(hki_pool_at(page, page->overflow_at + i * HKI_OVERFLOW_EXTENT)) !=
-                (i == start->index)) {
-            _exit(1);
-        }
+    if (is_mapped(start->page->worker_arg)) {
+        _exit(1);
     }
-    if (!is_mapped(page) || !is_mapped(hki_pool_at(page, page->arena_at))) {
+    if (!is_mapped(start->page)) {
         _exit(2);
     }
-    if (page->nice != 0 && is_mapped((void *)(uintptr_t)page->worker_arg)) {
-        _exit(3); /* Another pool's page. */
-    }
-    if (fd < 0 || read(fd, page, 1) != -1 || errno != EFAULT) {
-        _exit(4); /* It could write to the page. */
-    }
-    if (read(fd, hki_channel_of(page, start->index)->failure, 1) != 1) {
-        _exit(5);
-    }
-    hki_channel_of(page, start->index)->failure_size = 42;
+    hki_channel_of(start->page, start->index)->failure_size = start->index + 42;
     _exit(0);
 }
 
-static void confines_memory(void *nothing)
+static void shares_memory(void *nothing)
 {
-    struct client other;
-    struct client client;
+    struct hkt_client clients[2];
 
     (void)nothing;
-    start_with(worker_looks_at_memory);
-    client_open(&other);
-    client_open(&client);
-    other_page = other.zygote.memory->page;
-    client.zygote.memory->page->nice = 1;
-    client.zygote.memory->page->worker_arg = other_page;
-    for (uint32_t i = 0; i < CHANNELS; i++) {
-        HKT_CHILD_TRUE(spawn(&client, i, 1) > 0);
-        await(&client, &client.seen[i].died, 1);
-        HKT_CHILD_TRUE(client.seen[i].wait_status == 0);
-        HKT_CHILD_TRUE(hki_channel_of(client.zygote.memory->page, i)->failure_size == 42);
+    hkt_zygote_start(worker_looks_at_memory);
+    hkt_client_open(&clients[0]);
+    hkt_client_open(&clients[1]);
+    for (int i = 0; i < 2; i++) {
+        struct hkt_client *client = &clients[i];
+        struct hki_pool_page *page = client->zygote.memory->page;
+
+        page->worker_arg = clients[1 - i].zygote.memory->page;
+        HKT_CHILD_TRUE(hkt_spawn(client, 3, 1) > 0);
+        hkt_client_await(client, &client->seen[3].died, 1);
+        HKT_CHILD_TRUE(client->seen[3].wait_status == 0);
+        HKT_CHILD_TRUE(hki_channel_of(page, 3)->failure_size == 45);
     }
-    HKT_CHILD_TRUE(spawn(&other, 0, 1) > 0);
-    await(&other, &other.seen[0].died, 1);
-    HKT_CHILD_TRUE(other.seen[0].wait_status == 0);
-    client_close(&client);
-    client_close(&other);
+    hkt_client_close(&clients[1]);
+    hkt_client_close(&clients[0]);
 }
 
-static void a_worker_sees_its_own_channel_alone(void)
+static void a_worker_shares_its_own_pools_memory_alone(void)
 {
-    hkt_expect_good_child(confines_memory, NULL);
-}
-
-static pid_t fork_twice_fails(void)
-{
-    static int calls;
-
-    if (calls++ < 2) {
-        errno = EAGAIN;
-        return -1;
-    }
-    return fork();
+    hkt_expect_good_child(shares_memory, NULL);
 }
 
 static void fails_to_fork(void *nothing)
 {
-    struct client client;
+    struct hkt_client client;
 
     (void)nothing;
-    hki_zygote_hooks.fork = fork_twice_fails;
-    start_with(worker_ends);
-    client_open(&client);
+    hkt_zygote_start(hkt_worker_ends);
+    hkt_client_open(&client);
     for (uint32_t generation = 1; generation <= 2; generation++) {
-        HKT_CHILD_TRUE(spawn(&client, 0, generation) == -1);
+        HKT_CHILD_TRUE(hki_fault_set("fork_fails", HKI_FAULT_ZYGOTE, 1, HKI_FAULT_FAILS));
+        HKT_CHILD_TRUE(hkt_spawn(&client, 0, generation) == -1);
         HKT_CHILD_TRUE(client.seen[0].sys_errno == EAGAIN);
         HKT_CHILD_TRUE(client.seen[0].generation == generation);
     }
-    HKT_CHILD_TRUE(spawn(&client, 0, 3) > 0);
-    await(&client, &client.seen[0].died, 1);
+    HKT_CHILD_TRUE(hkt_spawn(&client, 0, 3) > 0);
+    hkt_client_await(&client, &client.seen[0].died, 1);
     HKT_CHILD_TRUE(WEXITSTATUS(client.seen[0].wait_status) == 3);
-    client_close(&client);
+    hkt_client_close(&client);
 }
 
 static void a_spawn_that_fails_says_why_and_the_next_may_succeed(void)
@@ -530,7 +311,7 @@ static CU_TestInfo worker_tests[] = {
     HKT_TEST(the_parent_hears_how_a_worker_ended),
     HKT_TEST(a_kill_for_an_old_generation_kills_nobody),
     HKT_TEST(a_worker_has_no_descriptor_and_no_signal_of_the_application),
-    HKT_TEST(a_worker_sees_its_own_channel_alone),
+    HKT_TEST(a_worker_shares_its_own_pools_memory_alone),
     HKT_TEST(a_spawn_that_fails_says_why_and_the_next_may_succeed),
     CU_TEST_INFO_NULL,
 };

@@ -180,21 +180,39 @@ static bool is_over(int64_t *until_ns)
     return ending;
 }
 
-/* Sleeps until somebody has something to say. False: the zygote is lost. */
-static bool serve_once(int64_t until_ns)
+/*
+ * How long to sleep at most when it has woken for nothing so many times in a row. Somebody may
+ * close the descriptors, and use their numbers again, after they have been looked at and
+ * before ppoll() looks at them: it would sleep on another's. So it looks again, a few times,
+ * before it sleeps without a limit; an idle process wakes nobody.
+ */
+static int64_t patience_ns(unsigned quiet)
 {
+    static const int64_t limits_ns[] = {10 * 1000000, 100 * 1000000, 1000 * 1000000};
+
+    return quiet < sizeof(limits_ns) / sizeof(limits_ns[0]) ? hki_deadline(limits_ns[quiet])
+                                                            : HKI_NEVER;
+}
+
+/* Sleeps until somebody has something to say. False: the zygote is lost. */
+static bool serve_once(int64_t asked_ns, unsigned *quiet)
+{
+    int64_t until_ns = hki_earlier(asked_ns, patience_ns(*quiet));
     struct pollfd fds[] = {{.fd = parent->control.fd, .events = POLLIN},
                            {.fd = parent->ring.fd, .events = POLLIN}};
     int64_t left_ns = until_ns == HKI_NEVER ? 0 : until_ns - hk_now_ns();
     struct timespec left = hki_timespec(left_ns > 0 ? left_ns : 0);
     bool is_rung;
+    int ready;
 
     if (!hki_own_fd_valid(&parent->control) || !hki_own_fd_valid(&parent->ring)) {
         return false;
     }
-    if (ppoll(fds, 2, until_ns == HKI_NEVER ? NULL : &left, NULL) < 0) {
+    ready = ppoll(fds, 2, until_ns == HKI_NEVER ? NULL : &left, NULL);
+    if (ready < 0) {
         return true;
     }
+    *quiet = ready == 0 ? *quiet + 1 : 0;
     if ((fds[0].revents | fds[1].revents) & POLLNVAL) {
         return false;
     }
@@ -241,11 +259,12 @@ static void serve_without_zygote(void)
 static void *serve(void *nothing)
 {
     int64_t until_ns;
+    unsigned quiet = 0;
 
     is_supervisor = true;
     hki_os_thread_name("hk-supervisor");
     while (!is_over(&until_ns)) {
-        if (!serve_once(until_ns)) {
+        if (!serve_once(until_ns, &quiet)) {
             serve_without_zygote();
             break;
         }

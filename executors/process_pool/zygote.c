@@ -16,6 +16,7 @@
 #include "base/os.h"
 #include "base/time.h"
 #include "executors/process_pool/code_map.h"
+#include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/fd_passing.h"
 #include "executors/process_pool/supervisor.h"
 #include "executors/process_pool/zygote_messages.h"
@@ -174,6 +175,10 @@ static hk_status start_alone(void)
     }
     if (status != HK_OK) {
         return status;
+    }
+    if (HKI_FAULT("zygote_fails")) {
+        errno = EAGAIN;
+        return HK_ESYS;
     }
     if (!open_descriptors(fds)) {
         return HK_ESYS;

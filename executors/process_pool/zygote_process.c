@@ -17,6 +17,7 @@
 
 #include "base/memory.h"
 #include "base/os.h"
+#include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/fd_passing.h"
 #include "executors/process_pool/memory.h"
 #include "executors/process_pool/oom_watch.h"
@@ -255,18 +256,25 @@ static _Noreturn void leave(void)
 
 /* --- Requests ---------------------------------------------------------------- */
 
+/* 0, or an errno. */
+static int32_t map_pool(const struct hki_zygote_pool *pool, int memory)
+{
+    if (pool == NULL || HKI_FAULT("zygote_map_fails")) {
+        return ENOMEM;
+    }
+    return hki_pool_memory_map_fixed(pool->page, pool->bytes, memory) == 0 ? 0 : errno;
+}
+
 static void serve_register(const struct hki_zygote_message *message, int memory, int answer)
 {
     struct hki_zygote_pool *pool = pool_create(message);
-    bool is_mapped =
-        pool != NULL && hki_pool_memory_map_fixed(pool->page, pool->bytes, memory) == 0;
-    int32_t error = is_mapped ? 0 : pool == NULL ? ENOMEM : errno;
+    int32_t error = map_pool(pool, memory);
 
-    if (hki_os_write(answer, &error, sizeof(error)) && is_mapped) {
+    if (hki_os_write(answer, &error, sizeof(error)) && error == 0) {
         hki_list_append(&zygote.pools, &pool->link);
         return;
     }
-    if (is_mapped) {
+    if (error == 0) {
         hki_pool_memory_unmap_fixed(pool->page, pool->bytes); /* Who asked has gone. */
     }
     if (pool != NULL) {
@@ -295,6 +303,15 @@ static void serve_unregister(const struct hki_zygote_message *message)
     }
 }
 
+static pid_t fork_worker(void)
+{
+    if (HKI_FAULT("fork_fails")) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return fork();
+}
+
 static void serve_spawn(const struct hki_zygote_message *message, int socket, int stop_event)
 {
     struct hki_zygote_worker *worker = channel_of(message);
@@ -307,7 +324,8 @@ static void serve_spawn(const struct hki_zygote_message *message, int socket, in
     worker->killed = false;
     worker->out_of_memory = false;
     worker->fork_errno = 0;
-    pid = hki_zygote_hooks.fork();
+    (void)HKI_FAULT("spawning");
+    pid = fork_worker();
     if (pid == 0) {
         hki_zygote_become_worker(&zygote, worker, socket, stop_event);
     }
@@ -321,6 +339,7 @@ static void serve_spawn(const struct hki_zygote_message *message, int socket, in
     worker->said_pid = pid;
     worker->say_spawned = true;
     report(worker);
+    (void)HKI_FAULT("forked");
 }
 
 static void refuse_spawn(const struct hki_zygote_message *message, int error)
@@ -444,6 +463,7 @@ void hki_zygote_process_main(int control, int ring)
     hki_list_init(&zygote.reports);
     (void)setpgid(0, 0);
     hki_os_thread_name("hk-zygote");
+    HKI_FAULT_I_AM(HKI_FAULT_ZYGOTE);
     close_foreign(control, ring);
     replace_input();
     reset_signals();

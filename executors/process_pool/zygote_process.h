@@ -58,12 +58,8 @@ _Noreturn void hki_zygote_become_worker(const struct hki_zygote_process *zygote,
                                         const struct hki_zygote_worker *worker, int socket,
                                         int stop_event);
 
-/* What a worker runs, and how it is forked: a test that wants something else says so before
- * it starts the zygote. */
-struct hki_zygote_hooks {
-    void (*worker_main)(const struct hki_worker_start *start);
-    pid_t (*fork)(void);
-};
-extern struct hki_zygote_hooks hki_zygote_hooks;
+/* What a worker runs, hki_worker_main(): a test that wants something else says so before it
+ * starts the zygote. */
+extern void (*hki_zygote_worker_main)(const struct hki_worker_start *start);
 
 #endif

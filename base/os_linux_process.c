@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* The part of base/os.h that is about processes, kept by Linux. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/os.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER
+#endif
+#endif
+
+unsigned hki_os_thread_count(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    unsigned count = 0;
+
+    if (dir == NULL) {
+        return 0;
+    }
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        count += entry->d_name[0] != '.';
+    }
+    closedir(dir);
+#ifdef THREAD_SANITIZER
+    /* It starts a thread of its own before the program's second one, and in every child
+     * of a process with one thread. */
+    count -= count > 1;
+#endif
+    return count;
+}
+
+int hki_os_child_events_create(void)
+{
+    sigset_t ended;
+
+    sigemptyset(&ended);
+    sigaddset(&ended, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &ended, NULL) != 0) {
+        return -1;
+    }
+    return signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void hki_os_child_events_drain(int fd)
+{
+    struct signalfd_siginfo event;
+    ssize_t got;
+
+    do {
+        got = read(fd, &event, sizeof(event));
+    } while (got > 0 || (got < 0 && errno == EINTR));
+}
+
+bool hki_os_adopt_orphans(void)
+{
+    return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+}
+
+/* The file is a line of numbers, which may be longer than any buffer: a number may lie
+ * across two reads. */
+size_t hki_os_children(int *processes, size_t max)
+{
+    char path[64];
+    char text[512];
+    size_t count = 0;
+    int number = 0;
+    ssize_t got;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", hki_os_thread_id());
+    if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
+        return 0;
+    }
+    while (count < max &&
+           ((got = read(fd, text, sizeof(text))) > 0 || (got < 0 && errno == EINTR))) {
+        for (ssize_t i = 0; i < got && count < max; i++) {
+            if (text[i] >= '0' && text[i] <= '9') {
+                number = number * 10 + (text[i] - '0');
+            } else if (number != 0) {
+                processes[count++] = number;
+                number = 0;
+            }
+        }
+    }
+    close(fd);
+    return count;
+}
+
+static bool close_range_of(int first, int last)
+{
+#ifdef SYS_close_range
+    return first > last || syscall(SYS_close_range, (unsigned)first, (unsigned)last, 0U) == 0;
+#else
+    return first > last;
+#endif
+}
+
+static bool is_kept(int fd, const int *kept, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (kept[i] == fd) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* For kernels without close_range(): those that there are, or all that there could be. */
+static void close_each(int first, const int *kept, size_t count)
+{
+    DIR *dir = opendir("/proc/self/fd");
+
+    if (dir == NULL) {
+        for (int fd = first; fd < sysconf(_SC_OPEN_MAX); fd++) {
+            if (!is_kept(fd, kept, count)) {
+                close(fd);
+            }
+        }
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        int fd = (int)strtol(entry->d_name, NULL, 10);
+
+        if (entry->d_name[0] != '.' && fd >= first && fd != dirfd(dir) &&
+            !is_kept(fd, kept, count)) {
+            close(fd);
+        }
+    }
+    closedir(dir);
+}
+
+void hki_os_close_others(int first, const int *kept, size_t count)
+{
+    int from = first;
+
+    for (size_t i = 0; i < count; i++) {
+        if (kept[i] < from) {
+            continue;
+        }
+        if (!close_range_of(from, kept[i] - 1)) {
+            close_each(first, kept, count);
+            return;
+        }
+        from = kept[i] + 1;
+    }
+    if (!close_range_of(from, INT_MAX)) {
+        close_each(first, kept, count);
+    }
+}
