@@ -102,8 +102,19 @@ void hki_os_frame_text(const void *frame, char *text, size_t size);
 /* The name that the kernel shows for the calling thread; "" if unknown. */
 void hki_os_thread_own_name(char *text, size_t size);
 
+/* Kills this process when the thread that forked it ends: who asks for it must look
+ * afterwards whether its parent is still there. */
+void hki_os_die_with_parent(void);
+
+/* Raises the share of blame that this process bears when memory runs out, from 0 to 1000
+ * in all. False with errno. */
+bool hki_os_oom_blame(int more);
+
 /* Bytes that this process keeps resident and shares with no other by intent; 0 if unknown. */
 uint64_t hki_os_private_bytes(void);
+
+/* Takes a range of addresses out of use: what touches it dies, and nothing else comes there. */
+bool hki_os_forbid(void *address, size_t bytes);
 
 /* Writes all of it, again after interruptions. False with errno on failure. */
 bool hki_os_write(int fd, const void *bytes, size_t size);

@@ -18,7 +18,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -443,6 +442,32 @@ void hki_os_thread_own_name(char *text, size_t size)
     }
 }
 
+void hki_os_die_with_parent(void)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+bool hki_os_oom_blame(int more)
+{
+    static const char path[] = "/proc/self/oom_score_adj";
+    char text[32];
+    long score;
+    int fd;
+    bool written;
+
+    if (!read_file(path, text, sizeof(text))) {
+        return false;
+    }
+    score = strtol(text, NULL, 10) + more;
+    if ((fd = open(path, O_WRONLY | O_CLOEXEC)) < 0) {
+        return false;
+    }
+    snprintf(text, sizeof(text), "%ld", score > 1000 ? 1000 : score);
+    written = hki_os_write(fd, text, strlen(text));
+    close(fd);
+    return written;
+}
+
 uint64_t hki_os_private_bytes(void)
 {
     char text[128];
@@ -458,6 +483,12 @@ uint64_t hki_os_private_bytes(void)
     resident = strtoull(rest, &rest, 10);
     shared = strtoull(rest, &rest, 10);
     return resident > shared ? (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+bool hki_os_forbid(void *address, size_t bytes)
+{
+    return mmap(address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+                -1, 0) != MAP_FAILED;
 }
 
 bool hki_os_write(int fd, const void *bytes, size_t size)

@@ -34,9 +34,9 @@ enum {
 extern uint32_t hki_process_depth;
 
 /* Sets itself up, serves, and ends the process. The zygote has closed its own descriptors,
- * taken away what is not this worker's, made it die with itself, and cleared its signal mask;
- * handlers of signals are back at their defaults, but for those that shall stay, and what was
- * pending in stdio is written. */
+ * unmapped other pools, made it die with itself, and cleared its signal mask; handlers of signals
+ * are back at their defaults, but for those that shall stay, and what was pending in stdio is
+ * written. */
 _Noreturn void hki_worker_main(const struct hki_worker_start *start);
 
 #endif
