@@ -2,7 +2,7 @@
 /*
  * Per-thread objects beside their peers.
  */
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/local_drivers.h"
 #include "bench/sync/local_peer.h"
 

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/lock_cycle.h"
 #include "bench/sync/lock_drivers.h"
 #include "bench/sync/lock_peer.h"

@@ -2,7 +2,7 @@
 /*
  * Queues beside their peers.
  */
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/queue_drivers.h"
 #include "bench/sync/queue_peer.h"
 

@@ -5,7 +5,7 @@
 #include <apr_general.h>
 #include <apr_thread_proc.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/local_peer.h"
 
 static apr_pool_t *pool;

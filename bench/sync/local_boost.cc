@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/local_peer.h"
 
 namespace

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "bench/sync/crew.h"
+#include "bench/harness/crew.h"
 #include "bench/sync/local_peer.h"
 
 /* Objects are made and dropped by several threads, but not while the clock runs. */

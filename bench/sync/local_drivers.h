@@ -5,7 +5,7 @@
 #ifndef BENCH_SYNC_LOCAL_DRIVERS_H
 #define BENCH_SYNC_LOCAL_DRIVERS_H
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 
 extern const struct bench_driver local_get_driver;
 /* The first access of a new thread to each of parameter locals. */

@@ -4,7 +4,7 @@
  */
 #include <glib.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/local_peer.h"
 
 static GPrivate locals[LOCALS_MAX];

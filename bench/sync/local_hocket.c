@@ -4,7 +4,7 @@
  */
 #include <hocket/local.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/local_peer.h"
 
 static hk_local *locals[LOCALS_MAX];

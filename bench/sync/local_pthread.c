@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <threads.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/local_peer.h"
 
 /* --- POSIX --------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #include <oneapi/tbb/enumerable_thread_specific.h>
 #include <vector>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/local_peer.h"
 
 namespace

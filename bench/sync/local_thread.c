@@ -3,7 +3,7 @@
  * __thread variables: what the compiler and the linker can do, in a program and in a
  * shared object. There is nothing to build.
  */
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/local_peer.h"
 #include "bench/sync/local_thread_so.h"
 

@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/lock_drivers.h"
 
 /* --- The kernel's own ---------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "bench/sync/crew.h"
+#include "bench/harness/crew.h"
 #include "bench/sync/lock_peer.h"
 
 static void prepare(const struct lock_peer *peer)

@@ -6,7 +6,7 @@
 #ifndef BENCH_SYNC_LOCK_DRIVERS_H
 #define BENCH_SYNC_LOCK_DRIVERS_H
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 
 enum { LOCK_EDGES = 2000 };
 

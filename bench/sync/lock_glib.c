@@ -5,8 +5,8 @@
 #include <glib.h>
 #include <stdlib.h>
 
-#include "bench/sync/crew.h"
-#include "bench/sync/harness.h"
+#include "bench/harness/crew.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/lock_peer.h"
 
 typedef GMutex lock_type;

@@ -8,8 +8,8 @@
 #include <hocket/lock.h>
 #include <hocket/log.h>
 
-#include "bench/sync/crew.h"
-#include "bench/sync/harness.h"
+#include "bench/harness/crew.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/lock_cycle.h"
 #include "bench/sync/lock_peer.h"
 

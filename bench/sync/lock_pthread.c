@@ -6,8 +6,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "bench/sync/crew.h"
-#include "bench/sync/harness.h"
+#include "bench/harness/crew.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/lock_peer.h"
 
 typedef pthread_mutex_t lock_type;

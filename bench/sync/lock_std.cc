@@ -7,8 +7,8 @@
 #include <mutex>
 #include <new>
 
-#include "bench/sync/crew.h"
-#include "bench/sync/harness.h"
+#include "bench/harness/crew.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/lock_peer.h"
 
 namespace

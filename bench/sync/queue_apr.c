@@ -6,7 +6,7 @@
 #include <apr_queue.h>
 #include <stdlib.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/queue_peer.h"
 
 typedef struct {

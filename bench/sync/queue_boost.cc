@@ -6,7 +6,7 @@
 #include <boost/lockfree/queue.hpp>
 #include <sched.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/queue_peer.h"
 
 namespace

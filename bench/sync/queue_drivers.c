@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "bench/sync/crew.h"
+#include "bench/harness/crew.h"
 #include "bench/sync/queue_peer.h"
 #include "bench/sync/wake_counter.h"
 
@@ -138,14 +138,6 @@ static void *idle(void *arg)
     return NULL;
 }
 
-static void rest(int64_t duration_ns)
-{
-    const int64_t second_ns = 1000000000;
-    struct timespec time = {.tv_sec = duration_ns / second_ns, .tv_nsec = duration_ns % second_ns};
-
-    nanosleep(&time, NULL);
-}
-
 static enum bench_outcome run_idle(struct bench_run *run)
 {
     enum { IDLERS_MAX = 16 };
@@ -166,10 +158,10 @@ static enum bench_outcome run_idle(struct bench_run *run)
     }
     pthread_barrier_wait(&idler.start);
     /* They fall asleep. */
-    rest(run->duration_ns);
+    crew_rest(run->duration_ns);
     used_s = cpu_seconds();
     began_ns = bench_now_ns();
-    rest(4 * run->duration_ns);
+    crew_rest(4 * run->duration_ns);
     run->n = count;
     run->elapsed_ns = bench_now_ns() - began_ns;
     run->values[0] = 100 * (cpu_seconds() - used_s) / ((double)run->elapsed_ns / 1e9);

@@ -5,7 +5,7 @@
 #ifndef BENCH_SYNC_QUEUE_DRIVERS_H
 #define BENCH_SYNC_QUEUE_DRIVERS_H
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 
 /* Half of the threads produce, half consume; time for each item. */
 extern const struct bench_driver queue_stream_driver;

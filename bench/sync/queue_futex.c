@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/queue_peer.h"
 
 typedef struct {

@@ -4,7 +4,7 @@
  */
 #include <glib.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/queue_peer.h"
 
 typedef GAsyncQueue queue_type;

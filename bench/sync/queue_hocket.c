@@ -4,7 +4,7 @@
  */
 #include <hocket/queue.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/queue_peer.h"
 
 typedef hk_queue queue_type;

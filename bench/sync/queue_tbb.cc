@@ -4,7 +4,7 @@
  */
 #include <oneapi/tbb/concurrent_queue.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 #include "bench/sync/queue_peer.h"
 
 namespace

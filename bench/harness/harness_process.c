@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/sync/harness_impl.h"
+#include "bench/harness/harness_impl.h"
 
 enum { ANSWER_MS_MAX = 60 * 1000, WARM_UP_RUNS = 100 };
 
@@ -97,43 +97,6 @@ void bench_process_end_all(void)
     }
 }
 
-/* Utime and stime are the 14th and 15th field; the name before them may hold blanks. */
-static int64_t cpu_ns_of(pid_t pid)
-{
-    char path[64], line[512];
-    FILE *file;
-    size_t size;
-    const char *fields;
-    unsigned long user = 0, system = 0;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    file = fopen(path, "re");
-    if (file == NULL) {
-        return 0;
-    }
-    size = fread(line, 1, sizeof(line) - 1, file);
-    fclose(file);
-    line[size] = '\0';
-    fields = strrchr(line, ')');
-    if (fields == NULL || sscanf(fields + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-                                 &user, &system) != 2) {
-        return 0;
-    }
-    return (int64_t)(user + system) * 1000000000 / sysconf(_SC_CLK_TCK);
-}
-
-int64_t bench_process_cpu_ns(void)
-{
-    int64_t total = 0;
-
-    for (size_t i = 0; i < process_count; i++) {
-        if (processes[i].pid != 0) {
-            total += cpu_ns_of(processes[i].pid);
-        }
-    }
-    return total;
-}
-
 /* Reads one line; false when it does not come. */
 static bool read_answer(struct process *process, char *line, size_t size)
 {
@@ -175,7 +138,8 @@ static enum bench_outcome understand(struct bench_run *run, const char *line)
     run->n = n;
     bench_took(run, elapsed_ns);
     rest = line + used;
-    for (size_t i = 1; i < run->what->family->metric_count; i++) {
+    for (size_t i = run->what->family->is_first_told ? 0 : 1; i < run->what->family->metric_count;
+         i++) {
         char *end;
 
         run->values[i] = strtod(rest, &end);

@@ -2,8 +2,8 @@
 /*
  * Threads that start together and are timed from the first start to the last end.
  */
-#ifndef BENCH_SYNC_CREW_H
-#define BENCH_SYNC_CREW_H
+#ifndef BENCH_CREW_H
+#define BENCH_CREW_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +27,13 @@ static inline bool crew_stops(const int *stop)
 
 /* Keeps the calling thread on one CPU; false if the kernel refuses. */
 bool crew_pin(int cpu);
+
+/* The same until crew_unpin(); for one thread of the program at a time. */
+bool crew_pin_for_now(int cpu);
+void crew_unpin(void);
+
+/* Sleeps. */
+void crew_rest(int64_t duration_ns);
 
 /* Whether this process may use CPUs 0 to count - 1. */
 bool crew_has_cpus(int count);

@@ -2,12 +2,12 @@
 /*
  * What the parts of the harness share.
  */
-#ifndef BENCH_SYNC_HARNESS_IMPL_H
-#define BENCH_SYNC_HARNESS_IMPL_H
+#ifndef BENCH_HARNESS_IMPL_H
+#define BENCH_HARNESS_IMPL_H
 
 #include <stdio.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 
 enum { BENCH_PROCESSES_MAX = 8, BENCH_WORDS_MAX = 32 };
 
@@ -98,9 +98,6 @@ bool bench_process_add(char *text);
 
 /* Adds a row for each process. */
 void bench_process_rows(struct bench_rows *rows);
-
-/* CPU time of those that run now. */
-int64_t bench_process_cpu_ns(void);
 
 void bench_process_end_all(void);
 

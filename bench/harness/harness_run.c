@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/sync/harness_impl.h"
+#include "bench/harness/harness_impl.h"
 
 enum { WATCHDOG_S = 120, LATE_S = 3, N_FIRST = 64, GROWTH_MAX = 16, CALM_TRIES = 5 };
 
@@ -190,6 +190,7 @@ static void run_case(struct bench_rows *rows, const struct bench_options *option
         struct bench_row *row = &rows->rows[i];
 
         if (row->is_here) {
+            row->run.is_quick = options->is_quick;
             if (row->driver->begin != NULL) {
                 row->driver->begin(&row->run);
             }

@@ -2,13 +2,13 @@
 /*
  * Threads that start together.
  */
-#include "bench/sync/crew.h"
+#include "bench/harness/crew.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
 
-#include "bench/sync/harness.h"
+#include "bench/harness/harness.h"
 
 struct crew {
     pthread_barrier_t start;
@@ -34,7 +34,7 @@ static void *run_member(void *arg)
     return NULL;
 }
 
-static void sleep_for(int64_t duration_ns)
+void crew_rest(int64_t duration_ns)
 {
     const int64_t second_ns = 1000000000;
     struct timespec time = {.tv_sec = duration_ns / second_ns, .tv_nsec = duration_ns % second_ns};
@@ -59,7 +59,7 @@ int64_t crew_run_for(unsigned count, crew_work *work, void *arg, int64_t duratio
     }
     pthread_barrier_wait(&crew.start);
     if (stop != NULL) {
-        sleep_for(duration_ns);
+        crew_rest(duration_ns);
         /* Relaxed: nothing but the time depends on it. */
         __atomic_store_n(stop, 1, __ATOMIC_RELAXED);
     }
@@ -88,6 +88,18 @@ bool crew_pin(int cpu)
     CPU_ZERO(&set);
     CPU_SET((size_t)cpu, &set);
     return pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0;
+}
+
+static cpu_set_t cpus_before;
+
+bool crew_pin_for_now(int cpu)
+{
+    return sched_getaffinity(0, sizeof(cpus_before), &cpus_before) == 0 && crew_pin(cpu);
+}
+
+void crew_unpin(void)
+{
+    sched_setaffinity(0, sizeof(cpus_before), &cpus_before);
 }
 
 bool crew_has_cpus(int count)

@@ -4,22 +4,16 @@
  */
 #include <gnu/libc-version.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/sync/harness_impl.h"
-
-static double seconds_of(struct timeval time)
-{
-    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
-}
+#include "bench/harness/harness_impl.h"
+#include "bench/harness/process_tree.h"
 
 struct bench_load bench_load_now(void)
 {
     struct bench_load load = {0};
-    struct rusage own;
     unsigned long long fields[8] = {0};
     double tick = (double)sysconf(_SC_CLK_TCK);
     FILE *stat = fopen("/proc/stat", "re");
@@ -36,10 +30,7 @@ struct bench_load bench_load_now(void)
         load.busy_s = load.total_s - (double)(fields[3] + fields[4]) / tick;
     }
     fclose(stat);
-    if (getrusage(RUSAGE_SELF, &own) == 0) {
-        load.own_s = seconds_of(own.ru_utime) + seconds_of(own.ru_stime);
-    }
-    load.own_s += (double)bench_process_cpu_ns() / 1e9;
+    load.own_s = (double)bench_tree_cpu_ns() / 1e9;
     return load;
 }
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/sync/harness_impl.h"
+#include "bench/harness/harness_impl.h"
 
 static void csv_line(FILE *out, const struct bench_row *row, const char *metric, const char *suffix,
                      double value, const char *unit)
@@ -135,19 +135,21 @@ static void want_text(const struct bench_target *target, const struct bench_rows
                       size_t size)
 {
     const struct bench_metric *metric = &rows->what->family->metrics[target->metric];
+    const char *sign = rows->what->family->is_rate ? "≥" : "≤";
     char limit[32];
 
     number_text(target->limit, limit, sizeof(limit));
     switch (target->relation) {
     case BENCH_RATIO:
-        snprintf(text, size, "%s: ≤ %s x `%s`", rows->what->label, limit, target->base);
+        snprintf(text, size, "%s: %s %s %s x `%s`", rows->what->label, metric->name, sign, limit,
+                 target->base);
         break;
     case BENCH_DIFFERENCE:
-        snprintf(text, size, "%s: ≤ `%s` + %s %s", rows->what->label, target->base, limit,
+        snprintf(text, size, "%s: %s `%s` + %s %s", rows->what->label, sign, target->base, limit,
                  metric->unit);
         break;
     case BENCH_ABSOLUTE:
-        snprintf(text, size, "%s: %s ≤ %s %s", rows->what->label, metric->name, limit,
+        snprintf(text, size, "%s: %s %s %s %s", rows->what->label, metric->name, sign, limit,
                  metric->unit);
         break;
     }
@@ -165,6 +167,7 @@ static struct judgement judge(const struct bench_target *target, const struct be
     struct judgement judgement = {.verdict = VERDICT_UNKNOWN, .found = "not measured"};
     struct bench_summary summary;
     char median[32], low[32], high[32];
+    bool is_met;
 
     want_text(target, rows, judgement.wanted, sizeof(judgement.wanted));
     if (!has_samples(row) || (target->relation != BENCH_ABSOLUTE && !has_samples(base))) {
@@ -174,7 +177,9 @@ static struct judgement judge(const struct bench_target *target, const struct be
     number_text(summary.median, median, sizeof(median));
     number_text(summary.low, low, sizeof(low));
     number_text(summary.high, high, sizeof(high));
-    judgement.verdict = summary.median <= target->limit ? VERDICT_MET : VERDICT_MISSED;
+    is_met = rows->what->family->is_rate ? summary.median >= target->limit
+                                         : summary.median <= target->limit;
+    judgement.verdict = is_met ? VERDICT_MET : VERDICT_MISSED;
     snprintf(judgement.found, sizeof(judgement.found), "%s (%s to %s) %s", median, low, high,
              judgement.verdict == VERDICT_MET ? "met" : "**MISSED**");
     return judgement;

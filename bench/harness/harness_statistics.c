@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "bench/sync/harness_impl.h"
+#include "bench/harness/harness_impl.h"
 
 static int compare(const void *left, const void *right)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/sync/harness_impl.h"
+#include "bench/harness/harness_impl.h"
 
 enum { EXIT_USAGE = 2 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The harness of the benchmarks in this folder.
+ * The harness of the benchmarks that compare with peers.
  *
  * A program has cases: a workload with its threads and its parameter. Each case is
  * run for several rows: peers, of which Hocket is one. For each row the number of
@@ -11,8 +11,8 @@
  *
  * A run checks what it has computed. A wrong result ends the program with 1.
  */
-#ifndef BENCH_SYNC_HARNESS_H
-#define BENCH_SYNC_HARNESS_H
+#ifndef BENCH_HARNESS_H
+#define BENCH_HARNESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,6 +56,10 @@ struct bench_family {
     const char *base;
     /* Whether peers in processes of their own are asked too. */
     bool is_for_processes;
+    /* Whether these tell the first metric too; else it is the time of an operation. */
+    bool is_first_told;
+    /* Whether the metrics are rates: more is better. */
+    bool is_rate;
 };
 
 struct bench_case {
@@ -74,6 +78,8 @@ struct bench_run {
     void *state;
     /* How long a run takes whose length is a time. */
     int64_t duration_ns;
+    /* Very little work is wanted. */
+    bool is_quick;
     /* Operations: first those wanted, then those done. */
     uint64_t n;
     /* What the run found. */
@@ -82,7 +88,7 @@ struct bench_run {
 };
 
 /* What is wanted of a row: metric (or metric / that of base, or metric - that of base,
- * each in the same round) is at most limit. */
+ * each in the same round) is at most limit; of a rate it is at least. */
 enum bench_relation { BENCH_ABSOLUTE, BENCH_RATIO, BENCH_DIFFERENCE };
 
 struct bench_target {
