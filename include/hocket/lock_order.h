@@ -141,8 +141,8 @@ HK_API HK_MUST_CHECK hk_status hk_lock_report_write(const hk_lock_report *report
                                                     hk_lock_format format, int fd);
 
 /**
- * Write the whole order that was learned, for Graphviz. Others may go on; what they add
- * meanwhile may be missing.
+ * Write the whole order that was learned, for Graphviz: what follows from two steps of it is
+ * not drawn. Others may go on; what they add meanwhile may be missing.
  *
  * @param fd  An open, blocking descriptor.
  * @retval HK_OK
