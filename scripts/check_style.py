@@ -325,6 +325,8 @@ def files_below(root):
                             and not re.match(r"build\b|build-", f))
         for name in sorted(names):
             path = pathlib.Path(folder, name)
+            if name == ".git":
+                continue  # What a worktree has in place of the folder.
             if is_text(path) and not path.is_symlink():
                 yield File(root, path)
 

@@ -87,6 +87,7 @@ command:doxygen doxygen
 command:dot graphviz
 command:shellcheck shellcheck
 command:spin spin
+file:/usr/include/relacy/relacy.hpp relacy-dev
 file:/usr/share/doxygen-awesome-css/doxygen-awesome.css doxygen-awesome-css
 LIST
         ;;

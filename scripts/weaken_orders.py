@@ -6,7 +6,7 @@ An order that can be weakened without a failing test is either needless or
 untested. Works on a copy of the tree, under ThreadSanitizer, one order at a
 time: minutes for a file, so this is run by hand for files that changed.
 
-Usage: weaken_orders.py [--suites REGEX] [--runs N] [--list] FILE...
+Usage: weaken_orders.py [--suites REGEX [--targets NAME...]] [--runs N] [--jobs N] [--list] FILE...
 """
 import argparse
 import pathlib
@@ -51,14 +51,15 @@ def run(*command):
 class Copy:
     """A copy of the project with a ThreadSanitizer build in it."""
 
-    def __init__(self, folder, suites, runs):
+    def __init__(self, folder, options):
         self.tree = pathlib.Path(folder, "tree")
         self.build = pathlib.Path(folder, "build")
-        self.suites, self.runs = suites, runs
+        self.suites, self.runs, self.jobs = options.suites, options.runs, str(options.jobs)
+        self.targets = ["--target", *options.targets] if options.targets else []
         shutil.copytree(ROOT, self.tree, ignore=shutil.ignore_patterns(".git", "build*"))
         self.must("cmake", "-S", str(self.tree), "-B", str(self.build), "-DHOCKET_SANITIZE=thread",
                   "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DHOCKET_EXAMPLES=OFF", "-DHOCKET_BENCH=OFF")
-        self.must("cmake", "--build", str(self.build), "--parallel", "2")
+        self.must(*self.build_command())
         if not self.tests_pass():
             sys.exit("weaken_orders: the tests fail before anything was weakened")
 
@@ -67,11 +68,14 @@ class Copy:
         if not is_good:
             sys.exit(f"{text}\nweaken_orders: {' '.join(command)} failed")
 
+    def build_command(self):
+        return ["cmake", "--build", str(self.build), "--parallel", self.jobs, *self.targets]
+
     def builds(self):
-        return run("cmake", "--build", str(self.build), "--parallel", "2")[0]
+        return run(*self.build_command())[0]
 
     def tests_pass(self):
-        return run("ctest", "--test-dir", str(self.build), "--parallel", "2", "--no-tests=error",
+        return run("ctest", "--test-dir", str(self.build), "--parallel", self.jobs, "--no-tests=error",
                    "-L", "suite", "-R", self.suites, "--repeat", f"until-fail:{self.runs}",
                    "--stop-on-failure")[0]
 
@@ -79,6 +83,9 @@ class Copy:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--suites", default=".", help="suites to run, a ctest pattern (default all)")
+    parser.add_argument("--targets", nargs="+", default=[], metavar="NAME",
+                        help="build no more than these, which have the suites (default all)")
+    parser.add_argument("--jobs", type=int, default=2, help="at once (default 2)")
     parser.add_argument("--runs", type=int, default=20, help="repetitions a mutant (default 20)")
     parser.add_argument("--list", action="store_true", help="print the mutants and exit")
     parser.add_argument("files", nargs="+", type=pathlib.Path)
@@ -93,7 +100,7 @@ def main():
 
     survivors = total = 0
     with tempfile.TemporaryDirectory() as folder:
-        copy = Copy(folder, options.suites, options.runs)
+        copy = Copy(folder, options)
         for path in paths:
             original = (copy.tree / path).read_text()
             for line, old, new, mutated in mutants(original):

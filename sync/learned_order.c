@@ -11,6 +11,7 @@
 #include "sync/lock_chains.h"
 #include "sync/lock_dot.h"
 #include "sync/lock_order.h"
+#include "sync/lock_outer.h"
 
 enum {
     NODES_FIRST = 1024,
@@ -58,10 +59,11 @@ static size_t larger_room(size_t room, size_t live, size_t more, size_t first, s
 
 /* Others may grow the tables in the same moment: then theirs or ours stay, whichever are
  * larger. A room of 0 is not wanted. */
-static bool grow(size_t node_room, size_t edge_room)
+static bool grow(size_t node_room, size_t edge_room, size_t outer_room)
 {
     struct hki_lock_nodes nodes = {.room = 0};
     struct hki_lock_edges edges = {.room = 0};
+    struct hki_lock_outers outers = {.room = 0};
     bool done;
 
     if (is_growing) {
@@ -70,19 +72,22 @@ static bool grow(size_t node_room, size_t edge_room)
     hki_learned_unlock();
     is_growing = true;
     done = (node_room == 0 || hki_lock_nodes_alloc(&nodes, node_room)) &&
-           (edge_room == 0 || hki_lock_edges_alloc(&edges, edge_room));
+           (edge_room == 0 || hki_lock_edges_alloc(&edges, edge_room)) &&
+           (outer_room == 0 || hki_lock_outers_alloc(&outers, outer_room));
     hki_learned_lock();
     hki_lock_nodes_move(&learned.graph.table.nodes, &nodes);
     hki_lock_edges_move(&learned.graph.table.edges, &edges);
+    hki_lock_outers_move(&learned.graph.table.outers, &outers);
     hki_learned_unlock();
     hki_lock_nodes_free(&nodes);
     hki_lock_edges_free(&edges);
+    hki_lock_outers_free(&outers);
     is_growing = false;
     hki_learned_lock();
     return done;
 }
 
-bool hki_learned_make_room(size_t nodes, size_t edges)
+bool hki_learned_make_room(size_t nodes, size_t edges, size_t outers)
 {
     const struct hki_lock_table *table = &learned.graph.table;
     bool done = true;
@@ -92,11 +97,13 @@ bool hki_learned_make_room(size_t nodes, size_t edges)
             larger_room(table->nodes.room, table->nodes.live, nodes, NODES_FIRST, nodes_max);
         size_t edge_room = larger_room(table->edges.room, table->edges.live, edges,
                                        NODES_FIRST * EDGES_OF_A_NODE, nodes_max * EDGES_OF_A_NODE);
+        size_t outer_room = larger_room(table->outers.room, table->outers.live, outers, NODES_FIRST,
+                                        nodes_max * EDGES_OF_A_NODE);
 
-        if (node_room == 0 && edge_room == 0) {
+        if (node_room == 0 && edge_room == 0 && outer_room == 0) {
             break;
         }
-        done = grow(node_room, edge_room);
+        done = grow(node_room, edge_room, outer_room);
     }
     return done;
 }
@@ -116,15 +123,18 @@ void hki_order_reset(void)
 {
     struct hki_lock_nodes nodes;
     struct hki_lock_edges edges;
+    struct hki_lock_outers outers;
 
     hki_learned_lock();
     nodes = learned.graph.table.nodes;
     edges = learned.graph.table.edges;
+    outers = learned.graph.table.outers;
     learned = (struct hki_learned_order){.graph = HKI_LOCK_GRAPH_EMPTY};
     nodes_max = NODES_MAX;
     hki_learned_unlock();
     hki_lock_nodes_free(&nodes);
     hki_lock_edges_free(&edges);
+    hki_lock_outers_free(&outers);
     hki_order_renew();
 }
 
@@ -137,17 +147,29 @@ void hki_order_limit(size_t nodes)
 
 /* --- Pairs and locks ------------------------------------------------------------------- */
 
+/* What hangs on the edges of a lock becomes edges of its own, at the worst, if the lock goes
+ * or a pair with it is dropped: so much room is needed. */
+static size_t load_of(uint64_t identity)
+{
+    uint32_t node = hki_lock_node_find(&learned.graph.table, identity);
+
+    return node != HKI_LOCK_NONE ? hki_lock_outer_load(&learned.graph, node) : 0;
+}
+
 hk_status hki_order_allow(uint64_t one, uint64_t other)
 {
     const struct hki_held pair[2] = {{.identity = one}, {.identity = other}};
     struct hki_lock_graph *graph;
+    size_t load;
     bool done;
 
     if (one == 0 || other == 0) {
         return HK_EINVAL;
     }
     graph = &hki_learned_lock()->graph;
-    done = hki_learned_make_room(2, 1) && hki_lock_table_fits(&graph->table, 2, 1);
+    load = load_of(one) + load_of(other);
+    done =
+        hki_learned_make_room(2, 1 + load, load) && hki_lock_table_fits(&graph->table, 2, 1 + load);
     if (done) {
         done = hki_lock_graph_allow(graph, hki_lock_graph_node(graph, &pair[0]),
                                     hki_lock_graph_node(graph, &pair[1]));
@@ -159,17 +181,28 @@ hk_status hki_order_allow(uint64_t one, uint64_t other)
 void hki_order_forget(uint64_t identity)
 {
     struct hki_lock_graph *graph;
+    bool has_memory = true;
+    bool is_kept = true;
+    size_t load;
     uint32_t node;
 
     if (identity == 0) {
         return;
     }
     graph = &hki_learned_lock()->graph;
+    load = load_of(identity);
+    if (load > 0) {
+        has_memory = hki_learned_make_room(0, load, load);
+    }
     node = hki_lock_node_find(&graph->table, identity);
     if (node != HKI_LOCK_NONE) {
-        hki_lock_graph_forget(graph, node);
+        is_kept = hki_lock_graph_forget(graph, node);
+        learned.dropped += !is_kept;
     }
     hki_learned_unlock();
+    if (!is_kept) {
+        hki_learned_tell_loss(!has_memory);
+    }
 }
 
 /* --- What others see ------------------------------------------------------------------- */

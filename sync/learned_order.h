@@ -21,10 +21,10 @@ struct hki_learned_order {
 struct hki_learned_order *hki_learned_lock(void);
 void hki_learned_unlock(void);
 
-/* Between the two calls above: finds room for so many more, or at the limit as much as
- * there is. Releases the mutex while it allocates, so what was read before is old. False
- * without memory. */
-bool hki_learned_make_room(size_t nodes, size_t edges);
+/* Between the two calls above: finds room for so many more nodes, edges and outer locks, or
+ * at the limit as much as there is. Releases the mutex while it allocates, so what was read before
+ * is old. False without memory. */
+bool hki_learned_make_room(size_t nodes, size_t edges, size_t outers);
 
 /* Says once in the life of the process that not all is kept. No lock is held. */
 void hki_learned_tell_loss(bool no_memory);

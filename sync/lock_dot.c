@@ -58,9 +58,10 @@ static void add_attributes(struct hki_text *text, const hk_lock_edge *edge, bool
     add_site(text, edge->from_site);
     hki_text_add(text, "\\n");
     add_site(text, edge->to_site);
-    hki_text_add(text, "\\nthread %d ", edge->thread_id);
+    hki_text_add(text, "\\nthread ");
     add_escaped(text, edge->thread_name, PATH_BYTES, false);
-    hki_text_add(text, "\"%s];\n", is_wrong ? ", color=red, fontcolor=red, style=dashed" : "");
+    hki_text_add(text, " (%d)\"%s];\n", edge->thread_id,
+                 is_wrong ? ", color=red, fontcolor=red, style=dashed" : "");
 }
 
 void hki_dot_open(struct hki_text *text)

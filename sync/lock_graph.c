@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sync/lock_outer.h"
 #include "sync/lock_sight.h"
 
 /* Copies a name, cut at the end of a character where it is UTF-8. */
@@ -148,22 +149,63 @@ void hki_lock_graph_show(const struct hki_lock_graph *graph, uint32_t number, hk
     hki_lock_sight_show(&graph->table.edges.sights[number], out);
 }
 
-size_t hki_lock_search_path(const struct hki_lock_graph *graph, uint32_t start, uint32_t target,
+/* The edge by which the way came to a node, or the longest step that hangs on this edge:
+ * from a lock further out that is on the way as well. Gives the start of the step. */
+static uint32_t step_back(const struct hki_lock_graph *graph, uint32_t at,
+                          const struct hki_lock_outer **outer)
+{
+    const struct hki_lock_edge *edge =
+        hki_lock_edge_at(graph, hki_lock_node_at(graph, at)->came_by);
+    uint32_t from = edge->from;
+
+    *outer = NULL;
+    for (uint32_t i = edge->outer; i != HKI_LOCK_NONE; i = graph->table.outers.all[i].next) {
+        const struct hki_lock_outer *one = &graph->table.outers.all[i];
+
+        if (hki_lock_outer_counts(graph, one, at) &&
+            hki_lock_node_at(graph, one->node)->mark == graph->last_mark &&
+            hki_lock_node_at(graph, one->node)->place < hki_lock_node_at(graph, from)->place) {
+            from = one->node;
+            *outer = one;
+        }
+    }
+    return from;
+}
+
+static void mark_way(struct hki_lock_graph *graph, uint32_t start, uint32_t target)
+{
+    graph->last_mark += 2;
+    hki_lock_node_at(graph, target)->mark = graph->last_mark;
+    while (target != start) {
+        target = hki_lock_edge_at(graph, hki_lock_node_at(graph, target)->came_by)->from;
+        hki_lock_node_at(graph, target)->mark = graph->last_mark;
+    }
+}
+
+size_t hki_lock_search_path(struct hki_lock_graph *graph, uint32_t start, uint32_t target,
                             hk_lock_edge *edges, size_t room)
 {
+    const struct hki_lock_outer *outer;
     size_t length = 0;
 
+    mark_way(graph, start, target);
     for (uint32_t at = target; at != start; length++) {
-        at = hki_lock_edge_at(graph, hki_lock_node_at(graph, at)->came_by)->from;
+        at = step_back(graph, at, &outer);
     }
     /* It was found from its end, so it is written from there. */
     for (size_t i = length; i > 0; i--) {
-        uint32_t edge = hki_lock_node_at(graph, target)->came_by;
+        uint32_t from = step_back(graph, target, &outer);
 
         if (i <= room) {
-            hki_lock_graph_show(graph, edge, &edges[i - 1]);
+            hki_lock_graph_show(graph, hki_lock_node_at(graph, target)->came_by, &edges[i - 1]);
         }
-        target = hki_lock_edge_at(graph, edge)->from;
+        if (i <= room && outer != NULL) {
+            memcpy(edges[i - 1].from_name, hki_lock_node_at(graph, from)->name,
+                   sizeof(edges->from_name));
+            edges[i - 1].from_lock = outer->lock;
+            edges[i - 1].from_site = outer->site;
+        }
+        target = from;
     }
     return length;
 }
@@ -321,16 +363,24 @@ static uint32_t flag_edge(struct hki_lock_graph *graph, uint32_t from, uint32_t 
     return number;
 }
 
-/* Takes flags from an edge, which goes with the last of them. */
-static void unflag_edge(struct hki_lock_graph *graph, uint32_t number, uint32_t flags)
+/* Takes flags from an edge, which goes with the last of them. What hung on it as part of the
+ * order is learned by other edges; false without room. */
+static bool unflag_edge(struct hki_lock_graph *graph, uint32_t number, uint32_t flags)
 {
     struct hki_lock_edge *edge = hki_lock_edge_at(graph, number);
+    bool is_learned = (edge->flags & flags & HKI_EDGE_ORDER) != 0;
+    uint32_t outer = is_learned ? edge->outer : HKI_LOCK_NONE;
+    uint32_t to = edge->to;
 
-    graph->order_edges -= (edge->flags & flags & HKI_EDGE_ORDER) != 0;
+    if (is_learned) {
+        graph->order_edges--;
+        edge->outer = HKI_LOCK_NONE;
+    }
     edge->flags &= ~flags;
     if (edge->flags == 0) {
         hki_lock_edge_remove(&graph->table, number);
     }
+    return hki_lock_outer_relearn(graph, outer, to, &graph->table.edges.sights[number]);
 }
 
 void hki_lock_graph_refuse(struct hki_lock_graph *graph, uint32_t from, uint32_t to,
@@ -346,6 +396,7 @@ void hki_lock_graph_refuse(struct hki_lock_graph *graph, uint32_t from, uint32_t
 bool hki_lock_graph_allow(struct hki_lock_graph *graph, uint32_t one, uint32_t other)
 {
     uint32_t ends[2] = {one < other ? one : other, one < other ? other : one};
+    bool done = true;
 
     if (flag_edge(graph, ends[0], ends[1], HKI_EDGE_ALLOWED) == HKI_LOCK_NONE) {
         return false;
@@ -353,27 +404,35 @@ bool hki_lock_graph_allow(struct hki_lock_graph *graph, uint32_t one, uint32_t o
     for (int i = 0; i < 2; i++) {
         uint32_t number = hki_lock_edge_find(&graph->table, ends[i], ends[1 - i]);
 
+        done &= hki_lock_outer_part(graph, ends[i], ends[1 - i]);
         if (number != HKI_LOCK_NONE) {
             uint32_t flags = hki_lock_edge_at(graph, number)->flags;
 
-            unflag_edge(graph, number,
-                        (flags & HKI_EDGE_FIXED) != 0
-                            ? (uint32_t)HKI_EDGE_REFUSED
-                            : (uint32_t)(HKI_EDGE_ORDER | HKI_EDGE_REFUSED));
+            done &= unflag_edge(graph, number,
+                                (flags & HKI_EDGE_FIXED) != 0
+                                    ? (uint32_t)HKI_EDGE_REFUSED
+                                    : (uint32_t)(HKI_EDGE_ORDER | HKI_EDGE_REFUSED));
         }
     }
-    return true;
+    return done;
 }
 
-void hki_lock_graph_forget(struct hki_lock_graph *graph, uint32_t number)
+bool hki_lock_graph_forget(struct hki_lock_graph *graph, uint32_t number)
 {
     const struct hki_lock_node *node = hki_lock_node_at(graph, number);
+    bool is_kept = true;
 
-    while (node->first_out != HKI_LOCK_NONE) {
-        unflag_edge(graph, node->first_out, UINT32_MAX);
-    }
     while (node->first_in != HKI_LOCK_NONE) {
-        unflag_edge(graph, node->first_in, UINT32_MAX);
+        struct hki_lock_edge *edge = hki_lock_edge_at(graph, node->first_in);
+
+        /* Who comes before a lock that goes is of no interest. */
+        hki_lock_outer_release(&graph->table, edge->outer);
+        edge->outer = HKI_LOCK_NONE;
+        (void)unflag_edge(graph, node->first_in, UINT32_MAX);
+    }
+    while (node->first_out != HKI_LOCK_NONE) {
+        is_kept &= unflag_edge(graph, node->first_out, UINT32_MAX);
     }
     hki_lock_node_remove(&graph->table, number);
+    return is_kept;
 }

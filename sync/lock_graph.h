@@ -67,9 +67,10 @@ uint32_t hki_lock_search_run(struct hki_lock_graph *graph, uint32_t start);
 /* An edge with the names of its ends, for people. */
 void hki_lock_graph_show(const struct hki_lock_graph *graph, uint32_t number, hk_lock_edge *out);
 
-/* Right after a search: how many edges lead from start to the target it found; writes
- * the first of them, as far as there is room. */
-size_t hki_lock_search_path(const struct hki_lock_graph *graph, uint32_t start, uint32_t target,
+/* Right after a search: how many steps lead from start to the target it found; writes
+ * the first of them, as far as there is room. A step is an edge, or what was seen as one
+ * and follows from others (sync/lock_outer.h). */
+size_t hki_lock_search_path(struct hki_lock_graph *graph, uint32_t start, uint32_t target,
                             hk_lock_edge *edges, size_t room);
 
 enum hki_lock_learned { HKI_LEARNED, HKI_LEARNED_BEFORE, HKI_LEARNED_CYCLE, HKI_LEARNED_NO_ROOM };
@@ -88,7 +89,7 @@ void hki_lock_graph_refuse(struct hki_lock_graph *graph, uint32_t from, uint32_t
  * False without room. */
 bool hki_lock_graph_allow(struct hki_lock_graph *graph, uint32_t one, uint32_t other);
 
-/* Takes the node out, with all its edges. */
-void hki_lock_graph_forget(struct hki_lock_graph *graph, uint32_t number);
+/* Takes the node out, with all its edges; what hung on these is kept, else false. */
+bool hki_lock_graph_forget(struct hki_lock_graph *graph, uint32_t number);
 
 #endif

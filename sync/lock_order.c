@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "sync/learned_order.h"
 #include "sync/lock_chains.h"
+#include "sync/lock_outer.h"
 #include "sync/lock_report.h"
 #include "sync/lock_sight.h"
 
@@ -89,11 +90,12 @@ static void make_room_for(struct attempt *attempt)
 {
     size_t n = attempt->n;
     size_t edges = attempt->count * n + 1;
+    size_t outers = attempt->count > 1 ? attempt->count * n : 0;
 
     if (attempt->sorted != NULL) {
         edges += n <= ALL_PAIRS_MAX ? n * (n - 1) / 2 : n;
     }
-    if (!attempt->no_memory && !hki_learned_make_room(attempt->count + n, edges)) {
+    if (!attempt->no_memory && !hki_learned_make_room(attempt->count + n, edges, outers)) {
         attempt->no_memory = true;
     }
 }
@@ -185,17 +187,8 @@ static bool is_unknown(const struct hki_lock_graph *graph, const struct hki_held
 
 static bool is_news_to_held(const struct attempt *attempt, const struct hki_held *wanted)
 {
-    const struct hki_lock_graph *graph = attempt->graph;
-
-    for (size_t i = 0; i < attempt->count; i++) {
-        const struct hki_held *held = &attempt->held[i];
-
-        if (is_unknown(graph, held, wanted) &&
-            !hki_lock_graph_allows(graph, find(graph, held), find(graph, wanted))) {
-            return true;
-        }
-    }
-    return false;
+    return wanted->identity != 0 &&
+           !hki_lock_outer_knows(attempt->graph, attempt->held, attempt->count, wanted);
 }
 
 static bool is_news_to_others(const struct attempt *attempt, size_t i)
@@ -234,8 +227,8 @@ static uint32_t node_of(struct attempt *attempt, const struct hki_held *lock)
     return node;
 }
 
-static void learn_edge(struct attempt *attempt, const struct hki_held *from,
-                       const struct hki_held *to, uint32_t flags)
+static void fix_edge(struct attempt *attempt, const struct hki_held *from,
+                     const struct hki_held *to)
 {
     uint32_t one = node_of(attempt, from);
     uint32_t other = node_of(attempt, to);
@@ -243,22 +236,24 @@ static void learn_edge(struct attempt *attempt, const struct hki_held *from,
     if (one == HKI_LOCK_NONE || other == HKI_LOCK_NONE || one == other) {
         return;
     }
-    if (flags == 0 && hki_lock_graph_allows(attempt->graph, one, other)) {
-        return;
-    }
     hki_lock_sight_aim(&attempt->sight, from, to);
-    /* A cycle is left alone: it was reported, and the policy lets it pass. */
-    if (hki_lock_graph_learn(attempt->graph, one, other, flags, &attempt->sight) ==
+    if (hki_lock_graph_learn(attempt->graph, one, other, HKI_EDGE_FIXED, &attempt->sight) ==
         HKI_LEARNED_NO_ROOM) {
         attempt->is_dropped = true;
     }
 }
 
+/* Without a sight there is nothing new: see has_news(). */
 static void learn(struct attempt *attempt)
 {
+    if (!attempt->has_sight) {
+        return;
+    }
     for (size_t i = 0; attempt->policy != HK_LOCK_OFF && i < attempt->n; i++) {
-        for (size_t k = 0; k < attempt->count; k++) {
-            learn_edge(attempt, &attempt->held[k], &attempt->wanted[i], 0);
+        if (attempt->wanted[i].identity != 0 && attempt->count > 0) {
+            attempt->is_dropped |=
+                !hki_lock_outer_learn(attempt->graph, attempt->held, attempt->count,
+                                      &attempt->wanted[i], &attempt->sight);
         }
     }
 }
@@ -310,7 +305,7 @@ static void sort_and_fix(struct attempt *attempt)
 
         for (size_t k = i + 1; k < end; k++) {
             if (sorted[k].key != UINT64_MAX) {
-                learn_edge(attempt, &sorted[i], &sorted[k], HKI_EDGE_FIXED);
+                fix_edge(attempt, &sorted[i], &sorted[k]);
             }
         }
     }
@@ -365,7 +360,7 @@ static void draft_wrong(struct attempt *attempt)
  * than there is: draft_room says how much, and nothing is noted yet. */
 static bool draft_report(struct attempt *attempt)
 {
-    const struct hki_lock_graph *graph = attempt->graph;
+    struct hki_lock_graph *graph = attempt->graph;
     size_t room = attempt->draft_room;
     size_t count = 1;
 

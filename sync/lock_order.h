@@ -77,8 +77,9 @@ void hki_order_renew(void);
 hk_lock_policy hki_order_policy(hk_lock_policy own);
 
 /*
- * Whether wanted may be acquired while held[0..count) are held: adds the edges from
- * each of them that are new, and makes wanted->key known.
+ * Whether wanted may be acquired while held[0..count) are held: makes it known that each of
+ * them comes before it, by new edges or as what follows from them (sync/lock_outer.h), and
+ * makes wanted->key known.
  *
  * HK_OK; HK_EORDER with policy refuse: nothing is learned, nothing is to be acquired.
  * Whatever the policy, a report is delivered, once for each pair. With report what does

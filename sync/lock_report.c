@@ -65,15 +65,17 @@ static void add_site(struct hki_text *text, const hk_site *site)
     }
 }
 
+/* thread bank (388), worker sums_0 (388): as in the reports of waits. */
 static void add_thread(struct hki_text *text, const char *name, int id)
 {
-    if (name[0] != '\0') {
-        hki_text_add(text, "thread %d \"", id);
-        hki_text_escape(text, name, "\\");
-        hki_text_add(text, "\"");
-    } else {
-        hki_text_add(text, "thread %d", id);
+    if (strncmp(name, "worker ", 7) != 0) {
+        hki_text_add(text, "thread ");
     }
+    if (name[0] != '\0') {
+        hki_text_escape(text, name, "\\");
+        hki_text_add(text, " ");
+    }
+    hki_text_add(text, "(%d)", id);
 }
 
 /* Both ends of a step, and the calls that led there. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two hash tables with chains by number. Each half of the table is one block:
- * records, then what goes with them, then the heads of the chains.
+ * Two hash tables with chains by number, each of them one block: records, then what goes
+ * with them, then the heads of the chains. And a pool of list records.
  */
 #include "sync/lock_table.h"
 
@@ -58,6 +58,17 @@ bool hki_lock_edges_alloc(struct hki_lock_edges *edges, size_t room)
     return true;
 }
 
+bool hki_lock_outers_alloc(struct hki_lock_outers *outers, size_t room)
+{
+    struct hki_lock_outer *all = hki_alloc(room * sizeof(*all));
+
+    if (all == NULL) {
+        return false;
+    }
+    *outers = (struct hki_lock_outers){.room = room, .free = HKI_LOCK_NONE, .all = all};
+    return true;
+}
+
 void hki_lock_nodes_free(struct hki_lock_nodes *nodes)
 {
     hki_free(nodes->all, nodes_size(nodes->room));
@@ -68,6 +79,12 @@ void hki_lock_edges_free(struct hki_lock_edges *edges)
 {
     hki_free(edges->sights, edges_size(edges->room));
     *edges = (struct hki_lock_edges){.free = HKI_LOCK_NONE};
+}
+
+void hki_lock_outers_free(struct hki_lock_outers *outers)
+{
+    hki_free(outers->all, outers->room * sizeof(*outers->all));
+    *outers = (struct hki_lock_outers){.free = HKI_LOCK_NONE};
 }
 
 /* --- Hashes ---------------------------------------------------------------------- */
@@ -143,6 +160,21 @@ void hki_lock_edges_move(struct hki_lock_edges *edges, struct hki_lock_edges *la
         }
     }
     *edges = *larger;
+    *larger = old;
+}
+
+void hki_lock_outers_move(struct hki_lock_outers *outers, struct hki_lock_outers *larger)
+{
+    struct hki_lock_outers old = *outers;
+
+    if (larger->room <= old.room) {
+        return;
+    }
+    if (old.used > 0) {
+        memcpy(larger->all, old.all, old.used * sizeof(*old.all));
+    }
+    outers->room = larger->room;
+    outers->all = larger->all;
     *larger = old;
 }
 
@@ -276,7 +308,8 @@ uint32_t hki_lock_edge_add(struct hki_lock_table *table, uint32_t from, uint32_t
     } else {
         return HKI_LOCK_NONE;
     }
-    edges->all[number] = (struct hki_lock_edge){.from = from, .to = to, .flags = flags};
+    edges->all[number] =
+        (struct hki_lock_edge){.from = from, .to = to, .flags = flags, .outer = HKI_LOCK_NONE};
     put_edge(edges, number);
     link_edge(table, number);
     edges->live++;
@@ -289,6 +322,7 @@ void hki_lock_edge_remove(struct hki_lock_table *table, uint32_t number)
     struct hki_lock_edge *edge = &edges->all[number];
     uint32_t *at = edge_head(edges, edge->from, edge->to);
 
+    HKI_ASSERT(edge->outer == HKI_LOCK_NONE);
     while (*at != number) {
         at = &edges->all[*at].next_alike;
     }
@@ -298,4 +332,39 @@ void hki_lock_edge_remove(struct hki_lock_table *table, uint32_t number)
     edge->next_alike = edges->free;
     edges->free = number;
     edges->live--;
+}
+
+/* --- Outer locks ------------------------------------------------------------------- */
+
+uint32_t hki_lock_outer_add(struct hki_lock_table *table, const struct hki_lock_outer *outer)
+{
+    struct hki_lock_outers *outers = &table->outers;
+    uint32_t number = outers->free;
+
+    if (number != HKI_LOCK_NONE) {
+        outers->free = outers->all[number].next;
+    } else if (outers->used < outers->room) {
+        number = (uint32_t)outers->used++;
+    } else {
+        return HKI_LOCK_NONE;
+    }
+    outers->all[number] = *outer;
+    outers->all[number].next = HKI_LOCK_NONE;
+    outers->all[number].uses = 1;
+    outers->live++;
+    return number;
+}
+
+void hki_lock_outer_release(struct hki_lock_table *table, uint32_t list)
+{
+    struct hki_lock_outers *outers = &table->outers;
+
+    while (list != HKI_LOCK_NONE && --outers->all[list].uses == 0) {
+        uint32_t next = outers->all[list].next;
+
+        outers->all[list].next = outers->free;
+        outers->free = list;
+        outers->live--;
+        list = next;
+    }
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The records behind the order of locks: nodes (a lock, or a class of locks) found by
- * their identity, edges found by their two ends. Records are numbered; a number stays
- * good while the tables grow, until its record is taken out.
+ * their identity, edges found by their two ends, and lists of outer locks that hang on
+ * edges (sync/lock_outer.h). Records are numbered; a number stays good while the tables
+ * grow, until its record is taken out.
  *
  * The table never allocates by itself: who adds asks first whether there is room, and
  * gets memory for larger tables while it holds no lock. Everything else is under the
@@ -39,8 +40,8 @@ enum hki_lock_edge_flags {
     HKI_EDGE_ALLOWED = 8, /* The two are not judged; on the edge hki_lock_pair() tells. */
 };
 
-/* What searches read, in 32 bytes; the rest is in struct hki_lock_sight. On two lists
- * at once, that of its start and that of its end. */
+/* What searches read; the rest is in struct hki_lock_sight. On two lists at once, that of
+ * its start and that of its end. */
 struct hki_lock_edge {
     uint32_t from; /* HKI_LOCK_NONE: free. */
     uint32_t to;
@@ -50,6 +51,18 @@ struct hki_lock_edge {
     uint32_t next_in;
     uint32_t previous_in;
     uint32_t next_alike;
+    uint32_t outer; /* First of the outer locks that it stands for. */
+};
+
+/* One lock of a list that hangs on an edge. Lists share their ends. */
+struct hki_lock_outer {
+    uint64_t identity; /* Another one than that of the node: it was destroyed since. */
+    const void *lock;
+    const hk_site *site; /* Where it was taken; may be NULL. */
+    uint32_t node;
+    uint32_t next; /* Further out; of the free ones. */
+    uint32_t uses; /* Edges and records that lead here. */
+    bool is_known; /* Of a list that is being learned. */
 };
 
 /* How an edge was seen first. */
@@ -86,15 +99,24 @@ struct hki_lock_edges {
     uint32_t *heads;
 };
 
+struct hki_lock_outers {
+    size_t room;
+    size_t used;
+    size_t live;
+    uint32_t free;
+    struct hki_lock_outer *all;
+};
+
 struct hki_lock_table {
     struct hki_lock_nodes nodes;
     struct hki_lock_edges edges;
+    struct hki_lock_outers outers;
 };
 
 /* An empty table without room. */
 #define HKI_LOCK_TABLE_EMPTY                                                                       \
     {                                                                                              \
-        {.free = HKI_LOCK_NONE},                                                                   \
+        {.free = HKI_LOCK_NONE}, {.free = HKI_LOCK_NONE},                                          \
         {                                                                                          \
             .free = HKI_LOCK_NONE                                                                  \
         }                                                                                          \
@@ -103,13 +125,16 @@ struct hki_lock_table {
 /* Allocates empty tables; false, and nothing, without memory. No lock is held. */
 bool hki_lock_nodes_alloc(struct hki_lock_nodes *nodes, size_t room);
 bool hki_lock_edges_alloc(struct hki_lock_edges *edges, size_t room);
+bool hki_lock_outers_alloc(struct hki_lock_outers *outers, size_t room);
 void hki_lock_nodes_free(struct hki_lock_nodes *nodes);
 void hki_lock_edges_free(struct hki_lock_edges *edges);
+void hki_lock_outers_free(struct hki_lock_outers *outers);
 
 /* Moves all records into larger ones; those take their place, and what is to be freed
  * is in larger afterwards. Nothing happens if larger is not. */
 void hki_lock_nodes_move(struct hki_lock_nodes *nodes, struct hki_lock_nodes *larger);
 void hki_lock_edges_move(struct hki_lock_edges *edges, struct hki_lock_edges *larger);
+void hki_lock_outers_move(struct hki_lock_outers *outers, struct hki_lock_outers *larger);
 
 static inline bool hki_lock_table_fits(const struct hki_lock_table *table, size_t nodes,
                                        size_t edges)
@@ -125,11 +150,18 @@ uint32_t hki_lock_edge_find(const struct hki_lock_table *table, uint32_t from, u
 /* A new one, on no list, its name "" and its place not set; HKI_LOCK_NONE without room. */
 uint32_t hki_lock_node_add(struct hki_lock_table *table, uint64_t identity);
 
-/* A new one on the lists of its ends, its sight not set; HKI_LOCK_NONE without room. */
+/* A new one on the lists of its ends, without outer locks, its sight not set; HKI_LOCK_NONE
+ * without room. */
 uint32_t hki_lock_edge_add(struct hki_lock_table *table, uint32_t from, uint32_t to,
                            uint32_t flags);
 
-/* Takes records out. A node must have no edges. */
+/* A record on no list, with one use; HKI_LOCK_NONE without room. */
+uint32_t hki_lock_outer_add(struct hki_lock_table *table, const struct hki_lock_outer *outer);
+
+/* One use less of a list: gives its records back up to the first that is used elsewhere. */
+void hki_lock_outer_release(struct hki_lock_table *table, uint32_t list);
+
+/* Takes records out. A node must have no edges, an edge no outer locks. */
 void hki_lock_edge_remove(struct hki_lock_table *table, uint32_t number);
 void hki_lock_node_remove(struct hki_lock_table *table, uint32_t number);
 

@@ -85,12 +85,14 @@ static bool is_wrong(const size_t *held, size_t count, size_t wanted)
     return false;
 }
 
-/* Takes some locks one inside the other, and asks the model each time. */
+/* Takes some locks one inside the other, and asks the model each time; now and then by a
+ * try, which is neither judged nor learned. */
 static unsigned take_some(uint64_t *random)
 {
+    enum { LENGTH_MAX = 8 };
     struct hkt_holder holder = {.count = 0};
-    size_t held[4] = {0};
-    size_t length = 2 + below(random, 3);
+    size_t held[LENGTH_MAX] = {0};
+    size_t length = 2 + below(random, LENGTH_MAX - 1);
     unsigned refused = 0;
 
     for (size_t i = 0; i < length; i++) {
@@ -102,6 +104,11 @@ static unsigned take_some(uint64_t *random)
             is_held = is_held || held[k] == wanted;
         }
         if (is_held) {
+            continue;
+        }
+        if (below(random, 8) == 0) {
+            hkt_take_by_try(&holder, &model.locks[wanted]);
+            held[holder.count - 1] = wanted;
             continue;
         }
         wrong = is_wrong(held, holder.count, wanted);
@@ -151,6 +158,8 @@ static void random_orders_agree_with_a_naive_checker(void)
     uint64_t random = 20240607;
     unsigned refused = 0;
     unsigned count = rounds(30000);
+    size_t edges;
+    size_t saved = 0;
 
     hkt_order_open(&reports);
     memset(&model, 0, sizeof(model));
@@ -165,11 +174,15 @@ static void random_orders_agree_with_a_naive_checker(void)
         } else {
             refused += take_some(&random);
         }
-        HKT_EQ_INT(hkt_order_stats().edges, learned_count());
+        /* The model has an edge for each pair, the graph none for what follows. */
+        edges = hkt_order_stats().edges;
+        HKT_TRUE(edges <= learned_count());
+        saved += learned_count() - edges;
     }
-    /* Both answers were given often. */
+    /* Both answers were given often, and it was worth it. */
     HKT_TRUE(refused > count / 4);
-    HKT_TRUE(refused < count * 2);
+    HKT_TRUE(refused < count * 6);
+    HKT_TRUE(saved > count);
     hkt_order_close();
 }
 

@@ -93,6 +93,10 @@ static void a_report_tells_who_what_where_and_what_to_do(void)
     hkt_lock_init(&journal, "journal");
     HKT_STATUS(audit_and_transfer(&accounts, &journal), HK_EORDER);
     HKT_EQ_INT(reports.policy, HK_LOCK_REFUSE);
+    /* The thread as in the reports of waits; its name is cut to what the system keeps. */
+    snprintf(line, sizeof(line), "thread test_lock_repor (%d) holds \"accounts\" and wants",
+             gettid());
+    expect_text(reports.text, line);
     expect_text(reports.text, "holds \"accounts\" and wants \"journal\"\n");
     snprintf(line, sizeof(line), "\"accounts\" (%p) taken at bank.c:42 (transfer)\n",
              (void *)&accounts);

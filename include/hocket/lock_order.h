@@ -141,8 +141,8 @@ HK_API HK_MUST_CHECK hk_status hk_lock_report_write(const hk_lock_report *report
                                                     hk_lock_format format, int fd);
 
 /**
- * Write the whole order that was learned, for Graphviz. Others may go on; what they add
- * meanwhile may be missing.
+ * Write the whole order that was learned, for Graphviz: what follows from two steps of it is
+ * not drawn. Others may go on; what they add meanwhile may be missing.
  *
  * @param fd  An open, blocking descriptor.
  * @retval HK_OK
@@ -153,7 +153,7 @@ HK_API HK_MUST_CHECK hk_status hk_lock_graph_write(int fd);
 /** What hk_lock_order_stats() fills in. */
 typedef struct hk_lock_order_statistics {
     uint64_t nodes;      /**< Locks and classes that are known now. */
-    uint64_t edges;      /**< Steps between them that are known now. */
+    uint64_t edges;      /**< Steps between them that are kept now, without those that follow. */
     uint64_t chains;     /**< Chains of locks that were found right, and need no check again. */
     uint64_t checks;     /**< Chains that were looked at. */
     uint64_t inversions; /**< Of these, wrong ones. */

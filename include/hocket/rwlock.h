@@ -14,7 +14,11 @@
  *
  * **Thread safety.** Any thread; never in a signal handler.
  * **Ownership.** The memory is the caller's. Static or zero-filled memory is ready.
- * **Fork, end of a thread.** As for hk_lock.
+ * **Fork.** As for hk_lock.
+ * **End of a thread.** What its thread did not release stays taken. After a writer nobody
+ * comes in any more. After a reader no writer does, and other readers still do: only in the
+ * moment in which a writer that waits is being turned away they are, too. Whoever cannot come
+ * in gets HK_EBROKEN, also those who sleep already.
  * @{
  */
 #ifndef HOCKET_RWLOCK_H
@@ -58,7 +62,7 @@ HK_API HK_MUST_CHECK hk_status hk_rwlock_write_at(const hk_site *site, hk_rwlock
  * @retval HK_OK
  * @retval HK_EORDER   As hk_lock_acquire().
  * @retval HK_EDEADLK  The caller holds it, in either way; or waiting would close a ring of waits.
- * @retval HK_EBROKEN  A thread ended while it held it.
+ * @retval HK_EBROKEN  A thread ended while it held it, and it does not let the caller in.
  * @retval HK_EFORKED  A thread of the parent process may hold it.
  * @retval HK_ENOMEM   As hk_lock_acquire().
  * @retval HK_EINVAL   NULL.

@@ -47,6 +47,10 @@ HK_API HK_MUST_CHECK hk_status hk_dump_waits(int fd);
  * Print the same whenever a wait lasts longer than a limit, once for each such wait. A
  * thread of the library watches from then on.
  *
+ * It writes like anybody: while a pipe or a terminal behind @p fd is full and is a blocking
+ * one, the watch stands still (no wait of the process does), and so does the call that stops
+ * it, and the end of the process. A non-blocking one loses the text instead.
+ *
  * @param limit  0 stops the watch and ends its thread; else at least HK_MS(1).
  * @param fd     Open for writing as long as the watch lasts; ignored with 0.
  * @retval HK_OK
