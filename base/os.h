@@ -102,10 +102,6 @@ void hki_os_frame_text(const void *frame, char *text, size_t size);
 /* The name that the kernel shows for the calling thread; "" if unknown. */
 void hki_os_thread_own_name(char *text, size_t size);
 
-/* Kills this process when the thread that forked it ends: who asks for it must look
- * afterwards whether its parent is still there. */
-void hki_os_die_with_parent(void);
-
 /* Raises the share of blame that this process bears when memory runs out, from 0 to 1000
  * in all. False with errno. */
 bool hki_os_oom_blame(int more);

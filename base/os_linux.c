@@ -442,11 +442,6 @@ void hki_os_thread_own_name(char *text, size_t size)
     }
 }
 
-void hki_os_die_with_parent(void)
-{
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-}
-
 bool hki_os_oom_blame(int more)
 {
     static const char path[] = "/proc/self/oom_score_adj";

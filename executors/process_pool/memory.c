@@ -110,7 +110,7 @@ hk_status hki_pool_memory_create(uint32_t channels, uint64_t arena_bytes,
     if (status != HK_OK) {
         return status;
     }
-    if (!lay_out(channels, arena_bytes, &layout) ||
+    if (channels > HKI_CHANNELS_MAX || !lay_out(channels, arena_bytes, &layout) ||
         (memory = hki_zalloc(sizeof(*memory))) == NULL) {
         return HK_ENOMEM;
     }
