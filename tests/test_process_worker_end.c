@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How a worker process begins and ends: set-up, retirement, crashes, ways out of a task. */
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -71,6 +72,7 @@ HK_TASK(uses_all_time)
     return HK_OK;
 }
 
+static volatile int depth_max = INT_MAX;
 static volatile int depth;
 
 __attribute__((noinline)) static int goes_deeper(volatile char *above)
@@ -78,8 +80,7 @@ __attribute__((noinline)) static int goes_deeper(volatile char *above)
     volatile char here[4096];
 
     here[0] = above == NULL ? 0 : above[0];
-    depth++;
-    return goes_deeper(here) + here[0];
+    return depth++ == depth_max ? 0 : goes_deeper(here) + here[0];
 }
 
 HK_TASK(overflows)
@@ -200,8 +201,9 @@ static void a_wild_jump_is_told(void)
 {
     expect_crash(jumps_away, SIGSEGV);
     HKT_EQ_INT(worker.channel->crash.address, somewhere);
-    HKT_TRUE_FATAL(worker.channel->crash.frames > 0);
+    HKT_EQ_INT(worker.channel->crash.frames, 2);
     HKT_EQ_PTR(worker.channel->crash.frame[0], (void *)somewhere);
+    HKT_TRUE(names_task(jumps_away));
     hkt_worker_free(&worker);
 }
 
@@ -457,8 +459,20 @@ HK_TASK(kills_its_request)
 
 static bool is_asleep(void *arg)
 {
+    char path[64];
+    char state;
+    FILE *file;
+
     (void)arg;
-    return atomic_load(&shared->ran) == 100 && hkt_is_asleep(worker.pid);
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)worker.pid);
+    if (atomic_load(&shared->ran) != 100 || (file = fopen(path, "r")) == NULL) {
+        return false;
+    }
+    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) {
+        state = '?';
+    }
+    fclose(file);
+    return state == 'S';
 }
 
 static void a_worker_that_is_killed_touches_nothing_more(void)
