@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ static void set_up(void)
 static void tear_down(void)
 {
     munmap(shared, sizeof(*shared));
+    shared = NULL;
     hki_fault_clear();
 }
 
@@ -134,13 +136,12 @@ HK_TASK(says_environment)
                : hk_fail(call, 1, "another environment");
 }
 
-HK_TASK(allocates_much)
+HK_TASK(says_limit)
 {
-    void *memory = malloc((size_t)8 << 30);
-    bool is_refused = memory == NULL;
+    struct rlimit limit;
 
-    free(memory);
-    return hk_return(call, &is_refused, sizeof(is_refused));
+    HKT_CHILD_TRUE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    return hk_return(call, &limit.rlim_cur, sizeof(limit.rlim_cur));
 }
 
 HK_TASK(scribbles_on_the_page)
@@ -412,7 +413,7 @@ static void a_refused_limit_is_told(void)
 static void limits_and_environment_hold(void)
 {
     static const char strings[] = "HOCKET_TEST_PLAYED=a=b\0HOCKET_TEST_REMOVED";
-    bool is_refused = true;
+    rlim_t limit = 77;
     const struct hki_cell *cell;
 
     hkt_worker_create(&worker);
@@ -421,13 +422,13 @@ static void limits_and_environment_hold(void)
     worker.page->environment_count = 2;
     worker.page->rlimit_count = 1;
     worker.page->rlimits[0] =
-        (struct hki_rlimit){RLIMIT_DATA, {.rlim_cur = 1 << 30, .rlim_max = 1 << 30}};
+        (struct hki_rlimit){RLIMIT_NOFILE, {.rlim_cur = limit, .rlim_max = limit}};
     hkt_worker_start(&worker);
     HKT_EQ_INT(unsetenv("HOCKET_TEST_REMOVED"), 0);
     cell = hkt_worker_run(&worker, &(struct hkt_request){.task = says_environment});
     hkt_worker_expect(&worker, cell, HKI_OUTPUT_CELL, "a=b", 3);
-    cell = hkt_worker_run(&worker, &(struct hkt_request){.task = allocates_much});
-    hkt_worker_expect(&worker, cell, HKI_OUTPUT_CELL, &is_refused, sizeof(is_refused));
+    cell = hkt_worker_run(&worker, &(struct hkt_request){.task = says_limit});
+    hkt_worker_expect(&worker, cell, HKI_OUTPUT_CELL, &limit, sizeof(limit));
     hkt_worker_close(&worker);
 }
 
