@@ -92,8 +92,12 @@ void hki_os_barrier(void);
  * allocates but for the very first time in a process. */
 size_t hki_os_backtrace(void **frames, size_t max);
 
-/* The calls on the stack that a signal interrupted, from the handler's third argument: the
- * innermost is where the signal struck. For handlers, once hki_os_backtrace() has run. */
+/* Where a signal struck, from the handler's third argument; NULL if that is not known. */
+void *hki_os_signal_place(const void *context);
+
+/* The calls on the stack that a signal interrupted, of two or more: the innermost is where the
+ * signal struck. For handlers, once hki_os_backtrace() has run; on a broken stack it may end
+ * the process. */
 size_t hki_os_backtrace_of_signal(const void *context, void **frames, size_t max);
 
 /* "program(function+0x12) [0x55...]", as far as it is known. Never allocates. */

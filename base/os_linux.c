@@ -378,8 +378,7 @@ size_t hki_os_backtrace(void **frames, size_t max)
     return count > 0 ? (size_t)count : 0;
 }
 
-/* Where the signal struck; NULL on processors that we do not know. */
-static void *interrupted_at(const void *context)
+void *hki_os_signal_place(const void *context)
 {
     const ucontext_t *interrupted = context;
 
@@ -387,7 +386,23 @@ static void *interrupted_at(const void *context)
 #if defined(__x86_64__)
     return (void *)interrupted->uc_mcontext.gregs[REG_RIP]; /* NOLINT(performance-no-int-to-ptr) */
 #elif defined(__aarch64__)
-    return (void *)interrupted->uc_mcontext.pc; /* NOLINT(performance-no-int-to-ptr) */
+    return (void *)interrupted->uc_mcontext.pc;       /* NOLINT(performance-no-int-to-ptr) */
+#else
+    return NULL;
+#endif
+}
+
+/* Where a call came from that has just jumped. */
+static void *return_address(const void *context)
+{
+    const ucontext_t *interrupted = context;
+
+    (void)interrupted;
+#if defined(__x86_64__)
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+    return *(void **)interrupted->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+    return (void *)interrupted->uc_mcontext.regs[30]; /* NOLINT(performance-no-int-to-ptr) */
 #else
     return NULL;
 #endif
@@ -398,20 +413,28 @@ size_t hki_os_backtrace_of_signal(const void *context, void **frames, size_t max
     /* The handler's own calls, and the kernel's return from it, come first. */
     enum { OWN_MAX = 8, ALL_MAX = 64 };
     void *all[ALL_MAX];
-    void *at = interrupted_at(context);
-    size_t count = hki_os_backtrace(all, max + OWN_MAX < ALL_MAX ? max + OWN_MAX : ALL_MAX);
+    void *at = hki_os_signal_place(context);
+    Dl_info found;
+    size_t count;
     size_t first = 0;
     size_t used = 0;
 
+    if (max < 2) {
+        return 0;
+    }
+    if (at != NULL && dladdr(at, &found) == 0) {
+        /* It jumped to where no code is: nothing tells how to go on from there. */
+        frames[0] = at;
+        frames[1] = return_address(context);
+        return 2;
+    }
+    count = hki_os_backtrace(all, max + OWN_MAX < ALL_MAX ? max + OWN_MAX : ALL_MAX);
     while (first < count && all[first] != at) {
         first++;
     }
     if (first == count) {
-        /* It jumped to where no code is, or the walk did not come so far. */
-        first = 0;
-        if (at != NULL && max > 0) {
-            frames[used++] = at;
-        }
+        first = 0; /* The walk did not come so far. */
+        frames[used++] = at;
     }
     while (first < count && used < max) {
         frames[used++] = all[first++];

@@ -70,19 +70,21 @@ void hkt_worker_start(struct hkt_worker *worker)
     worker->socket = pair[0];
 }
 
-static bool is_ready(void *arg)
+/* It rings after it has said what it is. */
+static bool has_rung(void *arg)
 {
     const struct hkt_worker *worker = arg;
+    uint64_t rings;
 
-    return atomic_load(&worker->channel->stage) == HKI_WORKER_READY;
+    return read(worker->ring, &rings, sizeof(rings)) == sizeof(rings);
 }
 
 void hkt_worker_open(struct hkt_worker *worker)
 {
     hkt_worker_create(worker);
     hkt_worker_start(worker);
-    HKT_TRUE_FATAL(hkt_eventually(is_ready, worker));
-    hki_os_event_drain(worker->ring);
+    HKT_TRUE_FATAL(hkt_eventually(has_rung, worker));
+    HKT_EQ_INT(atomic_load(&worker->channel->stage), HKI_WORKER_READY);
 }
 
 int hkt_worker_await_death(struct hkt_worker *worker)

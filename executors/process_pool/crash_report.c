@@ -36,7 +36,8 @@ static void write_report(const siginfo_t *info, const void *context)
     report->signal = info->si_signo;
     report->code = info->si_code;
     report->address = has_address(info) ? (uint64_t)(uintptr_t)info->si_addr : 0;
-    atomic_store(&report->frames, 0);
+    report->frame[0] = hki_os_signal_place(context);
+    atomic_store(&report->frames, 1);
     atomic_store(&report->said, 1);
     /* Last: on a broken stack the walk may end the process. */
     frames = hki_os_backtrace_of_signal(context, report->frame, HKI_FRAMES_MAX);

@@ -121,8 +121,8 @@ struct hki_cell {
 
 /* What a worker says of its own death, from a signal handler. */
 struct hki_crash {
-    _Atomic(uint32_t) said; /* 1 once the rest is there; then the frames follow, one by one,
-                             * as far as the stack can be walked. */
+    _Atomic(uint32_t) said; /* 1 once the rest is there, and one frame; then the others
+                             * follow, if the stack can be walked. */
     int32_t signal;
     int32_t code; /* si_code. */
     _Atomic(uint32_t) frames;

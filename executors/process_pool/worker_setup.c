@@ -146,7 +146,7 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
         (status = set_scheduling(worker, failure)) != HK_OK) {
         return status;
     }
-    if ((status = hk_inline_create(&options, &worker->executor)) != HK_OK) {
+    if (hk_inline_create(&options, &worker->executor) != HK_OK) {
         errno = ENOMEM;
         return refused(worker, "its own executor", failure);
     }
