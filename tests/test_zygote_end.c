@@ -21,6 +21,14 @@
 #include "executors/process_pool/fault_point.h"
 #include "tests/zygote_fixture.h"
 
+/* ThreadSanitizer lets a child of a process with threads start some only if it is told to. */
+const char *__tsan_default_options(void);
+
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+
 /* --- The parent's signals ------------------------------------------------------ */
 
 static volatile sig_atomic_t children_heard;
