@@ -137,7 +137,7 @@ static void kills_by_generation(void *nothing)
     hkt_client_await(&client, &client.seen[0].died, 1);
     /* The zygote serves in order: SIGKILL would have come first. */
     HKT_CHILD_TRUE(WTERMSIG(client.seen[0].wait_status) == SIGTERM);
-    pid = hkt_spawn(&client, 0, 6);
+    HKT_CHILD_TRUE(hkt_spawn(&client, 0, 6) > 0);
     HKT_CHILD_STATUS(hki_zygote_kill(&client.zygote, 0, 5, SIGKILL), HK_OK);
     HKT_CHILD_STATUS(hki_zygote_kill(&client.zygote, 0, 6, SIGUSR2), HK_OK);
     hkt_client_await(&client, &client.seen[0].died, 2);
@@ -301,6 +301,32 @@ static void a_spawn_that_fails_says_why_and_the_next_may_succeed(void)
     hkt_expect_good_child(fails_to_fork, NULL);
 }
 
+/* The real one, told to leave before it has come. */
+static void runs_library_worker(void *nothing)
+{
+    struct hkt_client client;
+    struct hki_channel *channel;
+
+    (void)nothing;
+    hkt_zygote_start(hki_worker_main);
+    hkt_client_open(&client);
+    channel = hki_channel_of(client.zygote.memory->page, 2);
+    channel->index = 2;
+    channel->generation = 1;
+    atomic_store(&channel->retire, 1);
+    HKT_CHILD_TRUE(hkt_spawn(&client, 2, 1) > 0);
+    hkt_client_await(&client, &client.died, 1);
+    HKT_CHILD_TRUE(client.seen[2].wait_status == 0);
+    HKT_CHILD_TRUE(atomic_load(&channel->stage) == HKI_WORKER_LEAVING);
+    hkt_client_await(&client, &client.attended, 1); /* It rang. */
+    hkt_client_close(&client);
+}
+
+static void the_librarys_own_worker_comes_and_goes(void)
+{
+    hkt_expect_good_child(runs_library_worker, NULL);
+}
+
 /* --- Want of memory --- */
 
 static void write_counter(const char *path, int kills)
@@ -353,6 +379,7 @@ static CU_TestInfo worker_tests[] = {
     HKT_TEST(a_worker_has_no_descriptor_and_no_signal_of_the_application),
     HKT_TEST(a_worker_shares_its_own_pools_memory_alone),
     HKT_TEST(a_spawn_that_fails_says_why_and_the_next_may_succeed),
+    HKT_TEST(the_librarys_own_worker_comes_and_goes),
     HKT_TEST(each_step_of_the_counter_explains_one_death),
     CU_TEST_INFO_NULL,
 };
