@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "executors/process_pool/fault_point.h"
+#include "executors/process_pool/oom_watch.h"
 #include "tests/zygote_fixture.h"
 
 /* --- Starting ----------------------------------------------------------------- */
@@ -136,7 +137,7 @@ static void kills_by_generation(void *nothing)
     hkt_client_await(&client, &client.seen[0].died, 1);
     /* The zygote serves in order: SIGKILL would have come first. */
     HKT_CHILD_TRUE(WTERMSIG(client.seen[0].wait_status) == SIGTERM);
-    pid = hkt_spawn(&client, 0, 6);
+    HKT_CHILD_TRUE(hkt_spawn(&client, 0, 6) > 0);
     HKT_CHILD_STATUS(hki_zygote_kill(&client.zygote, 0, 5, SIGKILL), HK_OK);
     HKT_CHILD_STATUS(hki_zygote_kill(&client.zygote, 0, 6, SIGUSR2), HK_OK);
     hkt_client_await(&client, &client.seen[0].died, 2);
@@ -300,6 +301,71 @@ static void a_spawn_that_fails_says_why_and_the_next_may_succeed(void)
     hkt_expect_good_child(fails_to_fork, NULL);
 }
 
+/* The real one, told to leave before it has come. */
+static void runs_library_worker(void *nothing)
+{
+    struct hkt_client client;
+    struct hki_channel *channel;
+
+    (void)nothing;
+    hkt_zygote_start(hki_worker_main);
+    hkt_client_open(&client);
+    channel = hki_channel_of(client.zygote.memory->page, 2);
+    channel->index = 2;
+    channel->generation = 1;
+    atomic_store(&channel->retire, 1);
+    HKT_CHILD_TRUE(hkt_spawn(&client, 2, 1) > 0);
+    hkt_client_await(&client, &client.died, 1);
+    HKT_CHILD_TRUE(client.seen[2].wait_status == 0);
+    HKT_CHILD_TRUE(atomic_load(&channel->stage) == HKI_WORKER_LEAVING);
+    hkt_client_await(&client, &client.attended, 1); /* It rang. */
+    hkt_client_close(&client);
+}
+
+static void the_librarys_own_worker_comes_and_goes(void)
+{
+    hkt_expect_good_child(runs_library_worker, NULL);
+}
+
+/* --- Want of memory --- */
+
+static void write_counter(const char *path, int kills)
+{
+    FILE *file = fopen(path, "we");
+
+    HKT_TRUE_FATAL(file != NULL);
+    fprintf(file, "low 7\nhigh 9\nmax 3\noom 5\noom_kill %d\noom_group_kill 8\n", kills);
+    fclose(file);
+}
+
+static void each_step_of_the_counter_explains_one_death(void)
+{
+    char path[] = "/tmp/hocket-oom-XXXXXX";
+    struct hki_oom_watch watch = {.seen = 2, .now = 2};
+    int fd = mkstemp(path);
+
+    HKT_TRUE_FATAL(fd >= 0);
+    close(fd);
+    snprintf(watch.path, sizeof(watch.path), "%s", path);
+    write_counter(path, 2);
+    hki_oom_watch_read(&watch);
+    HKT_TRUE(!hki_oom_watch_explains(&watch));
+    write_counter(path, 4);
+    hki_oom_watch_read(&watch);
+    HKT_TRUE(hki_oom_watch_explains(&watch));
+    HKT_TRUE(hki_oom_watch_explains(&watch));
+    HKT_TRUE(!hki_oom_watch_explains(&watch));
+    write_counter(path, 5);
+    hki_oom_watch_read(&watch); /* Somebody else's: nobody asks. */
+    hki_oom_watch_read(&watch);
+    HKT_TRUE(!hki_oom_watch_explains(&watch));
+    HKT_EQ_INT(unlink(path), 0);
+    hki_oom_watch_read(&watch);
+    HKT_TRUE(!hki_oom_watch_explains(&watch));
+    hki_oom_watch_start(&watch); /* Whatever this system has. */
+    HKT_TRUE(!hki_oom_watch_explains(&watch));
+}
+
 static CU_TestInfo start_tests[] = {
     HKT_TEST(starting_twice_gives_one_zygote),
     HKT_TEST(a_process_with_two_threads_gets_no_zygote),
@@ -313,6 +379,8 @@ static CU_TestInfo worker_tests[] = {
     HKT_TEST(a_worker_has_no_descriptor_and_no_signal_of_the_application),
     HKT_TEST(a_worker_shares_its_own_pools_memory_alone),
     HKT_TEST(a_spawn_that_fails_says_why_and_the_next_may_succeed),
+    HKT_TEST(the_librarys_own_worker_comes_and_goes),
+    HKT_TEST(each_step_of_the_counter_explains_one_death),
     CU_TEST_INFO_NULL,
 };
 

@@ -197,20 +197,12 @@ static void a_killed_application_leaves_no_process(void)
     HKT_EQ_STR(child.output, "");
 }
 
-/* The application's own child outlives it, and sees the worker go; then it has a zygote of
- * its own. */
-static void outlives_parent(struct hkt_client *parents)
+/* The application's own child outlives it, and sees the worker go. */
+static _Noreturn void outlives_parent(struct hkt_client *parents)
 {
-    struct hkt_client client;
-
     HKT_CHILD_TRUE(hki_zygote_pid() == 0 && hki_zygote_ring_fd() == -1);
     hkt_await_gone(parents, 0);
     hki_zygote_unregister(&parents->zygote); /* Not its own: nothing happens. */
-    hkt_zygote_start(hkt_worker_ends);
-    hkt_client_open(&client);
-    HKT_CHILD_TRUE(hkt_spawn(&client, 1, 3) > 0);
-    hkt_client_await(&client, &client.died, 1);
-    hkt_client_close(&client);
     _exit(0);
 }
 
@@ -238,6 +230,46 @@ static void a_child_of_the_application_does_not_keep_the_zygote(void)
     hkt_run_in_child(forks_and_dies, NULL, &child);
     HKT_EQ_INT(child.term_signal, SIGKILL);
     HKT_EQ_STR(child.output, "");
+}
+
+static void uses_zygote(void)
+{
+    struct hkt_client client;
+
+    hkt_client_open(&client);
+    HKT_CHILD_TRUE(hkt_spawn(&client, 1, 3) > 0);
+    hkt_client_await(&client, &client.died, 1);
+    HKT_CHILD_TRUE(WEXITSTATUS(client.seen[1].wait_status) == 3);
+    hkt_client_close(&client);
+}
+
+static void forks_and_shares_nothing(void *nothing)
+{
+    int status = -1;
+    int32_t zygote;
+    pid_t child;
+
+    (void)nothing;
+    hkt_zygote_start(hkt_worker_ends);
+    zygote = hki_zygote_pid();
+    child = fork();
+    HKT_CHILD_TRUE(child >= 0);
+    if (child == 0) {
+        HKT_CHILD_TRUE(hki_zygote_pid() == 0);
+        hkt_zygote_start(hkt_worker_ends);
+        HKT_CHILD_TRUE(hki_zygote_pid() > 0 && hki_zygote_pid() != zygote);
+        uses_zygote();
+        _exit(0);
+    }
+    uses_zygote();
+    HKT_CHILD_TRUE(waitpid(child, &status, 0) == child && status == 0);
+    HKT_CHILD_TRUE(hki_zygote_pid() == zygote);
+    uses_zygote();
+}
+
+static void a_child_of_the_application_may_have_a_zygote_of_its_own(void)
+{
+    hkt_expect_good_child(forks_and_shares_nothing, NULL);
 }
 
 /* --- What workers leave -------------------------------------------------------- */
@@ -374,23 +406,42 @@ static void descriptors_with_new_owners_are_let_alone(void)
     hkt_expect_good_child(loses_descriptors, &reuse);
 }
 
+/* The supervisor looks after its descriptors for a second, then sleeps for good. Too short a
+ * time here would make the test weaker, not fail. */
+static void fall_asleep(struct hkt_client *client)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 2;
+    pthread_mutex_lock(&client->lock);
+    while (pthread_cond_timedwait(&client->changed, &client->lock, &until) == 0) {
+    }
+    pthread_mutex_unlock(&client->lock);
+}
+
 /* Nothing is asked after the descriptors went: unregistering itself has to find out. */
-static void unregisters_without_descriptors(void *nothing)
+static void unregisters_without_descriptors(void *asleep)
 {
     struct hkt_client client;
 
-    (void)nothing;
     hkt_zygote_start(hkt_worker_stays);
     hkt_client_open(&client);
     HKT_CHILD_TRUE(hkt_spawn(&client, 0, 1) > 0);
     client.seen[0].socket = -1;
+    if (asleep != NULL) {
+        fall_asleep(&client);
+    }
     closefrom(STDERR_FILENO + 1);
     hkt_client_close(&client);
 }
 
 static void unregistering_after_closefrom_returns(void)
 {
+    int asleep = 1;
+
     hkt_expect_good_child(unregisters_without_descriptors, NULL);
+    hkt_expect_good_child(unregisters_without_descriptors, &asleep);
 }
 
 static CU_TestInfo end_tests[] = {
@@ -401,6 +452,7 @@ static CU_TestInfo end_tests[] = {
     HKT_TEST(a_stopped_zygote_is_not_waited_for_for_ever),
     HKT_TEST(a_killed_application_leaves_no_process),
     HKT_TEST(a_child_of_the_application_does_not_keep_the_zygote),
+    HKT_TEST(a_child_of_the_application_may_have_a_zygote_of_its_own),
     HKT_TEST(children_of_a_dead_worker_die_with_it),
     HKT_TEST(a_worker_may_have_a_zygote_of_its_own),
     HKT_TEST(closed_descriptors_are_a_lost_zygote),

@@ -26,7 +26,7 @@ struct hki_zygote_client {
     void (*died)(struct hki_zygote_client *client, uint32_t index, uint32_t generation, int32_t pid,
                  int wait_status, bool out_of_memory);     /* out_of_memory: the
                                                    memory cgroup counted an OOM kill. */
-    void (*zygote_lost)(struct hki_zygote_client *client); /* All its workers are gone. */
+    void (*zygote_lost)(struct hki_zygote_client *client); /* Its workers were killed. */
     /* Somebody rang, or the time of the last answer has come: look. Returns until when
      * to sleep at most (INT64_MAX: until somebody rings). */
     int64_t (*attend)(struct hki_zygote_client *client);
@@ -43,15 +43,17 @@ struct hki_zygote_client {
  * by the same rule. Idempotent; thread-safe. */
 hk_status hki_zygote_start(void);
 
-/* Registers a pool: maps its memory in the zygote, and starts the supervisor if needed.
- * Gives its number. HK_ESYS, HK_ENOMEM, HK_EBROKEN (the zygote is lost). */
+/* Registers a pool: maps its memory in the zygote, closes its descriptor, and starts the
+ * supervisor if needed. Gives its number. Any thread. HK_ESYS, HK_ENOMEM, HK_EBROKEN (there is
+ * no zygote, it is lost, or it did not answer for five seconds). */
 hk_status hki_zygote_register(struct hki_zygote_client *client);
 
 /* Takes it out: when it returns, no call of it is under way or comes. Its workers must be
  * gone. Not from the supervisor's thread; the last one ends that thread. */
 void hki_zygote_unregister(struct hki_zygote_client *client);
 
-/* Asks for a worker in channel `index`. socket: the worker's end, sent and closed here in
+/* Asks for a worker in channel `index`, which has none: it was never spawned, could not be, or
+ * its death was told. socket: the worker's end, sent and closed here in
  * any case; stop_event likewise. The answer comes by spawned(). HK_EBROKEN, HK_ESYS. */
 hk_status hki_zygote_spawn(struct hki_zygote_client *client, uint32_t index, uint32_t generation,
                            int socket, int stop_event);
@@ -60,7 +62,8 @@ hk_status hki_zygote_spawn(struct hki_zygote_client *client, uint32_t index, uin
 hk_status hki_zygote_kill(struct hki_zygote_client *client, uint32_t index, uint32_t generation,
                           int signal);
 
-/* Makes the supervisor call attend() soon. Any thread; never fails. */
+/* Makes the supervisor call attend() soon, of all clients. Any thread, while a client is
+ * registered; never fails. */
 void hki_zygote_ring(void);
 
 /* Whether this is the supervisor's thread. */
