@@ -24,7 +24,10 @@ enum { WINDOW_MAX = 1 << 20, CHUNK_MAX = 1 << 20, CHUNK_AUTO_MAX = 1024 };
 
 #define CHUNK_TARGET_NS 350000.0 /* In the middle of 200 to 500 us. */
 
-enum { ITEM_RESULT_FIRST = 64 }; /* A guess, before any result was seen. */
+enum {
+    ITEM_RESULT_FIRST = 64,       /* A guess, before any result was seen. */
+    CHUNK_AUTO_BYTES = 256 << 10, /* More in one chunk saves nothing, and fills up the memory. */
+};
 
 struct hk_map_iterator {
     hk_executor *executor; /* One reference to its memory. */
@@ -113,6 +116,13 @@ static bool pull(hk_map_iterator *it, struct hki_chunk *chunk)
     return false;
 }
 
+/* Whether one more item would make more of a chunk than was asked for. */
+static bool is_full(const hk_map_iterator *it, const struct hki_chunk *chunk)
+{
+    return chunk->count == chunk->capacity ||
+           (it->options.chunk == 0 && hki_packed_chunk_bytes(chunk) >= CHUNK_AUTO_BYTES);
+}
+
 /* The next chunk of items; NULL when the source has none. */
 static struct hki_chunk *gather(hk_map_iterator *it)
 {
@@ -125,7 +135,7 @@ static struct hki_chunk *gather(hk_map_iterator *it)
         return NULL;
     }
     chunk->is_packed = !shares_memory(it);
-    while (chunk->count < capacity && pull(it, chunk)) {
+    while (!is_full(it, chunk) && pull(it, chunk)) {
     }
     if (chunk->count == 0) {
         hki_chunk_unref(chunk);
@@ -228,8 +238,11 @@ static void learn(hk_map_iterator *it, struct hki_chunk *chunk)
 {
     double mean = (double)atomic_load(&chunk->run_ns) / (double)chunk->count;
 
-    /* Half the old, half the new: soon right, and not shaken by one odd chunk. */
-    it->mean_item_ns = it->mean_item_ns <= 0.0 ? mean : (it->mean_item_ns + mean) / 2;
+    /* Half the old, half the new: soon right, and not shaken by one odd chunk. One that did
+     * not run to its end tells nothing. */
+    if (mean > 0.0) {
+        it->mean_item_ns = it->mean_item_ns <= 0.0 ? mean : (it->mean_item_ns + mean) / 2;
+    }
     if (chunk->is_packed && chunk->result_bytes != 0) {
         /* A quarter more, since too little room costs a copy, and too much nearly nothing. */
         size_t bytes = chunk->result_bytes / chunk->count;

@@ -136,6 +136,11 @@ hk_status hki_packed_chunk_add(struct hki_chunk *chunk, const hk_map_input *inpu
     return HK_OK;
 }
 
+size_t hki_packed_chunk_bytes(const struct hki_chunk *chunk)
+{
+    return chunk->packed == NULL ? 0 : chunk->packed->used;
+}
+
 size_t hki_packed_chunk_room(size_t count, size_t value_bytes)
 {
     size_t bytes;

@@ -26,6 +26,9 @@ extern const hk_task hki_packed_chunk_task;
 /* Adds an item's bytes to what the chunk will send. HK_ENOMEM, HK_EINVAL. */
 hk_status hki_packed_chunk_add(struct hki_chunk *chunk, const hk_map_input *input);
 
+/* Bytes that it will send so far. */
+size_t hki_packed_chunk_bytes(const struct hki_chunk *chunk);
+
 /* Bytes that a result needs for so many items with so many bytes of value each. */
 size_t hki_packed_chunk_room(size_t count, size_t value_bytes);
 

@@ -34,7 +34,7 @@ struct hki_packed_result {
                                  * before is no result of this chunk. */
     _Atomic(uint32_t) finished; /* Items whose records are whole. */
     int32_t rest;               /* Why the others have none: HK_ECANCELED, HK_ENOMEM. */
-    _Atomic(int64_t) run_ns;    /* Time of the items that ran. */
+    _Atomic(int64_t) run_ns;    /* Time that the whole chunk took, once it has ended. */
     uint64_t unused;
 };
 

@@ -31,7 +31,7 @@ struct run {
     struct area rest;
     uint32_t finished;
     int32_t why_rest;
-    int64_t run_ns;
+    int64_t started_ns;
 };
 
 /* --- Reading the input --- */
@@ -149,7 +149,6 @@ static bool put(struct run *run, uint32_t phase, const void *bytes, size_t size)
     run->finished++;
     if (place_of_value(run, size) != NULL) {
         put_record(&run->reserved, phase, bytes, size);
-        atomic_store(&result->run_ns, run->run_ns);
         atomic_store(&result->finished, run->finished); /* The record is whole. */
         return true;
     }
@@ -183,7 +182,6 @@ static hk_status join_rest(struct run *run)
         memcpy(run->outer->value.data, whole, size);
         run->reserved = (struct area){run->outer->value.data, size, size};
         result = result_of(&run->reserved);
-        atomic_store(&result->run_ns, run->run_ns);
         atomic_store(&result->finished, run->finished);
     }
     hki_free(whole, size);
@@ -196,6 +194,7 @@ static hk_status end_result(struct run *run)
 
     if (status == HK_OK) {
         result_of(&run->reserved)->rest = run->why_rest;
+        atomic_store(&result_of(&run->reserved)->run_ns, hk_now_ns() - run->started_ns);
         run->outer->value.size = run->reserved.used; /* What was reserved in vain is no value. */
     }
     if (run->rest.bytes != NULL) {
@@ -281,10 +280,9 @@ static const struct hki_call_link_ops item_ops = {
 /* --- Running --- */
 
 /* A limit that nobody keeps for a single item: judged when it returns. */
-static void judge(const struct run *run, const hk_call *call, int64_t ran_ns,
-                  struct hki_outcome *outcome)
+static void judge(const struct run *run, const hk_call *call, struct hki_outcome *outcome)
 {
-    if (run->head.item_timeout == 0 || ran_ns < run->head.item_timeout) {
+    if (hk_now_ns() < call->item_end_ns) {
         return;
     }
     hki_outcome_drop(outcome);
@@ -325,9 +323,7 @@ static bool run_item(struct run *run, const void *in, size_t in_size)
         .small = small,
     };
     struct hki_outcome outcome;
-    int64_t started_ns = hk_now_ns();
     hk_status returned;
-    int64_t ran_ns;
     bool stored;
 
     if (run->head.item_timeout != 0) {
@@ -336,10 +332,10 @@ static bool run_item(struct run *run, const void *in, size_t in_size)
     hki_call_enter(&call);
     returned = run->task.run(&call, in_size == 0 ? NULL : in, in_size);
     hki_call_outcome(&call, returned, &outcome);
-    ran_ns = hk_now_ns() - started_ns;
-    judge(run, &call, ran_ns, &outcome);
+    if (run->head.item_timeout != 0) {
+        judge(run, &call, &outcome);
+    }
     hki_call_leave(&call);
-    run->run_ns += ran_ns;
     stored = put_outcome(run, &outcome);
     hki_outcome_drop(&outcome);
     return stored;
@@ -347,7 +343,7 @@ static bool run_item(struct run *run, const void *in, size_t in_size)
 
 static hk_status run_chunk(hk_call *call, const void *in, size_t in_size)
 {
-    struct run run = {.outer = call, .why_rest = HK_OK};
+    struct run run = {.outer = call, .why_rest = HK_OK, .started_ns = hk_now_ns()};
     const unsigned char *at;
     hk_status status;
 

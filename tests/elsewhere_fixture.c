@@ -13,6 +13,9 @@ static hk_status submit(void *self, hk_job *job, hk_duration queue_wait)
     struct hkt_elsewhere *elsewhere = self;
 
     (void)queue_wait;
+    if (job->input.size > elsewhere->largest_input) {
+        elsewhere->largest_input = job->input.size;
+    }
     if (!elsewhere->holds) {
         (void)hk_job_run(job, NULL, "elsewhere");
         return HK_OK;

@@ -16,6 +16,7 @@ struct hkt_elsewhere {
     bool holds;                 /* Keeps jobs instead of running them inside the submit. */
     hk_job *held[HKT_HELD_MAX]; /* The test's to run or discard. */
     size_t held_count;
+    size_t largest_input; /* Of the jobs that came, in bytes. */
 };
 
 void hkt_elsewhere_open(struct hkt_elsewhere *elsewhere, const hk_executor_options *options);

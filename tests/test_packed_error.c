@@ -234,6 +234,21 @@ static void a_shortened_error_is_told_as_such(void)
     HKT_STATUS(read_copy(bytes, size + 1), HK_EWORKER); /* And so is one with a rest. */
 }
 
+static void a_text_without_an_end_is_not_read(void)
+{
+    unsigned char bytes[ROOM];
+    struct hki_error *error = make(1, "outer", NULL);
+    size_t size = hki_error_pack(error, bytes, sizeof(bytes));
+    struct hki_error *back;
+
+    hki_error_unref(error);
+    HKT_EQ_INT(bytes[size - 1], 0);
+    bytes[size - 1] = 'x';
+    back = hki_error_unpack(bytes, size, NULL);
+    HKT_TRUE(strstr(back->shown.message, "cannot be read") != NULL);
+    hki_error_unref(back);
+}
+
 static void any_changed_byte_still_gives_an_error(void)
 {
     unsigned char bytes[ROOM];
@@ -324,6 +339,7 @@ static CU_TestInfo tests[] = {
     HKT_TEST(the_longest_chain_fits_into_the_least_room),
     HKT_TEST(a_cut_does_not_split_a_character),
     HKT_TEST(a_shortened_error_is_told_as_such),
+    HKT_TEST(a_text_without_an_end_is_not_read),
     HKT_TEST(any_changed_byte_still_gives_an_error),
     HKT_TEST(random_bytes_give_an_error),
     HKT_TEST(huge_bytes_are_not_read),

@@ -5,7 +5,8 @@
  *
  * Items are pulled from a source only when the window has room, so that an
  * endless source works and memory stays bounded. Several items travel together
- * as a chunk; one bad item costs one item.
+ * as a chunk; one bad item costs one item, and a worker process that dies costs those of its
+ * chunk that had not ended.
  *
  * **Thread safety.** One thread at a time uses an iterator.
  * **Ownership.** The caller owns the iterator; a delivered item is the caller's.
