@@ -231,10 +231,18 @@ static void more_than_all_addresses_is_refused(void)
     }
 }
 
+/* Unless this process cannot have so many addresses at all. */
 static void so_many_workers_as_a_pool_may_have_find_room(void)
 {
-    struct hki_pool_memory *memory = create(1024, (uint64_t)256 * MIB);
+    size_t wanted = (size_t)128 << 30;
+    void *probe = mmap(NULL, wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct hki_pool_memory *memory;
 
+    if (probe == MAP_FAILED) {
+        return;
+    }
+    munmap(probe, wanted);
+    memory = create(1024, (uint64_t)256 * MIB);
     HKT_EQ_INT(hki_channel_of(memory->page, 1023)->tail, 0);
     hki_pool_memory_unref(memory);
 }
