@@ -62,11 +62,11 @@ static const struct bench_family map64 = {
 
 static const struct bench_family tasks = {
     .name = "tasks",
-    .title = "tasks of a known length on two workers; `no pool` is two threads that have nothing "
-             "to send, the ideal",
+    .title = "tasks of a known length on two workers; \"busy\": how much of the time of both CPUs "
+             "the tasks took; `no pool` is a thread on each that has nothing to send, the ideal",
     .driver = &pool_tasks_driver,
-    .metrics = {{"rate", "thousand tasks/s"}},
-    .metric_count = 1,
+    .metrics = {{"rate", "thousand tasks/s"}, {"busy", "%"}},
+    .metric_count = 2,
     .base = "no pool",
     .is_rate = true,
 };

@@ -10,9 +10,17 @@
 
 /* --- One at a time ------------------------------------------------------------------ */
 
+static bool time_round_trip(const struct bench_run *run, uint64_t number, struct pool_times *times)
+{
+    int64_t began_ns = bench_now_ns();
+    bool is_right = pool_round_trip(run->peer, run->state, number);
+
+    pool_time_add(times, bench_now_ns() - began_ns);
+    return is_right;
+}
+
 static enum bench_outcome run_hot(struct bench_run *run)
 {
-    const struct pool_peer *peer = run->peer;
     struct pool_times times = {0};
     bool is_right = true;
     int64_t began_ns;
@@ -23,10 +31,7 @@ static enum bench_outcome run_hot(struct bench_run *run)
     pool_take_place(run);
     began_ns = bench_now_ns();
     for (uint64_t i = 0; i < run->n; i++) {
-        int64_t put_ns = bench_now_ns();
-
-        is_right = pool_round_trip(peer, run->state, i) && is_right;
-        pool_time_add(&times, bench_now_ns() - put_ns);
+        is_right = time_round_trip(run, i, &times) && is_right;
     }
     run->elapsed_ns = bench_now_ns() - began_ns;
     pool_leave_place(run);
@@ -40,7 +45,6 @@ static const int64_t pause_ns = 1000 * 1000;
 static enum bench_outcome run_cold(struct bench_run *run)
 {
     enum { LENGTHS = 10 };
-    const struct pool_peer *peer = run->peer;
     struct pool_times times = {0};
     bool is_right = true;
     int64_t end_ns;
@@ -51,12 +55,8 @@ static enum bench_outcome run_cold(struct bench_run *run)
     pool_take_place(run);
     end_ns = bench_now_ns() + LENGTHS * run->duration_ns;
     for (run->n = 0; run->n == 0 || bench_now_ns() < end_ns; run->n++) {
-        int64_t put_ns;
-
         crew_rest(pause_ns);
-        put_ns = bench_now_ns();
-        is_right = pool_round_trip(peer, run->state, run->n) && is_right;
-        pool_time_add(&times, bench_now_ns() - put_ns);
+        is_right = time_round_trip(run, run->n, &times) && is_right;
     }
     pool_leave_place(run);
     pool_times_tell(&times, &run->values[0], &run->values[1]);
@@ -140,13 +140,17 @@ static uint64_t turns_of(size_t length_ns)
 struct share {
     uint64_t tasks;
     unsigned turns;
+    bool is_pinned;
 };
 
 static void do_share(void *arg, unsigned index)
 {
     const struct share *share = arg;
 
-    (void)index;
+    /* A new thread may have to share a CPU for longer than a run. */
+    if (share->is_pinned) {
+        crew_pin((int)index);
+    }
     for (uint64_t i = 0; i < share->tasks; i++) {
         bench_spin(share->turns);
     }
@@ -169,7 +173,7 @@ static enum bench_outcome run_tasks(struct bench_run *run)
     }
     began_ns = bench_now_ns();
     if (peer->put == NULL) {
-        struct share share = {run->n / workers + 1, (unsigned)turns};
+        struct share share = {run->n / workers + 1, (unsigned)turns, crew_has_cpus((int)workers)};
 
         run->n = share.tasks * workers;
         run->elapsed_ns = crew_run(workers, do_share, &share);
@@ -178,6 +182,7 @@ static enum bench_outcome run_tasks(struct bench_run *run)
         run->elapsed_ns = bench_now_ns() - began_ns;
     }
     run->values[0] = 1e6 * (double)run->n / (double)run->elapsed_ns;
+    run->values[1] = 100 * run->values[0] / (1e6 * workers / (double)length_ns);
     return is_right ? BENCH_OK : BENCH_WRONG;
 }
 

@@ -23,14 +23,14 @@ HK_TASK_DECLARE(pool_spin);
 void hocket_must(hk_status status, const char *what);
 
 /* Whether tasks run in other processes: only these are killed. */
-bool hocket_may_harm(void *pool);
+bool hocket_may_harm(void *arg);
 
 /* Memory that tasks share with the program; made before any worker. */
 void hocket_harm_prepare(void);
 
-bool hocket_echo(void *pool, enum pool_echo how, void *payload, size_t size);
-uint64_t hocket_map(void *pool, const struct pool_item *items, size_t count);
-bool hocket_kill_worker(void *pool, struct pool_harm *harm);
-bool hocket_overrun(void *pool, int64_t limit_ns, int64_t *over_ns);
+bool hocket_echo(void *arg, enum pool_echo how, void *payload, size_t size);
+uint64_t hocket_map(void *arg, const struct pool_item *items, size_t count);
+bool hocket_kill_worker(void *arg, struct pool_harm *harm);
+bool hocket_overrun(void *arg, int64_t limit_ns, int64_t *over_ns);
 
 #endif
