@@ -154,8 +154,9 @@ hk_status hk_once_run(hk_once *once, hk_once_fn *fn, void *arg)
             }
             continue;
         }
-        /* acquire: pairs with the end of run(), when it failed. relaxed: a failure only
-         * looks again. */
+        /* acquire: pairs with the end of run(), when it failed. The lock in set_runner()
+         * orders the two as well, so no test tells this from relaxed; but the word should not
+         * lean on that. relaxed: a failure only looks again. */
         if (atomic_compare_exchange_strong_explicit(word, &state, running_here(),
                                                     memory_order_acquire, memory_order_relaxed)) {
             return run(once, fn, arg);

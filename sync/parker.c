@@ -22,8 +22,9 @@ bool hki_parker_park(struct hki_parker *parker, int64_t deadline_ns)
 {
     bool in_time = true;
 
-    /* acquire: pairs with the release in hki_parker_wake(), though what was waited for
-     * has an order of its own. */
+    /* acquire: pairs with the release in hki_parker_wake(). What was waited for has an order
+     * of its own, so no data race tells of this one; but who took the token and read the old
+     * state would sleep again, and nobody would wake it. No x86 shows that. */
     while (atomic_exchange_explicit(&parker->token, 0, memory_order_acquire) == 0) {
         if (!in_time) {
             return false;

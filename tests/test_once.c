@@ -143,6 +143,38 @@ static void many_threads_fail_and_succeed_once(void)
     hkt_race(&race);
 }
 
+/* A word that says undone is not the one that was read before, if somebody failed in
+ * between: whoever runs it next sees all that the last one wrote. */
+enum { FAILURES = 40000, FAILING = 3 };
+
+static hk_once hopeless;
+static int attempts; /* Plain: written by the function alone. */
+
+static void fail_often(void *arg)
+{
+    unsigned count = FAILURES / hkt_slowness();
+
+    (void)arg;
+    for (unsigned i = 0; i < count; i++) {
+        HKT_STATUS(hk_once_run(&hopeless, fail, &attempts), HK_ESYS);
+    }
+}
+
+static void a_failure_hands_over_what_it_wrote(void)
+{
+    struct hkt_thread threads[FAILING];
+
+    hopeless = (hk_once)HK_ONCE_INIT("hopeless");
+    attempts = 0;
+    for (int i = 0; i < FAILING; i++) {
+        hkt_thread_start(&threads[i], fail_often, NULL);
+    }
+    for (int i = 0; i < FAILING; i++) {
+        hkt_thread_join(&threads[i]);
+    }
+    HKT_EQ_INT(attempts, (int)(FAILING * (FAILURES / hkt_slowness())));
+}
+
 /* --- Waiting for who runs it --- */
 
 static hk_once slow;
@@ -487,6 +519,7 @@ static CU_TestInfo tests[] = {
     HKT_TEST(a_failure_leaves_it_undone),
     HKT_TEST(wrong_arguments_are_refused),
     HKT_TEST(many_threads_fail_and_succeed_once),
+    HKT_TEST(a_failure_hands_over_what_it_wrote),
     HKT_TEST(others_wait_for_who_runs_it),
     HKT_TEST(a_function_that_comes_back_to_itself_is_refused),
     HKT_TEST(so_is_one_that_comes_back_through_others),
