@@ -130,9 +130,11 @@ struct process_pool {
     unsigned depth;    /* Jobs that a worker may have at a time. */
     int64_t mean_ns;   /* Of a task's time; 0: unknown. */
     unsigned rotation; /* Where the search for the least loaded begins. */
-    bool unbalanced;   /* A worker rests while another one has jobs it has not begun. */
-    bool crowded;      /* No worker takes more until something ends. */
-    uint64_t stalled;  /* How many jobs had to wait for memory. */
+    /* When to look again at a worker that rests while another one has jobs that it has not
+     * begun. HKI_NEVER: there was none. */
+    int64_t rebalance_at_ns;
+    bool crowded;     /* No worker takes more until something ends. */
+    uint64_t stalled; /* How many jobs had to wait for memory. */
     uint64_t started_ever;
     bool closing;
     bool killing;

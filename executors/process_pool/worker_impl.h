@@ -40,6 +40,7 @@ struct hki_worker {
     uint32_t attention;  /* The value seen last. */
     bool rung;           /* For that value. */
     uint32_t reported;   /* What `done` was, at least, when the parent last looked. */
+    int64_t ended_ns;    /* When the last task did, if the next one was there already; else 0. */
     int64_t looked_ns;   /* When its memory was last measured. */
     uint32_t until_look; /* Tasks until it is, at the latest. */
 };
