@@ -28,8 +28,7 @@ static bool spin(struct process_pool *pool, struct hki_parker *parker, int64_t d
 
     for (unsigned looks = 0;; looks++) {
         if (hki_pool_has_results(pool)) {
-            (void)hki_pool_collect(pool);
-            end_ns = 0;
+            end_ns = hki_pool_collect(pool) ? 0 : end_ns;
         }
         if (hki_parker_try(parker)) {
             return true;

@@ -20,7 +20,7 @@ void hki_pool_set_attention(struct process_pool *pool, uint32_t when)
 static bool has_result(const struct seat *seat)
 {
     /* seq_cst: see hki_pool_set_attention(). */
-    return hki_seat_outstanding(seat) != 0 &&
+    return hki_seat_outstanding(seat) != 0 && !atomic_load(&((struct seat *)seat)->broke_rules) &&
            atomic_load(&seat->channel->done) !=
                /* relaxed: ours. */
                atomic_load_explicit(&((struct seat *)seat)->done, memory_order_relaxed);
@@ -158,7 +158,7 @@ bool hki_pool_collect(struct process_pool *pool)
     for (unsigned i = 0; i < pool->high_seat; i++) {
         struct seat *seat = &pool->seats[i];
 
-        while (has_result(seat) && !seat->broke_rules) {
+        while (has_result(seat)) {
             count += hki_seat_collect(seat, batch + count, HKI_BATCH - count);
             any = true;
             if (count < HKI_BATCH) {

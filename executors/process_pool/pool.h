@@ -95,7 +95,7 @@ struct seat {
     int64_t signal_at_ns;
     uint32_t signal_request; /* The task it is for, unless the worker is to die in any case. */
     bool asked_to_die;       /* By us. */
-    bool broke_rules;        /* It wrote what it should not have. */
+    atomic_bool broke_rules; /* It wrote what it should not have. */
     struct hki_list idle;    /* In pool->idle while READY with nothing to do. */
 };
 

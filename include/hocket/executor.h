@@ -297,7 +297,8 @@ HK_API hk_status hk_executor_stats(hk_executor *executor, hk_executor_statistics
  * @param executor  Borrowed.
  * @param workers   1 to 4096; 0 asks for the default again.
  * @retval HK_OK
- * @retval HK_EINVAL   Out of range, or the executor has no workers of its own.
+ * @retval HK_EINVAL   Out of range, or the executor has no workers of its own. Processes: more
+ *                     than twice as many as it was made with, and more than 16.
  * @retval HK_ECLOSED  Shut down.
  * @retval HK_EFORKED  It belongs to the parent process.
  */
