@@ -21,14 +21,19 @@ enum { NESTING_DEFAULT = 10, DESCRIPTORS_EACH = 2, DESCRIPTORS_SPARE = 16 };
 
 /* --- submitting --- */
 
+static bool is_known(const hk_task *task)
+{
+    /* The cast to another type of function changes nothing: it is only compared. */
+    return task == NULL || hki_code_map_has_function((void (*)(void))task->run);
+}
+
 static hk_status check(void *self, const struct hki_request *request)
 {
     (void)self;
     if (request->size == HK_BY_REF) {
         return HK_EPORTABLE;
     }
-    /* The cast to another type of function and back changes nothing. */
-    return hki_code_map_has_function((void (*)(void))request->task->run) ? HK_OK : HK_ENOTASK;
+    return is_known(request->task) && is_known(request->named) ? HK_OK : HK_ENOTASK;
 }
 
 /* --- the rest of the table --- */
