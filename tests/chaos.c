@@ -238,7 +238,7 @@ static void check(uint32_t id)
         EXPECT(ran <= (idempotent ? 3 : 1), id);
         EXPECT(hk_future_error(account->future, 0, &error) == HK_OK, id);
         EXPECT(!idempotent || (error != NULL && error->attempt == 3), id);
-        if (status != HK_EWORKER) {
+        if (status != HK_EWORKER || (idempotent && !is_poison(id))) {
             fprintf(stderr, "%s\n", hk_future_why(account->future));
         }
     }
