@@ -108,29 +108,55 @@ static bool runs_soon(const struct seat *seat)
     return started_ns == 0 || hk_now_ns() - started_ns < LONG_RUN_NS;
 }
 
+/* Whether a request behind the one that runs could go elsewhere. One that was taken back has no
+ * job any more, though its cell stays taken. */
+static hk_job *movable(struct process_pool *pool, struct seat *seat, uint32_t place)
+{
+    /* relaxed: under the lock. */
+    uint32_t done = atomic_load_explicit(&seat->done, memory_order_relaxed);
+    hk_job *job = hki_seat_entry(seat, done + place)->job;
+
+    return job == NULL || hki_job_needs_socket(pool, job) ? NULL : job;
+}
+
+static unsigned count_movable(struct process_pool *pool, struct seat *seat)
+{
+    unsigned count = 0;
+
+    for (uint32_t place = 1; place < hki_seat_outstanding(seat); place++) {
+        count += movable(pool, seat, place) != NULL ? 1 : 0;
+    }
+    return count;
+}
+
 /* A job that a busy worker has, and has not begun, goes to one that has nothing to do. */
 static hk_job *recall_for(struct process_pool *pool, const struct seat *idle)
 {
     struct seat *most = NULL;
+    unsigned count = 0;
 
     for (unsigned i = 0; i < pool->high_seat; i++) {
         struct seat *seat = &pool->seats[i];
+        unsigned movables;
 
-        if (seat != idle && hki_seat_outstanding(seat) >= 2 &&
-            (most == NULL || hki_seat_outstanding(seat) > hki_seat_outstanding(most))) {
-            most = seat;
+        if (seat == idle || hki_seat_outstanding(seat) < 2) {
+            continue;
         }
-    }
-    if (most != NULL && runs_soon(most)) {
-        pool->unbalanced = true; /* Look again later: see attend.c. */
-        return NULL;
+        if (runs_soon(seat)) {
+            pool->unbalanced = true; /* Look again later: see attend.c. */
+            continue;
+        }
+        if ((movables = count_movable(pool, seat)) > count) {
+            most = seat;
+            count = movables;
+        }
     }
     for (uint32_t i = most == NULL ? 0 : hki_seat_outstanding(most); i > 1; i--) {
         /* relaxed: under the lock. */
         uint32_t request = atomic_load_explicit(&most->done, memory_order_relaxed) + i - 1;
-        hk_job *job = hki_seat_entry(most, request)->job;
+        hk_job *job = movable(pool, most, i - 1);
 
-        if (job != NULL && !hki_job_needs_socket(pool, job) && hki_seat_withdraw(most, request)) {
+        if (job != NULL && hki_seat_withdraw(most, request)) {
             return job;
         }
     }
