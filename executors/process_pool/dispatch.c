@@ -123,29 +123,65 @@ static void let_go(struct process_pool *pool, hk_job *job)
     hki_condition_broadcast(&pool->settled);
 }
 
-/* A job that a busy worker has, and has not begun, goes to one that has nothing to do. */
-static hk_job *recall_for(struct process_pool *pool, const struct seat *idle)
+/* Whether what waits for this worker will have begun before another one could wake up. */
+static bool runs_soon(const struct seat *seat)
+{
+    return seat->pool->mean_ns != 0 && seat->pool->mean_ns < SHORT_NS && !runs_for_long(seat);
+}
+
+/* Whether a request behind the one that runs could go elsewhere. One that was taken back has no
+ * job any more, though its cell stays taken. */
+static hk_job *movable(struct process_pool *pool, struct seat *seat, uint32_t place)
+{
+    /* relaxed: under the lock. */
+    uint32_t done = atomic_load_explicit(&seat->done, memory_order_relaxed);
+    hk_job *job = hki_seat_entry(seat, done + place)->job;
+
+    return job == NULL || hki_job_needs_socket(pool, job) ? NULL : job;
+}
+
+static unsigned count_movable(struct process_pool *pool, struct seat *seat)
+{
+    unsigned count = 0;
+
+    for (uint32_t place = 1; place < hki_seat_outstanding(seat); place++) {
+        count += movable(pool, seat, place) != NULL ? 1 : 0;
+    }
+    return count;
+}
+
+/* The worker that has most to give away; *soon: one was passed over that needs no help yet. */
+static struct seat *most_loaded(struct process_pool *pool, const struct seat *idle, bool *soon)
 {
     struct seat *most = NULL;
+    unsigned count = 0;
 
     for (unsigned i = 0; i < pool->high_seat; i++) {
         struct seat *seat = &pool->seats[i];
+        unsigned movables;
 
-        if (seat != idle && hki_seat_outstanding(seat) >= 2 &&
-            (most == NULL || hki_seat_outstanding(seat) > hki_seat_outstanding(most))) {
+        if (seat == idle || hki_seat_outstanding(seat) < 2) {
+            continue;
+        }
+        if (runs_soon(seat)) {
+            *soon = true;
+        } else if ((movables = count_movable(pool, seat)) > count) {
             most = seat;
+            count = movables;
         }
     }
-    /* What waits there will have begun before another one could wake up. */
-    if (most != NULL && pool->mean_ns != 0 && pool->mean_ns < SHORT_NS && !runs_for_long(most)) {
-        return NULL;
-    }
-    for (uint32_t i = most == NULL ? 0 : hki_seat_outstanding(most); i > 1; i--) {
-        /* relaxed: under the lock. */
-        uint32_t request = atomic_load_explicit(&most->done, memory_order_relaxed) + i - 1;
-        hk_job *job = hki_seat_entry(most, request)->job;
+    return most;
+}
 
-        if (job != NULL && !hki_job_needs_socket(pool, job) && hki_seat_withdraw(most, request)) {
+/* A job that a busy worker has, and has not begun, goes to one that has nothing to do. */
+static hk_job *recall_for(struct process_pool *pool, const struct seat *idle, bool *soon)
+{
+    struct seat *most = most_loaded(pool, idle, soon);
+
+    for (uint32_t place = most == NULL ? 0 : hki_seat_outstanding(most); place > 1; place--) {
+        hk_job *job = movable(pool, most, place - 1);
+
+        if (job != NULL && hki_seat_withdraw(most, atomic_load(&most->done) + place - 1)) {
             return job;
         }
     }
@@ -164,13 +200,16 @@ static void look_later(struct process_pool *pool)
 static void balance(struct process_pool *pool)
 {
     struct seat *seat;
+    bool soon = false;
 
     while (pool->queue.length == 0 && !pool->closing && pool->outstanding > pool->busy &&
            (seat = idle_seat(pool)) != NULL) {
-        hk_job *job = recall_for(pool, seat);
+        hk_job *job = recall_for(pool, seat, &soon);
 
         if (job == NULL) {
-            look_later(pool);
+            if (soon) {
+                look_later(pool);
+            }
             return;
         }
         if (hki_seat_give(seat, job) != HK_OK) {

@@ -132,7 +132,8 @@ struct hki_crash {
 };
 
 enum hki_worker_stage {
-    HKI_WORKER_STARTING, /* Nothing is given to it yet. */
+    HKI_WORKER_STARTING,     /* Nothing is given to it yet. */
+    HKI_WORKER_INITIALISING, /* The application's initialiser is under way. */
     HKI_WORKER_READY,
     HKI_WORKER_FAILED,  /* Its initialiser: the error is packed in `failure`. */
     HKI_WORKER_LEAVING, /* It takes nothing more. */

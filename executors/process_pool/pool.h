@@ -91,6 +91,7 @@ struct seat {
     uint64_t ended;      /* Tasks of this worker that ended. */
     int64_t idle_since_ns;
     int64_t started_ns; /* When the worker was asked for. */
+    int64_t killed_ns;  /* When SIGKILL was sent to it; 0: never. */
     int signal;         /* What it is to get at signal_at_ns; 0: nothing. */
     int64_t signal_at_ns;
     uint32_t signal_request; /* The task it is for, unless the worker is to die in any case. */
@@ -154,7 +155,9 @@ struct process_pool {
     int64_t tokens_at_ns;
     int64_t refill_ns;
     int64_t respawn_at_ns;      /* INT64_MAX: nothing is waiting for a token. */
-    int64_t no_worker_since_ns; /* 0: there is one, or no work. */
+    int64_t no_worker_since_ns; /* 0: there is one that is ready, or none is wanted. */
+    int64_t heard_ns;           /* When the zygote said something last. */
+    bool suspected;             /* The zygote has not answered in time: looked at once more. */
     hk_duration start_timeout;
 
     /* Options. */

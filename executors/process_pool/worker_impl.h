@@ -4,6 +4,7 @@
 #define HOCKET_EXECUTORS_PROCESS_POOL_WORKER_IMPL_H
 
 #include "executors/call.h"
+#include "executors/process_pool/own_fd.h"
 #include "executors/process_pool/worker.h"
 #include "executors/worker_init.h"
 
@@ -31,7 +32,8 @@ struct hki_worker {
     int socket;
     int stop_event;
     int ring;
-    hk_executor *executor; /* Inline, for what tasks submit. */
+    struct hki_own_fd witness; /* The socket: who closes it closes the ring as well. */
+    hk_executor *executor;     /* Inline, for what tasks submit. */
     struct hki_worker_hooks hooks;
     void *local;
     char where[HKI_WORKER_NAME_MAX + 24]; /* "worker NAME_3", for texts. */
