@@ -161,6 +161,7 @@ static unsigned judge(struct seat *seat, const struct death *death, struct finis
         if (word == hki_cell_word(request, HKI_CELL_DONE) && !seat->broke_rules) {
             batch[count].job = job;
             hki_seat_take(seat, request, &batch[count].outcome);
+            hki_cell_show_progress(hki_seat_cell(seat, request), job);
             seat->ended++;
             ended = true;
         } else if (word != hki_cell_word(request, HKI_CELL_QUEUED)) {

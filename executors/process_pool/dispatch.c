@@ -108,33 +108,57 @@ static bool runs_soon(const struct seat *seat)
     return started_ns == 0 || hk_now_ns() - started_ns < LONG_RUN_NS;
 }
 
+/* How many jobs a worker has beside the one it is at; those withdrawn are not counted, though
+ * they are outstanding until the worker has passed over them. */
+static unsigned count_waiting(struct seat *seat)
+{
+    unsigned count = 0;
+
+    for (uint32_t i = 1; i < hki_seat_outstanding(seat); i++) {
+        /* relaxed: under the lock. */
+        uint32_t request = atomic_load_explicit(&seat->done, memory_order_relaxed) + i;
+
+        count += hki_seat_entry(seat, request)->job != NULL ? 1 : 0;
+    }
+    return count;
+}
+
+/* The last given of those, unless it begins just now. */
+static hk_job *recall_from(struct process_pool *pool, struct seat *seat)
+{
+    for (uint32_t i = hki_seat_outstanding(seat); i > 1; i--) {
+        /* relaxed: under the lock. */
+        uint32_t request = atomic_load_explicit(&seat->done, memory_order_relaxed) + i - 1;
+        hk_job *job = hki_seat_entry(seat, request)->job;
+
+        if (job != NULL && !hki_job_needs_socket(pool, job) && hki_seat_withdraw(seat, request)) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
 /* A job that a busy worker has, and has not begun, goes to one that has nothing to do. */
 static hk_job *recall_for(struct process_pool *pool, const struct seat *idle)
 {
     struct seat *most = NULL;
+    unsigned most_waiting = 0;
 
     for (unsigned i = 0; i < pool->high_seat; i++) {
         struct seat *seat = &pool->seats[i];
+        unsigned waiting;
 
-        if (seat != idle && hki_seat_outstanding(seat) >= 2 &&
-            (most == NULL || hki_seat_outstanding(seat) > hki_seat_outstanding(most))) {
+        if (seat != idle && hki_seat_outstanding(seat) > most_waiting + 1 &&
+            (waiting = count_waiting(seat)) > most_waiting) {
             most = seat;
+            most_waiting = waiting;
         }
     }
     if (most != NULL && runs_soon(most)) {
         pool->unbalanced = true; /* Look again later: see attend.c. */
         return NULL;
     }
-    for (uint32_t i = most == NULL ? 0 : hki_seat_outstanding(most); i > 1; i--) {
-        /* relaxed: under the lock. */
-        uint32_t request = atomic_load_explicit(&most->done, memory_order_relaxed) + i - 1;
-        hk_job *job = hki_seat_entry(most, request)->job;
-
-        if (job != NULL && !hki_job_needs_socket(pool, job) && hki_seat_withdraw(most, request)) {
-            return job;
-        }
-    }
-    return NULL;
+    return most == NULL ? NULL : recall_from(pool, most);
 }
 
 static void balance(struct process_pool *pool)
