@@ -287,9 +287,9 @@ HK_TASK(looks_around)
 {
     uint64_t here[3];
 
-    /* In a worker process it is an inline one of its own. */
+    /* In a worker process it is an inline one of its own, with the name of the worker. */
     here[0] = hkt_is_processes()
-                  ? strstr(hk_executor_name(hk_call_executor(call)), "inline") == NULL
+                  ? strncmp(hk_executor_name(hk_call_executor(call)), "processes", 9) == 0
                   : hk_call_executor(call) == hkt_executor;
     here[1] = hk_worker_local(call) == NULL;
     here[2] = !hk_should_stop(call) && hk_time_left(call) == HK_FOREVER;

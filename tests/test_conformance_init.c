@@ -353,6 +353,7 @@ static void a_shutdown_cuts_an_initialiser_short(void)
         (hk_executor_options){.initializer = wait_for_stop, .worker_arg = crew}, &executor));
     HKT_OK_FATAL(hk_submit(executor, hkt_nothing, NULL, 0, NULL, &future));
     hkt_gate_wait(&crew->may_finish);
+    /* One in a worker process is cut short by the end of that process. */
     HKT_OK(hk_executor_shutdown(executor, HK_CANCEL_ALL, HK_FOREVER));
     HKT_TRUE(hk_future_done(future));
     HKT_TRUE(hk_future_state(future) != HK_DONE);
