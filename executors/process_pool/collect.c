@@ -78,6 +78,7 @@ static bool take_one(struct seat *seat, uint32_t request, struct finished *finis
         finished->job->taken = true;
         finished->job->slot = NULL;
         hki_seat_take(seat, request, &finished->outcome);
+        hki_cell_show_progress(hki_seat_cell(seat, request), entry->job);
         pool->given--;
         if (entry->forced) {
             pool->forced--;

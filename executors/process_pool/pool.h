@@ -227,6 +227,9 @@ struct chunk *hki_chunk_reserve(struct process_pool *pool, uint64_t bytes);
 /* Under the lock: the result of a request that is DONE. */
 void hki_seat_take(struct seat *seat, uint32_t request, struct hki_outcome *outcome);
 
+/* Brings a future's progress up to date with what the worker says. */
+void hki_cell_show_progress(const struct hki_cell *cell, hk_job *job);
+
 /* Empties the entry; what is not shown by the outcome goes. */
 void hki_seat_clear(struct seat *seat, uint32_t request);
 
