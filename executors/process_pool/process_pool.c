@@ -142,6 +142,26 @@ static hk_status resize(void *self, unsigned workers)
     return HK_OK;
 }
 
+/* Those that are starting stay: they are new. What is queued in the cells of the others would
+ * wait for their tasks, so it goes back. */
+static hk_status restart(void *self)
+{
+    struct process_pool *pool = self;
+
+    pthread_mutex_lock(&pool->lock);
+    for (unsigned i = pool->high_seat; i > 0; i--) {
+        struct seat *seat = &pool->seats[i - 1];
+
+        if (seat->life == SEAT_READY) {
+            hki_pool_withdraw_queued(seat);
+            hki_seat_retire(seat);
+        }
+    }
+    hki_pool_dispatch(pool);
+    pthread_mutex_unlock(&pool->lock);
+    return HK_OK;
+}
+
 /* Under the lock. */
 static unsigned ready(const struct process_pool *pool)
 {
@@ -184,6 +204,7 @@ static const hk_executor_ops ops = {
     .statistics = statistics,
     .resize = resize,
     .prestart = prestart,
+    .restart = restart,
 };
 
 static const struct hki_remote_traits remote = {

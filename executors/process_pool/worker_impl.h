@@ -58,6 +58,7 @@ struct hki_worker_call {
     int64_t end_ns; /* HKI_NEVER: no limit. */
     size_t fds_at;  /* Where the task's descriptors begin in the mail. */
     size_t fd_count;
+    unsigned attempt;
     unsigned char small[HKI_CELL_OUTPUT] __attribute__((aligned(16)));
 };
 
