@@ -123,7 +123,7 @@ struct process_pool {
     unsigned live;     /* Seats that are not EMPTY. */
     unsigned standing; /* Workers there were of late, and are replaced when they die. */
     unsigned starting; /* Of these, not READY yet. */
-    unsigned busy;     /* Seats with something outstanding. */
+    atomic_uint busy;  /* Seats with something outstanding. */
     size_t outstanding;
     size_t given;      /* Jobs in entries. */
     size_t forced;     /* Of these, ended by force. */
@@ -271,6 +271,7 @@ bool hki_courier_idle(struct process_pool *pool);
 
 /* --- caller_wait.c --- */
 
+void hki_pool_assist(void *self, hk_job *job, int64_t deadline_ns);
 bool hki_pool_park(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns);
 
 /* --- attend.c --- */

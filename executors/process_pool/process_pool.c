@@ -212,6 +212,7 @@ static const struct hki_remote_traits remote = {
     .refresh = hki_pool_refresh,
     .recall = hki_pool_recall,
     .park = hki_pool_park,
+    .assist = hki_pool_assist,
     .stop = hki_pool_stop,
     .overrun = hki_pool_overrun,
     .kill = hki_pool_kill,
