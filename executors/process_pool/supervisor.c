@@ -16,6 +16,7 @@
 
 #include "base/os.h"
 #include "base/time.h"
+#include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/fd_passing.h"
 #include "executors/process_pool/zygote_messages.h"
 
@@ -282,7 +283,8 @@ hk_status hki_supervisor_start(void)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&parent->thread, NULL, serve, NULL);
+    failed =
+        HKI_FAULT("supervisor_fails") ? EAGAIN : pthread_create(&parent->thread, NULL, serve, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed != 0) {
         errno = failed;
