@@ -125,9 +125,11 @@ unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned ro
         }
         hki_seat_review(seat);
     }
-    if (!sound && seat->life != SEAT_DYING) {
-        seat->broke_rules = true;
-        hki_seat_signal(seat, SIGKILL, 0);
+    if (!sound) {
+        seat->broke_rules = true; /* Also of one that is dying: nobody may go on reading it. */
+        if (seat->life != SEAT_DYING) {
+            hki_seat_signal(seat, SIGKILL, 0);
+        }
     }
     return count;
 }
