@@ -306,53 +306,6 @@ unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count)
     return woken > 0 ? (unsigned)woken : 0;
 }
 
-bool hki_os_futex_wait_shared(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
-{
-    struct timespec deadline = hki_timespec(deadline_ns);
-
-    return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected,
-                   deadline_ns == HKI_NEVER ? NULL : &deadline, NULL,
-                   FUTEX_BITSET_MATCH_ANY) == 0 ||
-           errno != ETIMEDOUT;
-}
-
-unsigned hki_os_futex_wake_shared(_Atomic(uint32_t) *word, unsigned count)
-{
-    long woken = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
-
-    return woken > 0 ? (unsigned)woken : 0;
-}
-
-enum { WAIT_WORDS_MAX = 128, WAIT_WORD_32 = 2, WAIT_WORD_PRIVATE = 128 };
-
-/* As in linux/futex.h, from Linux 5.16 on. */
-struct wait_word {
-    uint64_t expected;
-    uint64_t address;
-    uint32_t flags;
-    uint32_t reserved;
-};
-
-bool hki_os_futex_wait_any(const struct hki_os_wait_word *words, unsigned count,
-                           int64_t deadline_ns)
-{
-    enum { SYS_FUTEX_WAITV = 449 };
-    struct timespec deadline = hki_timespec(deadline_ns);
-    struct wait_word list[WAIT_WORDS_MAX] = {{0}};
-
-    if (count > WAIT_WORDS_MAX) {
-        return false;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        list[i].expected = words[i].expected;
-        list[i].address = (uint64_t)(uintptr_t)words[i].word;
-        list[i].flags = WAIT_WORD_32 | (words[i].shared ? 0 : WAIT_WORD_PRIVATE);
-    }
-    return syscall(SYS_FUTEX_WAITV, list, count, 0, deadline_ns == HKI_NEVER ? NULL : &deadline,
-                   CLOCK_MONOTONIC) >= 0 ||
-           (errno != ENOSYS && errno != EPERM && errno != EINVAL);
-}
-
 /* Written by the constructor alone. */
 static bool barrier_ready;
 

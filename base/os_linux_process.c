@@ -4,15 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/os.h"
+#include "base/time.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define THREAD_SANITIZER
@@ -164,4 +167,53 @@ void hki_os_close_others(int first, const int *kept, size_t count)
     if (!close_range_of(from, INT_MAX)) {
         close_each(first, kept, count);
     }
+}
+
+/* --- sleeping on words that several processes share --- */
+
+bool hki_os_futex_wait_shared(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+    struct timespec deadline = hki_timespec(deadline_ns);
+
+    return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected,
+                   deadline_ns == HKI_NEVER ? NULL : &deadline, NULL,
+                   FUTEX_BITSET_MATCH_ANY) == 0 ||
+           errno != ETIMEDOUT;
+}
+
+unsigned hki_os_futex_wake_shared(_Atomic(uint32_t) *word, unsigned count)
+{
+    long woken = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+
+    return woken > 0 ? (unsigned)woken : 0;
+}
+
+enum { WAIT_WORDS_MAX = 128, WAIT_WORD_32 = 2, WAIT_WORD_PRIVATE = 128 };
+
+/* As in linux/futex.h, from Linux 5.16 on. */
+struct wait_word {
+    uint64_t expected;
+    uint64_t address;
+    uint32_t flags;
+    uint32_t reserved;
+};
+
+bool hki_os_futex_wait_any(const struct hki_os_wait_word *words, unsigned count,
+                           int64_t deadline_ns)
+{
+    enum { SYS_FUTEX_WAITV = 449 };
+    struct timespec deadline = hki_timespec(deadline_ns);
+    struct wait_word list[WAIT_WORDS_MAX] = {{0}};
+
+    if (count > WAIT_WORDS_MAX) {
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        list[i].expected = words[i].expected;
+        list[i].address = (uint64_t)(uintptr_t)words[i].word;
+        list[i].flags = WAIT_WORD_32 | (words[i].shared ? 0 : WAIT_WORD_PRIVATE);
+    }
+    return syscall(SYS_FUTEX_WAITV, list, count, 0, deadline_ns == HKI_NEVER ? NULL : &deadline,
+                   CLOCK_MONOTONIC) >= 0 ||
+           (errno != ENOSYS && errno != EPERM && errno != EINVAL);
 }

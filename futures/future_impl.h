@@ -33,6 +33,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/fork.h"
 #include "base/list.h"
 #include "futures/error_impl.h"
 #include "sync/parker.h"
@@ -207,7 +208,9 @@ bool hki_future_publish_only(hk_future *future, unsigned phase);
 /* For who shows a state to the application: see refresh above. */
 static inline void hki_future_refresh(const hk_future *future)
 {
-    if (future->origin->refresh != NULL && !hki_future_ended(future)) {
+    /* In a forked child nobody works on it, and locks may be held by threads that are not here. */
+    if (future->origin->refresh != NULL && !hki_future_ended(future) &&
+        !hki_fork_foreign(future->generation)) {
         future->origin->refresh((hk_future *)future);
     }
 }

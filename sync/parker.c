@@ -12,9 +12,10 @@ struct hki_parker *hki_parker_self(void)
 
 bool hki_parker_try(struct hki_parker *parker)
 {
-    /* acquire: as in hki_parker_park(). Looks before it writes, for who asks again and again. */
+    /* acquire: pairs with the release in hki_parker_wake(). Looks before it writes, for who
+     * asks again and again. */
     return atomic_load_explicit(&parker->token, memory_order_acquire) != 0 &&
-           /* acquire: likewise. */
+           /* acquire: pairs with the same. */
            atomic_exchange_explicit(&parker->token, 0, memory_order_acquire) != 0;
 }
 

@@ -282,7 +282,7 @@ static void values_may_overlap(void)
 /* Three of 300 units fit into the extent of 1024; the fourth does not. */
 static void chunks_are_used_again(void)
 {
-    size_t size = (size_t)HKI_OVERFLOW_UNIT * 300;
+    size_t size = (size_t)HKI_OVERFLOW_UNIT * 80;
     uint64_t first = 0;
 
     for (unsigned i = 0; i < 8; i++) {

@@ -16,9 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/harness/crew.h"
 #include "bench/harness/harness_impl.h"
 
-enum { ANSWER_MS_MAX = 60 * 1000, WARM_UP_RUNS = 100 };
+enum { ANSWER_MS_MAX = 60 * 1000, END_MS_MAX = 5000, WARM_UP_RUNS = 100 };
 
 struct process {
     const char *name, *command;
@@ -77,15 +78,22 @@ static void start(struct process *process)
     process->out = from[0];
 }
 
+/* At the end of its input it ends by itself, with what it has started. */
 static void stop(struct process *process)
 {
+    static const int64_t pause_ns = 1000 * 1000;
+
     if (process->pid == 0) {
         return;
     }
     close(process->in);
     close(process->out);
-    kill(process->pid, SIGTERM);
-    waitpid(process->pid, NULL, 0);
+    for (int i = 0; waitpid(process->pid, NULL, WNOHANG) == 0; i++) {
+        if (i == END_MS_MAX) {
+            kill(process->pid, SIGKILL);
+        }
+        crew_rest(pause_ns);
+    }
     process->pid = 0;
     process->is_dead = true;
 }

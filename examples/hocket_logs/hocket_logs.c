@@ -12,8 +12,22 @@
 #include <hocket/hocket.h>
 #include <stdio.h>
 
+#include "count_slice.h"
 #include "report.h"
 #include "run.h"
+
+/* Workers are forked from the program as it is now: with one thread, and next to no memory. */
+static bool prepare_processes(void)
+{
+    hk_status status;
+
+    count_slice_share_live_bytes();
+    status = hk_zygote_start();
+    if (status != HK_OK) {
+        fprintf(stderr, "hocket-logs: cannot start processes: %s\n", hk_strerror(status));
+    }
+    return status == HK_OK;
+}
 
 int main(int argc, char **argv)
 {
@@ -24,6 +38,9 @@ int main(int argc, char **argv)
     int exit_status = EXIT_ALL_WELL;
 
     options_parse(&options, argc, argv);
+    if (options_use_processes(&options) && !prepare_processes()) {
+        return EXIT_SOME_FAILED;
+    }
     run_all(&run, &options);
     complaints_print(&run.complaints);
     answer = (struct answer){

@@ -121,6 +121,33 @@ static void run_on(struct run *run, hk_executor *executor, hk_cancel *token)
     source_fini(&source);
 }
 
+/* What became of --chaos. A worker leaves for no other reason here, but if the executor's text
+ * says so. */
+static void tell_losses(hk_executor *executor)
+{
+    hk_executor_statistics statistics;
+
+    if (hk_executor_stats(executor, &statistics) == HK_OK) {
+        fprintf(stderr, "hocket-logs: chaos: %llu worker processes were lost on the way\n",
+                (unsigned long long)(statistics.workers_started - statistics.workers));
+    }
+}
+
+/* Opens the executor that was asked for. */
+static hk_status open_executor(const struct options *options, hk_executor **executor)
+{
+    char text[1024];
+    int length;
+
+    if (options->job.chaos.period == 0) {
+        return hk_executor_open(options->executor, executor);
+    }
+    /* The last one counts, if retries were given before. */
+    length = snprintf(text, sizeof(text), "%s%cretries=%d", options->executor,
+                      strchr(options->executor, '?') == NULL ? '?' : '&', CHAOS_ATTEMPTS - 1);
+    return length < (int)sizeof(text) ? hk_executor_open(text, executor) : HK_EINVAL;
+}
+
 void run_all(struct run *run, const struct options *options)
 {
     hk_executor *executor;
@@ -129,12 +156,15 @@ void run_all(struct run *run, const struct options *options)
 
     *run = (struct run){.options = options};
     tally_init(&run->tally);
-    status = hk_executor_open(options->executor, &executor);
+    status = open_executor(options, &executor);
     if (status == HK_OK) {
         status = hk_cancel_create(NULL, &token);
         if (status == HK_OK) {
             run_on(run, executor, token);
             hk_cancel_unref(token);
+        }
+        if (options->job.chaos.period != 0) {
+            tell_losses(executor);
         }
         (void)hk_executor_destroy(executor);
     }

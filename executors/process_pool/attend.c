@@ -9,8 +9,14 @@
  * every task, a result that nobody waits for is reported 0.3 ms late at most, and an idle
  * pool wakes nobody.
  */
+#include <signal.h>
+
+#include "base/log.h"
 #include "base/time.h"
 #include "executors/process_pool/pool.h"
+
+#define ANSWER_NS HK_SEC(5)  /* Which the zygote has. */
+#define HEAR_NS   HK_MS(200) /* To find what it said meanwhile. */
 
 /* Under the lock: workers that have told of their state, and those whose time has come. */
 static int64_t see_to_seats(struct process_pool *pool, int64_t now_ns)
@@ -46,6 +52,50 @@ static int64_t see_to_seats(struct process_pool *pool, int64_t now_ns)
     return until_ns;
 }
 
+/* Under the lock: until when the zygote has to have told of a birth or a death. HKI_NEVER:
+ * nothing is owed. */
+static int64_t answer_due_ns(const struct process_pool *pool)
+{
+    int64_t since_ns = HKI_NEVER;
+
+    for (unsigned i = 0; i < pool->high_seat; i++) {
+        const struct seat *seat = &pool->seats[i];
+
+        if (seat->life != SEAT_EMPTY && !seat->born) {
+            since_ns = hki_earlier(since_ns, seat->started_ns);
+        }
+        /* A worker may be slow to die, in the hands of some device. */
+        if (seat->life == SEAT_DYING && seat->killed_ns != 0 &&
+            (hk_now_ns() - seat->killed_ns < ANSWER_NS || hki_zygote_is_stopped())) {
+            since_ns = hki_earlier(since_ns, seat->killed_ns);
+        }
+    }
+    if (since_ns == HKI_NEVER) {
+        return HKI_NEVER;
+    }
+    return (since_ns > pool->heard_ns ? since_ns : pool->heard_ns) + ANSWER_NS;
+}
+
+/* Under the lock. A zygote that does not answer is as good as dead, and is made so: else
+ * tasks would wait for workers, and a shutdown for deaths, that nobody tells of. */
+static int64_t mind_zygote(struct process_pool *pool, int64_t now_ns)
+{
+    int64_t due_ns = pool->lost ? HKI_NEVER : answer_due_ns(pool);
+
+    if (due_ns > now_ns) {
+        pool->suspected = false;
+        return due_ns;
+    }
+    if (!pool->suspected) { /* It may be this process that was stopped: first hear. */
+        pool->suspected = true;
+        return now_ns + HEAR_NS;
+    }
+    hki_log(HK_LOG_ERROR, "the zygote has not answered for %d s; it is killed",
+            (int)(ANSWER_NS / HK_SEC(1)));
+    hki_zygote_sever();
+    return HKI_NEVER;
+}
+
 /* Under the lock: how to sleep. */
 static int64_t lie_down(struct process_pool *pool, int64_t now_ns, bool found)
 {
@@ -57,16 +107,35 @@ static int64_t lie_down(struct process_pool *pool, int64_t now_ns, bool found)
     return pool->napping ? now_ns + HKI_NAP_NS : HKI_NEVER;
 }
 
-/* Under the lock: tasks wait, and there is no worker, nor any to be had. */
+/* Under the lock: workers that are still not ready never will be. */
+static void give_up_starting(struct process_pool *pool)
+{
+    for (unsigned i = 0; i < pool->high_seat; i++) {
+        if (pool->seats[i].life == SEAT_STARTING) {
+            hki_seat_signal(&pool->seats[i], SIGKILL, 0);
+        }
+    }
+}
+
+/* Under the lock: workers are wanted, none is ready, and none became so. */
 static int64_t despair(struct process_pool *pool, int64_t now_ns, struct hki_list *jobs)
 {
-    if (pool->live != 0 || pool->queue.length == 0 || pool->broken) {
+    bool is_wanted = pool->starting != 0 || pool->queue.length != 0;
+    int64_t limit_ns;
+
+    if (pool->live > pool->starting || !is_wanted) {
         pool->no_worker_since_ns = 0;
         return HKI_NEVER;
     }
     pool->no_worker_since_ns = pool->no_worker_since_ns == 0 ? now_ns : pool->no_worker_since_ns;
-    if (now_ns - pool->no_worker_since_ns < pool->start_timeout) {
-        return pool->no_worker_since_ns + pool->start_timeout;
+    if (__builtin_add_overflow(pool->no_worker_since_ns, pool->start_timeout, &limit_ns) ||
+        now_ns < limit_ns) {
+        return limit_ns;
+    }
+    pool->no_worker_since_ns = 0;
+    give_up_starting(pool);
+    if (pool->broken || (pool->closing && pool->queue.length == 0)) {
+        return HKI_NEVER;
     }
     hki_pool_break(pool,
                    hki_error_make(&(struct hki_error_facts){
@@ -91,12 +160,14 @@ int64_t hki_pool_attend(struct hki_zygote_client *client)
     if (pool->respawn_at_ns <= now_ns) {
         pool->respawn_at_ns = HKI_NEVER;
     }
+    if (pool->rebalance_at_ns <= now_ns) {
+        pool->rebalance_at_ns = HKI_NEVER;
+    }
     hki_pool_dispatch(pool);
     until_ns = hki_earlier(until_ns, pool->respawn_at_ns);
+    until_ns = hki_earlier(until_ns, mind_zygote(pool, now_ns));
     until_ns = hki_earlier(until_ns, despair(pool, now_ns, &jobs));
-    if (pool->unbalanced) {
-        until_ns = hki_earlier(until_ns, now_ns + HKI_NAP_NS);
-    }
+    until_ns = hki_earlier(until_ns, pool->rebalance_at_ns);
     until_ns = hki_earlier(until_ns, lie_down(pool, now_ns, found));
     pthread_mutex_unlock(&pool->lock);
     hki_discard_all(&jobs, HK_EBROKEN, "no worker process could be started to run it");

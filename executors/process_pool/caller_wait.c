@@ -28,8 +28,7 @@ static bool spin(struct process_pool *pool, struct hki_parker *parker, int64_t d
 
     for (unsigned looks = 0;; looks++) {
         if (hki_pool_has_results(pool)) {
-            (void)hki_pool_collect(pool);
-            end_ns = 0;
+            end_ns = hki_pool_collect(pool) ? 0 : end_ns;
         }
         if (hki_parker_try(parker)) {
             return true;
@@ -130,18 +129,12 @@ static enum led lead(struct process_pool *pool, hk_job *job, struct hki_parker *
 
 static void stop_leading(struct process_pool *pool)
 {
-    bool rings;
-
     pthread_mutex_lock(&pool->lock);
     pool->has_leader = false;
     hki_pool_set_attention(pool, HKI_RING_FIRST);
-    rings = pool->unbalanced;
     pthread_mutex_unlock(&pool->lock);
     if (hki_pool_has_results(pool)) {
         (void)hki_pool_collect(pool);
-    }
-    if (rings) {
-        hki_zygote_ring();
     }
 }
 

@@ -115,6 +115,16 @@ static struct hki_error *lost_error(const struct seat *seat, const hk_job *job,
 
 /* --- judging --- */
 
+/* Whether a cell says what neither side ever writes. */
+static bool is_overwritten(const struct seat *seat, uint32_t request)
+{
+    uint32_t word = atomic_load(&hki_seat_cell(seat, request)->state);
+    enum hki_cell_phase phase = hki_cell_phase(word);
+
+    return word != hki_cell_word(request, phase) || phase == HKI_CELL_FREE ||
+           phase > HKI_CELL_KILLING;
+}
+
 /* The task that ran. False: it will be tried again. */
 static bool lose(struct seat *seat, struct entry *entry, const struct death *death,
                  struct finished *finished)
@@ -137,6 +147,44 @@ static bool lose(struct seat *seat, struct entry *entry, const struct death *dea
     return true;
 }
 
+/* The job leaves its cell, to its end or back to the queue. */
+static void give_up(struct seat *seat, struct entry *entry)
+{
+    struct process_pool *pool = seat->pool;
+
+    if (entry->forced) {
+        pool->forced--;
+        atomic_fetch_sub(&pool->executor->straggling, 1);
+    }
+    pool->given--;
+    entry->job->slot = NULL;
+    hki_seat_clear(seat, entry->request);
+}
+
+/* One request: false if it has not ended, and is to be run again. */
+static bool judge_one(struct seat *seat, struct entry *entry, const struct death *death,
+                      struct finished *finished)
+{
+    uint32_t request = entry->request;
+    uint32_t word = atomic_load(&hki_seat_cell(seat, request)->state);
+    hk_job *job = entry->job;
+
+    finished->left = NULL;
+    if (word == hki_cell_word(request, HKI_CELL_DONE) && !seat->broke_rules) {
+        finished->job = job;
+        hki_seat_take(seat, request, &finished->outcome);
+        hki_cell_show_progress(hki_seat_cell(seat, request), job);
+        seat->ended++;
+    } else if (word == hki_cell_word(request, HKI_CELL_QUEUED) ||
+               !lose(seat, entry, death, finished)) {
+        return false;
+    }
+    give_up(seat, entry);
+    job->taken = true;
+    seat->pool->concluding++;
+    return true;
+}
+
 /* Under the lock: empties the cells; what has ended goes to the batch, what has not to the
  * front of the queue. */
 static unsigned judge(struct seat *seat, const struct death *death, struct finished *batch)
@@ -146,41 +194,26 @@ static unsigned judge(struct seat *seat, const struct death *death, struct finis
     uint32_t outstanding = hki_seat_outstanding(seat);
     unsigned count = 0;
 
+    for (uint32_t i = 0; i < outstanding; i++) {
+        seat->broke_rules = seat->broke_rules || is_overwritten(seat, first + i);
+    }
+    /* In their order, as the descriptors of results lie in the socket. */
+    for (uint32_t i = 0; i < outstanding; i++) {
+        struct entry *entry = hki_seat_entry(seat, first + i);
+
+        if (entry->job != NULL && judge_one(seat, entry, death, &batch[count])) {
+            count++;
+        }
+    }
     /* From the last to the first, so that they come back in their order. */
     for (uint32_t i = outstanding; i > 0; i--) {
-        uint32_t request = first + i - 1;
-        struct entry *entry = hki_seat_entry(seat, request);
-        uint32_t word = atomic_load(&hki_seat_cell(seat, request)->state);
+        struct entry *entry = hki_seat_entry(seat, first + i - 1);
         hk_job *job = entry->job;
-        bool ended = false;
 
-        if (job == NULL) {
-            continue;
-        }
-        batch[count].left = NULL;
-        if (word == hki_cell_word(request, HKI_CELL_DONE) && !seat->broke_rules) {
-            batch[count].job = job;
-            hki_seat_take(seat, request, &batch[count].outcome);
-            hki_cell_show_progress(hki_seat_cell(seat, request), job);
-            seat->ended++;
-            ended = true;
-        } else if (word != hki_cell_word(request, HKI_CELL_QUEUED)) {
-            ended = lose(seat, entry, death, &batch[count]);
-        }
-        if (entry->forced) {
-            pool->forced--;
-            atomic_fetch_sub(&pool->executor->straggling, 1);
-        }
-        pool->given--;
-        job->slot = NULL;
-        if (ended) {
-            job->taken = true;
-            pool->concluding++;
-            count++;
-        } else {
+        if (job != NULL) {
+            give_up(seat, entry);
             hki_task_queue_push_front(&pool->queue, job);
         }
-        hki_seat_clear(seat, request);
     }
     if (outstanding != 0) {
         pool->busy--;
@@ -252,6 +285,15 @@ static void count_init_failure(struct seat *seat, const struct death *death, str
     }
 }
 
+/* Whether its initialiser is to blame. One that was killed before that is somebody else's
+ * doing, and is replaced like any other. */
+static bool failed_to_start(const struct seat *seat)
+{
+    uint32_t stage = atomic_load(&seat->channel->stage);
+
+    return !seat->is_ready && (stage == HKI_WORKER_FAILED || stage == HKI_WORKER_INITIALISING);
+}
+
 /* --- what the zygote tells --- */
 
 /* Under the lock: the seat, if it is still about this worker. */
@@ -274,10 +316,11 @@ static void bury(struct seat *seat, const struct death *death)
     hki_list_init(&jobs);
     hki_seat_check_stage(seat); /* It may have become ready, and died before we looked. */
     count = judge(seat, death, batch);
-    if (!seat->is_ready && !seat->asked_to_die && death->wait_status != -1 && !pool->closing) {
+    pool->heard_ns = hk_now_ns();
+    if (failed_to_start(seat) && !seat->asked_to_die && death->wait_status != -1 &&
+        !pool->closing) {
         count_init_failure(seat, death, &jobs);
-    }
-    if (seat->ended == 0 && !seat->asked_to_die && seat->is_ready && seat->life == SEAT_READY) {
+    } else if (seat->ended == 0 && !seat->asked_to_die && seat->life != SEAT_LEAVING) {
         pool->tokens -= 1.0;
     }
     hki_seat_vacate(seat);
@@ -315,6 +358,7 @@ void hki_pool_spawned(struct hki_zygote_client *client, uint32_t index, uint32_t
     struct seat *seat;
 
     pthread_mutex_lock(&pool->lock);
+    pool->heard_ns = hk_now_ns();
     if ((seat = find_seat(pool, index, generation)) != NULL) {
         if (pid > 0) {
             seat->pid = pid;

@@ -91,11 +91,12 @@ struct seat {
     uint64_t ended;      /* Tasks of this worker that ended. */
     int64_t idle_since_ns;
     int64_t started_ns; /* When the worker was asked for. */
+    int64_t killed_ns;  /* When SIGKILL was sent to it; 0: never. */
     int signal;         /* What it is to get at signal_at_ns; 0: nothing. */
     int64_t signal_at_ns;
     uint32_t signal_request; /* The task it is for, unless the worker is to die in any case. */
     bool asked_to_die;       /* By us. */
-    bool broke_rules;        /* It wrote what it should not have. */
+    atomic_bool broke_rules; /* It wrote what it should not have. */
     struct hki_list idle;    /* In pool->idle while READY with nothing to do. */
 };
 
@@ -130,9 +131,11 @@ struct process_pool {
     unsigned depth;    /* Jobs that a worker may have at a time. */
     int64_t mean_ns;   /* Of a task's time; 0: unknown. */
     unsigned rotation; /* Where the search for the least loaded begins. */
-    bool unbalanced;   /* A worker rests while another one has jobs it has not begun. */
-    bool crowded;      /* No worker takes more until something ends. */
-    uint64_t stalled;  /* How many jobs had to wait for memory. */
+    /* When to look again at a worker that rests while another one has jobs that it has not
+     * begun. HKI_NEVER: there was none. */
+    int64_t rebalance_at_ns;
+    bool crowded;     /* No worker takes more until something ends. */
+    uint64_t stalled; /* How many jobs had to wait for memory. */
     uint64_t started_ever;
     bool closing;
     bool killing;
@@ -152,7 +155,9 @@ struct process_pool {
     int64_t tokens_at_ns;
     int64_t refill_ns;
     int64_t respawn_at_ns;      /* INT64_MAX: nothing is waiting for a token. */
-    int64_t no_worker_since_ns; /* 0: there is one, or no work. */
+    int64_t no_worker_since_ns; /* 0: there is one that is ready, or none is wanted. */
+    int64_t heard_ns;           /* When the zygote said something last. */
+    bool suspected;             /* The zygote has not answered in time: looked at once more. */
     hk_duration start_timeout;
 
     /* Options. */

@@ -129,6 +129,7 @@ static void sit_down(struct seat *seat, int socket, int stop_event)
     seat->ended = 0;
     seat->idle_since_ns = 0;
     seat->started_ns = hk_now_ns();
+    seat->killed_ns = 0;
     seat->signal = 0;
     seat->asked_to_die = false;
     seat->broke_rules = false;
@@ -143,6 +144,7 @@ static void sit_down(struct seat *seat, int socket, int stop_event)
     if (pool->has_leader) {
         hki_os_futex_wake(&pool->newcomers, 1); /* It does not sleep on this one's bell. */
     }
+    hki_zygote_ring(); /* The supervisor minds how long it takes. */
 }
 
 /* Without descriptors, or a zygote, to be had now: again in a while. */
@@ -241,6 +243,10 @@ void hki_seat_signal(struct seat *seat, int signal, hk_duration later_ns)
     seat->life = SEAT_DYING;
     seat->asked_to_die = true;
     seat->signal = 0;
+    if (signal == SIGKILL && seat->killed_ns == 0) {
+        seat->killed_ns = hk_now_ns();
+        hki_zygote_ring(); /* Likewise. */
+    }
     (void)hki_zygote_kill(&seat->pool->client, seat->index, seat->generation, signal);
 }
 

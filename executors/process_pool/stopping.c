@@ -195,9 +195,9 @@ void hki_seat_carry_out(struct seat *seat)
 {
     struct entry *entry = hki_seat_entry(seat, seat->signal_request);
 
-    if (seat->life == SEAT_DYING) {
-        hki_seat_signal(seat, seat->signal, 0); /* It did not heed the first. */
-    } else if (entry->job != NULL && entry->request == seat->signal_request && condemn(entry)) {
+    /* DYING: it did not heed the first. Else only if what it was for still runs. */
+    if (seat->life == SEAT_DYING ||
+        (entry->job != NULL && entry->request == seat->signal_request && condemn(entry))) {
         hki_seat_signal(seat, seat->signal, 0);
     } else {
         seat->signal = 0; /* What it was for has ended. */

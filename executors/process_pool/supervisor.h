@@ -45,10 +45,6 @@ hk_status hki_supervisor_start(void);
 /* Under the lock, which it lets go of in between: ends the thread and waits for it. */
 void hki_supervisor_end(void);
 
-/* Kills the zygote if it is there still: for descriptors that cannot be used any more. Its
- * end wakes the supervisor, whose poll() keeps the socket itself. Takes the lock. */
-void hki_zygote_sever(void);
-
 /* Reaps it, which has ended, or is killed now. Takes the lock. */
 void hki_zygote_bury(void);
 

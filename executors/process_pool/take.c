@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/fork.h"
 #include "base/memory.h"
 #include "base/os.h"
 #include "executors/process_pool/fd_passing.h"
@@ -59,6 +60,9 @@ static void drop_overflow(void *owner)
 {
     struct overflow *overflow = owner;
 
+    if (hki_fork_foreign(overflow->memory->generation)) {
+        return; /* It is the parent's, which still shows it. */
+    }
     /* If another worker sits there now, it does not use the extent, because of this view. */
     atomic_fetch_add(&overflow->channel->returned[overflow->unit], 1);
     atomic_fetch_sub(&overflow->memory->views[overflow->index], 1);

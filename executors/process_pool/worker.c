@@ -22,6 +22,17 @@ static const hk_duration look_every_ns = HK_MS(1000);
 
 /* --- telling --- */
 
+/* Wakes the supervisor. A task may have closed all descriptors, and opened others: then the
+ * numbers are another's, and what tells the parent that something is done is the worker's
+ * end. */
+static void ring_supervisor(const struct hki_worker *worker)
+{
+    if (!hki_own_fd_valid(&worker->witness)) {
+        hki_worker_leave(HKI_WORKER_EXIT_MUTE);
+    }
+    hki_os_event_signal(worker->ring);
+}
+
 static bool must_ring(const struct hki_worker *worker, uint32_t attention, uint32_t request)
 {
     struct hki_channel *channel = worker->channel;
@@ -63,14 +74,14 @@ static void tell(struct hki_worker *worker, uint32_t request)
         atomic_fetch_add(&channel->bell, 1);
         (void)hki_os_futex_wake_shared(&channel->bell, UINT32_MAX >> 1);
     } else {
-        hki_os_event_signal(worker->ring);
+        ring_supervisor(worker);
     }
 }
 
 static void enter_stage(struct hki_worker *worker, enum hki_worker_stage stage)
 {
     atomic_store(&worker->channel->stage, (uint32_t)stage);
-    hki_os_event_signal(worker->ring);
+    ring_supervisor(worker);
 }
 
 /* Takes the error over. */
@@ -109,34 +120,46 @@ static void throw_mail_away(struct hki_worker *worker, uint32_t request)
     }
 }
 
+/* The parent is about to kill; or nobody is, and the cell says what no one wrote. */
+static _Noreturn void await_death(bool is_condemned)
+{
+    while (is_condemned) {
+        (void)pause();
+    }
+    hki_worker_leave(HKI_WORKER_EXIT_MEMORY);
+}
+
 static void serve(struct hki_worker *worker, uint32_t request)
 {
     struct hki_channel *channel = worker->channel;
     struct hki_cell *cell = &channel->cells[request % HKI_CELLS];
     uint32_t queued = hki_cell_word(request, HKI_CELL_QUEUED);
     uint32_t running = hki_cell_word(request, HKI_CELL_RUNNING);
-    int64_t started_ns = hk_now_ns();
+    int64_t started_ns = worker->ended_ns != 0 ? worker->ended_ns : hk_now_ns();
 
     /* relaxed, all three: published by the compare-and-swap that announces RUNNING. */
     atomic_store_explicit(&cell->started_ns, started_ns, memory_order_relaxed);
     atomic_store_explicit(&cell->progress_done, 0, memory_order_relaxed);
     atomic_store_explicit(&cell->progress_total, 0, memory_order_relaxed);
     if (!atomic_compare_exchange_strong(&cell->state, &queued, running)) {
-        throw_mail_away(worker, request); /* WITHDRAWN. */
+        if (queued != hki_cell_word(request, HKI_CELL_WITHDRAWN)) {
+            hki_worker_leave(HKI_WORKER_EXIT_MEMORY);
+        }
+        throw_mail_away(worker, request);
         return;
     }
     (void)HKI_FAULT("claimed");
     hki_worker_run(worker, request, started_ns);
+    worker->ended_ns = hk_now_ns();
+    cell->ran_ns = worker->ended_ns - started_ns;
     /* The result is there: this announces it, unless the parent is about to kill. */
     if (!atomic_compare_exchange_strong(&cell->state, &running,
                                         hki_cell_word(request, HKI_CELL_DONE))) {
-        for (;;) {
-            (void)pause();
-        }
+        await_death(running == hki_cell_word(request, HKI_CELL_KILLING));
     }
     (void)HKI_FAULT("published");
     atomic_fetch_add(&channel->served, 1);
-    measure(worker, started_ns);
+    measure(worker, worker->ended_ns);
 }
 
 /* Looks for work for a moment, without sleeping. */
@@ -176,6 +199,7 @@ static bool await_request(struct hki_worker *worker, uint32_t next)
         if (retires) {
             return false;
         }
+        worker->ended_ns = 0; /* The next one will not begin where this one ended. */
         if (spin(worker, next)) {
             continue;
         }
@@ -221,6 +245,9 @@ _Noreturn void hki_worker_main(const struct hki_worker_start *start)
     worker.ring = start->ring;
     if (hki_worker_prepare(&worker, start, &failure) != HK_OK) {
         leave_failed(&worker, failure);
+    }
+    if (start->page->initializer != NULL) {
+        atomic_store(&worker.channel->stage, (uint32_t)HKI_WORKER_INITIALISING);
     }
     /* A task that ends its thread would leave a process that does nothing. */
     pthread_cleanup_push(thread_ended, NULL);

@@ -28,6 +28,8 @@ struct hki_fds_message {
 enum {
     HKI_WORKER_EXIT_THREAD = 121, /* The task ended its thread: pthread_exit(). */
     HKI_WORKER_EXIT_FORKED = 122, /* A child that the task forked came back from it. */
+    HKI_WORKER_EXIT_MEMORY = 123, /* Its channel was overwritten. */
+    HKI_WORKER_EXIT_MUTE = 124,   /* Its descriptors were closed: it cannot ring any more. */
 };
 
 /* How many pools of processes are around this one: 0, but in workers. */

@@ -4,6 +4,7 @@
 #define HOCKET_EXECUTORS_PROCESS_POOL_WORKER_IMPL_H
 
 #include "executors/call.h"
+#include "executors/process_pool/own_fd.h"
 #include "executors/process_pool/worker.h"
 #include "executors/worker_init.h"
 
@@ -31,7 +32,8 @@ struct hki_worker {
     int socket;
     int stop_event;
     int ring;
-    hk_executor *executor; /* Inline, for what tasks submit. */
+    struct hki_own_fd witness; /* The socket: who closes it closes the ring as well. */
+    hk_executor *executor;     /* Inline, for what tasks submit. */
     struct hki_worker_hooks hooks;
     void *local;
     char where[HKI_WORKER_NAME_MAX + 24]; /* "worker NAME_3", for texts. */
@@ -40,6 +42,7 @@ struct hki_worker {
     uint32_t attention;  /* The value seen last. */
     bool rung;           /* For that value. */
     uint32_t reported;   /* What `done` was, at least, when the parent last looked. */
+    int64_t ended_ns;    /* When the last task did, if the next one was there already; else 0. */
     int64_t looked_ns;   /* When its memory was last measured. */
     uint32_t until_look; /* Tasks until it is, at the latest. */
 };
@@ -55,6 +58,7 @@ struct hki_worker_call {
     int64_t end_ns; /* HKI_NEVER: no limit. */
     size_t fds_at;  /* Where the task's descriptors begin in the mail. */
     size_t fd_count;
+    unsigned attempt;
     unsigned char small[HKI_CELL_OUTPUT] __attribute__((aligned(16)));
 };
 

@@ -132,6 +132,7 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
     worker->socket = start->socket;
     worker->stop_event = start->stop_event;
     worker->ring = start->ring;
+    hki_own_fd_set(&worker->witness, start->socket);
     worker->hooks = (struct hki_worker_hooks){page->initializer, page->finalizer, page->worker_arg};
     snprintf(worker->where, sizeof(worker->where), "worker %.*s_%u", HKI_WORKER_NAME_MAX - 1,
              page->name, start->index);

@@ -45,6 +45,8 @@ static bool is_child(pid_t pid)
     return pid > 0 && waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
+/* Also for descriptors that cannot be used any more: its end wakes the supervisor, whose
+ * poll() keeps the socket itself. */
 void hki_zygote_sever(void)
 {
     pthread_mutex_lock(&parent->lock);
@@ -466,6 +468,19 @@ void hki_zygote_ring(void)
     } else {
         hki_zygote_sever();
     }
+}
+
+bool hki_zygote_is_stopped(void)
+{
+    siginfo_t stopped = {0};
+    bool is_stopped;
+
+    pthread_mutex_lock(&parent->lock);
+    is_stopped = parent->pid > 0 &&
+                 waitid(P_PID, (id_t)parent->pid, &stopped, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+                 stopped.si_pid == parent->pid;
+    pthread_mutex_unlock(&parent->lock);
+    return is_stopped;
 }
 
 int hki_zygote_ring_fd(void)

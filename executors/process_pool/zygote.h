@@ -69,6 +69,12 @@ void hki_zygote_ring(void);
 /* Whether this is the supervisor's thread. */
 bool hki_zygote_is_supervisor(void);
 
+/* Whether it is stopped, as by SIGSTOP. */
+bool hki_zygote_is_stopped(void);
+
+/* Kills it, and with it all workers: it does not answer. */
+void hki_zygote_sever(void);
+
 /* The descriptor that workers write to ring: inherited by them through the zygote. */
 int hki_zygote_ring_fd(void);
 
