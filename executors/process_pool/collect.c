@@ -107,6 +107,9 @@ unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned ro
     while (sound && at != done && count < room) {
         ran_ns += sane(hki_seat_cell(seat, at)->ran_ns);
         sound = take_one(seat, at, &batch[count]);
+        if (!sound && batch[count].job == NULL) {
+            break; /* Nothing was taken: its job is judged with the worker's death. */
+        }
         count += batch[count].job != NULL ? 1 : 0;
         at++;
         passed++;

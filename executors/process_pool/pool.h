@@ -123,7 +123,7 @@ struct process_pool {
     unsigned live;     /* Seats that are not EMPTY. */
     unsigned standing; /* Workers there were of late, and are replaced when they die. */
     unsigned starting; /* Of these, not READY yet. */
-    unsigned busy;     /* Seats with something outstanding. */
+    atomic_uint busy;  /* Seats with something outstanding; written under the lock. */
     size_t outstanding;
     size_t given;      /* Jobs in entries. */
     size_t forced;     /* Of these, ended by force. */
