@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers come and go: resizing, idling, memory, environment and early starts, several pools
+ * at once, and what is built on their futures: cases XL and XM of docs/contract.md, and IS01
+ * for code that the workers do not have.
+ */
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/process_fixture.h"
+
+/* --- XL06: nothing is left --- */
+
+struct family {
+    struct hkt_gate born;
+    atomic_int child;
+};
+
+HK_TASK(leaves_a_child_behind)
+{
+    struct family *family = hkt_pointer(in, in_size);
+    pid_t child = fork();
+
+    while (child == 0) {
+        (void)pause();
+    }
+    atomic_store(&family->child, child);
+    hkt_gate_open(&family->born);
+    return hk_sleep(call, HK_FOREVER);
+}
+
+HK_TASK(leaves_a_pool_behind)
+{
+    struct hkt_stand *stand = hkt_pointer(in, in_size);
+    hk_executor_options options = {.workers = 1};
+    hk_executor *pool = NULL;
+    hk_status status = hk_process_pool_create(&options, &pool);
+
+    if (status == HK_OK) {
+        status = hk_submit(pool, hkt_stands, &stand, sizeof(stand), NULL, NULL);
+    }
+    return status == HK_OK ? hk_sleep(call, HK_FOREVER) : status;
+}
+
+static void a_hard_shutdown_leaves_no_process(void)
+{
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 2});
+    struct family *family = hkt_shared_new(sizeof(*family));
+    struct hkt_stand *stand = hkt_stand_new();
+    hk_future *futures[2];
+
+    hkt_gate_init(&family->born, "a task has a child");
+    HKT_OK_FATAL(
+        hk_submit(pool, leaves_a_child_behind, &family, sizeof(family), NULL, &futures[0]));
+    HKT_OK_FATAL(hk_submit(pool, leaves_a_pool_behind, &stand, sizeof(stand), NULL, &futures[1]));
+    hkt_gate_wait(&family->born);
+    hkt_gate_await_arrivals(&stand->gate, 1);
+    HKT_OK(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER));
+    HKT_TRUE(hkt_goes(atomic_load(&family->child)));
+    HKT_TRUE(hkt_goes(atomic_load(&stand->pid)));
+    for (int i = 0; i < 2; i++) {
+        hkt_expect_end(futures[i], HK_ECANCELED);
+    }
+    hkt_processes_end(pool);
+}
+
+static void every_killed_worker_of_a_shutdown_is_gone(void)
+{
+    enum { WORKERS = 4 };
+
+    for (int round = 0; round < 5; round++) {
+        hk_executor *pool = hkt_processes((hk_executor_options){.workers = WORKERS});
+        struct hkt_stand *stands[WORKERS];
+        hk_future *futures[WORKERS];
+
+        for (int i = 0; i < WORKERS; i++) {
+            stands[i] = hkt_stand_new();
+            futures[i] = hkt_stand_submit(pool, stands[i]);
+        }
+        HKT_EQ_INT(kill(atomic_load(&stands[0]->pid), SIGKILL), 0); /* Amid the others. */
+        HKT_OK(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER));
+        for (int i = 0; i < WORKERS; i++) {
+            HKT_TRUE(hkt_is_gone(atomic_load(&stands[i]->pid)));
+            HKT_TRUE(hk_future_done(futures[i]));
+            hk_future_unref(futures[i]);
+        }
+        hkt_processes_end(pool);
+    }
+}
+
+/* --- XL07, XL08: how many --- */
+
+static void resizing_under_load_loses_nothing(void)
+{
+    enum { TASKS = 400 };
+    static const unsigned sizes[] = {4, 1, 3, 2, 6, 1};
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 2});
+    hk_future *futures[TASKS];
+
+    for (int i = 0; i < TASKS; i++) {
+        if (i % 60 == 0) {
+            HKT_OK(hk_executor_resize(pool, sizes[(size_t)(i / 60) % 6]));
+        }
+        futures[i] = hkt_submit_int(pool, hkt_square, i);
+    }
+    for (int i = 0; i < TASKS; i++) {
+        HKT_EQ_INT(hkt_take_int(futures[i]), i * i);
+    }
+    HKT_OK(hk_executor_resize(pool, 1));
+    HKT_TRUE(hkt_becomes(pool, hkt_workers, 1));
+    hkt_expect_health(pool);
+    hkt_processes_end(pool);
+}
+
+static void shrinking_waits_for_running_tasks(void)
+{
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 3});
+    struct hkt_stand *stand = hkt_stand_new();
+    hk_future *futures[3];
+
+    for (int i = 0; i < 3; i++) {
+        futures[i] = hkt_stand_submit(pool, stand);
+    }
+    HKT_OK(hk_executor_resize(pool, 1));
+    hkt_gate_open(&stand->gate);
+    for (int i = 0; i < 3; i++) {
+        hkt_expect_end(futures[i], HK_OK);
+    }
+    HKT_EQ_INT(atomic_load(&stand->passed), 3);
+    HKT_TRUE(hkt_becomes(pool, hkt_workers, 1));
+    HKT_OK(hk_executor_resize(pool, 4));
+    stand = hkt_stand_new();
+    for (int i = 0; i < 3; i++) {
+        futures[i] = hkt_stand_submit(pool, stand); /* All at once again. */
+    }
+    hkt_gate_open(&stand->gate);
+    for (int i = 0; i < 3; i++) {
+        hkt_expect_end(futures[i], HK_OK);
+    }
+    hkt_processes_end(pool);
+}
+
+static void idle_workers_leave_and_come_back(void)
+{
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 3, .idle_exit = HK_MS(1)});
+
+    for (int round = 0; round < 3; round++) {
+        pid_t pid = hkt_pid_of_worker(pool);
+
+        hkt_expect_health(pool);
+        HKT_TRUE(hkt_becomes(pool, hkt_workers, 0));
+        HKT_TRUE(hkt_is_gone(pid));
+    }
+    HKT_OK(hk_executor_resize(pool, 2)); /* After all have left. */
+    hkt_expect_health(pool);
+    hkt_processes_end(pool);
+}
+
+static void a_large_submit_outlasts_idle_workers(void)
+{
+    enum { BYTES = 8 << 20 };
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 2, .idle_exit = HK_US(10)});
+    unsigned char *bytes = calloc(1, BYTES);
+
+    HKT_TRUE_FATAL(bytes != NULL);
+    for (int i = 0; i < 10; i++) {
+        hk_future *future = NULL;
+        const void *value = NULL;
+        size_t size = 0;
+
+        bytes[BYTES - 1] = (unsigned char)i;
+        HKT_OK_FATAL(hk_submit(pool, hkt_echo, bytes, BYTES, NULL, &future));
+        HKT_OK_FATAL(hk_future_result(future, HK_FOREVER, &value, &size));
+        HKT_EQ_INT(size, BYTES);
+        HKT_EQ_INT(((const unsigned char *)value)[BYTES - 1], i);
+        hk_future_unref(future);
+    }
+    free(bytes);
+    hkt_processes_end(pool);
+}
+
+/* --- XL09: memory --- */
+
+static unsigned char *volatile kept; /* Volatile, or nobody would need it. */
+
+HK_TASK(keeps_memory)
+{
+    enum { BYTES = 64 << 20 };
+    pid_t pid = getpid();
+
+    kept = malloc(BYTES);
+    if (kept == NULL) {
+        return HK_ENOMEM;
+    }
+    memset(kept, 1, BYTES);
+    return hk_return(call, &pid, sizeof(pid));
+}
+
+static void a_worker_over_its_memory_is_replaced(void)
+{
+    enum { TASKS = 300 };
+    hk_executor *pool =
+        hkt_processes((hk_executor_options){.workers = 1, .worker_rss_limit = 48 << 20});
+    int fat = hkt_take_int(hkt_submit_int(pool, keeps_memory, 0));
+    hk_future *futures[TASKS];
+
+    /* It is measured now and then: by so many tasks it has been, and none of them is lost. */
+    for (int i = 0; i < TASKS; i++) {
+        futures[i] = hkt_submit_int(pool, hkt_square, i);
+    }
+    for (int i = 0; i < TASKS; i++) {
+        HKT_EQ_INT(hkt_take_int(futures[i]), i * i);
+    }
+    HKT_TRUE(hkt_pid_of_worker(pool) != fat);
+    HKT_TRUE(hkt_goes(fat));
+    HKT_EQ_INT(hkt_stats(pool).failed, 0);
+    hkt_processes_end(pool);
+}
+
+/* --- XL11: while it goes --- */
+
+struct users {
+    hk_executor *pool;
+    struct hkt_barrier start;
+    struct hkt_gate closed;
+};
+
+static void *use_pool(void *arg)
+{
+    struct users *users = arg;
+    hk_future *future = NULL;
+    hk_status status;
+
+    hkt_barrier_wait(&users->start);
+    for (int i = 0;
+         (status = hk_submit(users->pool, hkt_square, &i, sizeof(i), NULL, &future)) == HK_OK;
+         i++) {
+        int square = i * i;
+        const void *value = NULL;
+
+        /* What was accepted ends, in whatever way the shutdown says. */
+        status = hk_future_result(future, HK_FOREVER, &value, NULL);
+        HKT_TRUE(status == HK_ECANCELED ||
+                 (status == HK_OK && memcmp(value, &square, sizeof(square)) == 0));
+        hk_future_unref(future);
+    }
+    HKT_STATUS(status, HK_ECLOSED);
+    return NULL;
+}
+
+static void threads_may_use_a_pool_while_it_is_replaced(void)
+{
+    enum { USERS = 2, ROUNDS = 12 };
+
+    for (int round = 0; round < ROUNDS; round++) {
+        struct users users = {.pool = hkt_processes((hk_executor_options){.workers = 2})};
+        hk_executor *next;
+        pthread_t threads[USERS];
+
+        hkt_barrier_init(&users.start, USERS + 1, "users begin");
+        for (int i = 0; i < USERS; i++) {
+            HKT_EQ_INT_FATAL(pthread_create(&threads[i], NULL, use_pool, &users), 0);
+        }
+        hkt_barrier_wait(&users.start);
+        hkt_expect_health(users.pool);
+        next = hkt_processes((hk_executor_options){.workers = 2});
+        HKT_OK(hk_executor_shutdown(users.pool, (hk_shutdown_how)(round % 3), HK_FOREVER));
+        hkt_expect_health(next);
+        for (int i = 0; i < USERS; i++) {
+            pthread_join(threads[i], NULL);
+        }
+        hkt_processes_end(users.pool);
+        hkt_processes_end(next);
+    }
+}
+
+/* --- XL12: the environment --- */
+
+HK_TASK(reads_environment)
+{
+    const char *value = getenv((const char *)in);
+
+    return value == NULL ? HK_ECANCELED : hk_return(call, value, strlen(value) + 1);
+}
+
+static void expect_environment(hk_executor *pool, const char *name, const char *expected)
+{
+    hk_future *future = NULL;
+    const void *value = NULL;
+    hk_status status;
+
+    HKT_OK_FATAL(hk_submit(pool, reads_environment, name, strlen(name) + 1, NULL, &future));
+    status = hk_future_result(future, HK_FOREVER, &value, NULL);
+    HKT_STATUS(status, expected == NULL ? HK_ECANCELED : HK_OK);
+    HKT_EQ_STR(value, expected);
+    hk_future_unref(future);
+}
+
+static void a_pool_may_set_its_workers_environment(void)
+{
+    static const char *const one[] = {"HOCKET_TEST_COLOUR=green", "PATH", NULL};
+    static const char *const two[] = {"HOCKET_TEST_COLOUR=blue", NULL};
+    static const char *const bad[] = {"=nothing", NULL};
+    hk_executor_options options = {.environment = bad};
+    hk_executor *green = hkt_processes((hk_executor_options){.workers = 1, .environment = one});
+    hk_executor *blue = hkt_processes((hk_executor_options){.workers = 1, .environment = two});
+    hk_executor *none = NULL;
+
+    expect_environment(green, "HOCKET_TEST_COLOUR", "green");
+    expect_environment(green, "PATH", NULL);
+    expect_environment(blue, "HOCKET_TEST_COLOUR", "blue");
+    expect_environment(blue, "PATH", getenv("PATH"));
+    HKT_EQ_PTR(getenv("HOCKET_TEST_COLOUR"), NULL);
+    HKT_STATUS(hk_process_pool_create(&options, &none), HK_EINVAL);
+    hkt_processes_end(green);
+    hkt_processes_end(blue);
+}
+
+/* --- XM01: early starts --- */
+
+static void workers_may_be_started_early(void)
+{
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 3});
+
+    HKT_EQ_INT(hkt_stats(pool).workers, 0);
+    HKT_OK(hk_executor_prestart(pool, HK_FOREVER));
+    HKT_EQ_INT(hkt_stats(pool).workers, 3);
+    HKT_EQ_INT(hkt_stats(pool).workers_idle, 3);
+    hkt_expect_health(pool);
+    HKT_EQ_INT(hkt_stats(pool).workers_started, 3);
+    hkt_processes_end(pool);
+}
+
+static void an_early_start_need_not_be_over(void)
+{
+    for (int round = 0; round < 12; round++) {
+        hk_executor *pool = hkt_processes((hk_executor_options){.workers = 4});
+        hk_status status = hk_executor_prestart(pool, 0);
+
+        HKT_TRUE(status == HK_OK || status == HK_ETIMEDOUT);
+        HKT_OK(hk_executor_shutdown(pool, (hk_shutdown_how)(round % 4), HK_FOREVER));
+        HKT_EQ_INT(hkt_stats(pool).workers, 0);
+        hkt_processes_end(pool);
+    }
+}
+
+/* --- XM02, XM03: maps, and several pools --- */
+
+static void an_unordered_map_gives_each_result_once(void)
+{
+    enum { ITEMS = 200 };
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 3});
+    int numbers[ITEMS];
+    hk_array_source source = {.items = numbers, .count = ITEMS, .stride = sizeof(numbers[0])};
+    hk_map_options options = {.unordered = true, .window = 6};
+    hk_map_iterator *iterator = NULL;
+    hk_map_item item;
+    bool seen[ITEMS] = {false};
+    int count = 0;
+
+    for (int i = 0; i < ITEMS; i++) {
+        numbers[i] = i;
+    }
+    HKT_OK_FATAL(hk_map(pool, hkt_square, hk_source_array, &source, &options, &iterator));
+    while (hk_map_next(iterator, HK_FOREVER, &item) == HK_OK) {
+        int square = (int)(item.index * item.index);
+
+        HKT_TRUE_FATAL(item.index < ITEMS && !seen[item.index]);
+        HKT_TRUE(item.status == HK_OK && memcmp(item.data, &square, sizeof(square)) == 0);
+        seen[item.index] = true;
+        count++;
+        hk_map_item_drop(&item);
+    }
+    HKT_EQ_INT(count, ITEMS);
+    hk_map_close(iterator);
+    hkt_processes_end(pool);
+}
+
+static void several_pools_interleave(void)
+{
+    enum { POOLS = 3, TASKS = 30 };
+    hk_executor *pools[POOLS];
+    hk_future *futures[POOLS][TASKS];
+
+    for (int pool = 0; pool < POOLS; pool++) {
+        pools[pool] = hkt_processes((hk_executor_options){.workers = 1 + (unsigned)pool});
+    }
+    for (int i = 0; i < TASKS; i++) {
+        for (int pool = 0; pool < POOLS; pool++) {
+            futures[pool][i] = hkt_submit_int(pools[pool], hkt_square, i + pool);
+        }
+    }
+    hkt_expect_lost(hkt_submit_int(pools[1], hkt_ends_by, SIGKILL), SIGKILL, 0);
+    for (int i = TASKS; i-- > 0;) {
+        for (int pool = 0; pool < POOLS; pool++) {
+            HKT_EQ_INT(hkt_take_int(futures[pool][i]), (i + pool) * (i + pool));
+        }
+    }
+    HKT_EQ_INT(hkt_stats(pools[0]).workers_started, 1);
+    for (int pool = 0; pool < POOLS; pool++) {
+        hkt_processes_end(pools[pool]);
+    }
+}
+
+/* --- XM04, XM05: chains and groups over workers --- */
+
+static hk_status halve(hk_future *source, hk_promise *result, void *arg)
+{
+    const void *value = NULL;
+    size_t size = 0;
+    int half;
+    hk_status status = hk_future_result(source, 0, &value, &size);
+
+    (void)arg;
+    if (status != HK_OK || size != sizeof(half)) {
+        return hk_promise_fail(result, 1, "no number to halve");
+    }
+    memcpy(&half, value, sizeof(half));
+    half /= 2;
+    return hk_promise_set(result, &half, sizeof(half));
+}
+
+static hk_status explain(hk_future *source, hk_promise *result, void *arg)
+{
+    const hk_error *error = NULL;
+    int signal = 0;
+
+    (void)arg;
+    if (hk_future_error(source, 0, &error) == HK_OK && error != NULL) {
+        signal = error->term_signal;
+    }
+    return hk_promise_set(result, &signal, sizeof(signal));
+}
+
+static void chains_follow_values_and_deaths(void)
+{
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 2});
+    hk_future *good = hkt_submit_int(pool, hkt_square, 4);
+    hk_future *bad = hkt_submit_int(pool, hkt_ends_by, SIGKILL);
+    hk_future *half = NULL;
+    hk_future *skipped = NULL;
+    hk_future *reason = NULL;
+
+    HKT_OK_FATAL(hk_then(good, NULL, halve, NULL, &half));
+    HKT_OK_FATAL(hk_then(bad, NULL, halve, NULL, &skipped));
+    HKT_OK_FATAL(hk_catch(skipped, NULL, explain, NULL, &reason));
+    HKT_EQ_INT(hkt_take_int(half), 8);
+    HKT_STATUS(hk_future_result(skipped, HK_FOREVER, NULL, NULL), HK_EWORKER);
+    HKT_EQ_INT(hkt_take_int(reason), SIGKILL);
+    hk_future_unref(skipped);
+    hk_future_unref(good);
+    hk_future_unref(bad);
+    hkt_processes_end(pool);
+}
+
+static void a_death_fails_the_group_and_cancels_the_rest(void)
+{
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 2});
+    struct hkt_stand *stand = hkt_stand_new();
+    hk_future *parts[4];
+    hk_future *group = NULL;
+
+    HKT_OK_FATAL(hk_when_all(NULL, 0, &group));
+    hkt_expect_end(group, HK_OK);
+    parts[0] = hkt_stand_submit(pool, stand);
+    parts[1] = hkt_stand_submit(pool, stand);
+    parts[2] = hkt_submit_int(pool, hkt_square, 1);
+    parts[3] = hkt_submit_int(pool, hkt_square, 2);
+    HKT_OK_FATAL(hk_when_all(parts, 4, &group));
+    HKT_EQ_INT(kill(atomic_load(&stand->pid), SIGKILL), 0);
+    hkt_expect_end(group, HK_EWORKER);
+    hkt_gate_open(&stand->gate);
+    for (int i = 0; i < 4; i++) {
+        HKT_OK(hk_future_wait(parts[i], HK_FOREVER));
+        hk_future_unref(parts[i]);
+    }
+    hkt_expect_health(pool);
+    hkt_processes_end(pool);
+}
+
+static void cancelling_a_group_cancels_its_parts(void)
+{
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 1});
+    struct hkt_stand *stand = hkt_stand_new();
+    hk_future *first = hkt_stand_submit(pool, stand);
+    hk_future *parts[3];
+    hk_future *group = NULL;
+
+    for (int i = 0; i < 3; i++) {
+        parts[i] = hkt_submit_int(pool, hkt_square, i);
+    }
+    HKT_OK_FATAL(hk_when_all(parts, 3, &group));
+    HKT_OK(hk_future_cancel(group, HK_CANCEL_PENDING));
+    hkt_expect_end(group, HK_ECANCELED);
+    for (int i = 0; i < 3; i++) {
+        hkt_expect_end(parts[i], HK_ECANCELED);
+    }
+    hkt_gate_open(&stand->gate);
+    hkt_expect_end(first, HK_OK);
+    hkt_processes_end(pool);
+}
+
+/* --- IS01: code that the workers do not have --- */
+
+static void code_loaded_later_is_refused_at_submit(void)
+{
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 1});
+    void *plugin = dlopen(PLUGIN_PATH, RTLD_NOW | RTLD_LOCAL);
+    hk_task task = {.name = "late"};
+    hk_future *future = NULL;
+
+    HKT_TRUE_FATAL(plugin != NULL);
+    *(void **)&task.run = dlsym(plugin, "plugin_run");
+    HKT_TRUE_FATAL(task.run != NULL);
+    HKT_STATUS(hk_submit(pool, &task, NULL, 0, NULL, &future), HK_ENOTASK);
+    HKT_EQ_PTR(future, NULL);
+    HKT_EQ_INT(hkt_stats(pool).refused, 1);
+    hkt_expect_health(pool);
+    hkt_processes_end(pool);
+    HKT_EQ_INT(dlclose(plugin), 0);
+}
+
+static CU_TestInfo tests[] = {
+    HKT_CASE("XL06 a hard shutdown leaves no process", a_hard_shutdown_leaves_no_process),
+    HKT_CASE("XL06 every killed worker of a shutdown is gone",
+             every_killed_worker_of_a_shutdown_is_gone),
+    HKT_CASE("XL07 resizing under load loses nothing", resizing_under_load_loses_nothing),
+    HKT_CASE("XL07 shrinking waits for running tasks", shrinking_waits_for_running_tasks),
+    HKT_CASE("XL07 XL08 idle workers leave and come back", idle_workers_leave_and_come_back),
+    HKT_CASE("XL08 a large submit outlasts idle workers", a_large_submit_outlasts_idle_workers),
+    HKT_CASE("XL09 a worker over its memory is replaced", a_worker_over_its_memory_is_replaced),
+    HKT_CASE("XL11 threads may use a pool while it is replaced",
+             threads_may_use_a_pool_while_it_is_replaced),
+    HKT_CASE("XL12 a pool may set its workers' environment",
+             a_pool_may_set_its_workers_environment),
+    HKT_CASE("XM01 workers may be started early", workers_may_be_started_early),
+    HKT_CASE("XM01 an early start need not be over", an_early_start_need_not_be_over),
+    HKT_CASE("XM02 an unordered map gives each result once",
+             an_unordered_map_gives_each_result_once),
+    HKT_CASE("XM03 several pools interleave", several_pools_interleave),
+    HKT_CASE("XM04 chains follow values and deaths", chains_follow_values_and_deaths),
+    HKT_CASE("XM05 a death fails the group and cancels the rest",
+             a_death_fails_the_group_and_cancels_the_rest),
+    HKT_CASE("XM05 cancelling a group cancels its parts", cancelling_a_group_cancels_its_parts),
+    HKT_CASE("IS01 code loaded later is refused at submit", code_loaded_later_is_refused_at_submit),
+    CU_TEST_INFO_NULL,
+};
+
+static CU_SuiteInfo suites[] = {
+    {.pName = "process_life", .pTests = tests},
+    CU_SUITE_INFO_NULL,
+};
+
+int main(int argc, char **argv)
+{
+    return hkt_process_main(argc, argv, suites);
+}
