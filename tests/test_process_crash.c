@@ -297,7 +297,13 @@ static void lies_of_a_worker_harm_nobody_else(void)
         HKT_OK_FATAL(hk_future_on_done(future, NULL, let_it_come_back, told.believed, NULL));
         /* The liar does not ring; with the results of others its own are looked at. */
         while (!hk_future_done(future)) {
-            HKT_EQ_INT(hkt_take_int(hkt_submit_int(pool, hkt_square, 3)), 9);
+            hk_future *other = hkt_submit_int(pool, hkt_square, 3);
+            hk_status status = hk_future_result(other, HK_FOREVER, NULL, NULL);
+
+            /* Noise over the cell of one that waits behind the liar is its end as well: nobody
+             * can tell whether it has begun. */
+            HKT_TRUE(status == HK_OK || (lie == LIE_NOISE && status == HK_EWORKER));
+            hk_future_unref(other);
         }
         HKT_STATUS(hk_future_result(future, 0, NULL, NULL), HK_EWORKER);
         hk_future_unref(future);

@@ -126,6 +126,7 @@ unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned ro
     }
     if (!sound) {
         seat->broke_rules = true; /* Also of one that is dying: nobody may go on reading it. */
+        hki_pool_withdraw_queued(seat); /* Or the kill could meet one that has begun by then. */
         if (seat->life != SEAT_DYING) {
             hki_seat_signal(seat, SIGKILL, 0);
         }

@@ -123,7 +123,7 @@ struct process_pool {
     unsigned live;     /* Seats that are not EMPTY. */
     unsigned standing; /* Workers there were of late, and are replaced when they die. */
     unsigned starting; /* Of these, not READY yet. */
-    atomic_uint busy;  /* Seats with something outstanding; written under the lock. */
+    atomic_uint busy;  /* Seats with something outstanding. */
     size_t outstanding;
     size_t given;      /* Jobs in entries. */
     size_t forced;     /* Of these, ended by force. */
@@ -162,6 +162,7 @@ struct process_pool {
 
     /* Options. */
     hk_duration idle_exit;
+    int64_t idle_look_at_ns; /* When the supervisor looks for idle workers; HKI_NEVER: not. */
     hk_duration kill_grace;
     unsigned tasks_per_worker;
     size_t worker_rss_limit;
@@ -271,6 +272,7 @@ bool hki_courier_idle(struct process_pool *pool);
 
 /* --- caller_wait.c --- */
 
+void hki_pool_assist(void *self, hk_job *job, int64_t deadline_ns);
 bool hki_pool_park(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns);
 
 /* --- attend.c --- */
