@@ -464,7 +464,7 @@ static void work_starts_before_the_first_next(void)
 {
     struct hkt_gate *begun = hkt_shared_new(sizeof(*begun));
     struct hkt_gate *const gates[] = {begun, begun, begun};
-    hk_array_source source = {.items = gates, .count = 3, .stride = sizeof(gates[0])};
+    hk_array_source source = {.items = gates, .count = 3, .stride = sizeof(void *)};
     hk_map_iterator *iterator = NULL;
 
     hkt_gate_init(begun, "an item has begun");

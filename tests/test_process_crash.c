@@ -175,10 +175,8 @@ HK_TASK_FLAGS(dies_a_few_times, HK_TASK_IDEMPOTENT)
 static hk_future *submit_tries(hk_executor *pool, struct tries *tries, unsigned retries)
 {
     hk_submit_options options = {.retries = retries};
-    hk_future *future = NULL;
 
-    HKT_OK_FATAL(hk_submit(pool, dies_a_few_times, &tries, sizeof(tries), &options, &future));
-    return future;
+    return hkt_submit_shared(pool, dies_a_few_times, tries, &options);
 }
 
 static void an_idempotent_task_is_tried_again_but_not_for_ever(void)
@@ -340,7 +338,7 @@ static void a_task_over_its_limit_is_stopped(void)
     hk_future *future = NULL;
     pid_t pid = hkt_pid_of_worker(pool);
 
-    HKT_OK_FATAL(hk_submit(pool, hkt_stands, &stand, sizeof(stand), &options, &future));
+    future = hkt_submit_shared(pool, hkt_stands, stand, &options);
     hkt_expect_end(future, HK_EDEADLINE);
     HKT_TRUE(hkt_goes(pid));
     HKT_TRUE(hkt_pid_of_worker(pool) != pid);
@@ -379,7 +377,7 @@ static void a_worker_that_ignores_signals_is_stopped(void)
     struct hkt_stand *stand = hkt_stand_new();
     hk_future *future = NULL;
 
-    HKT_OK_FATAL(hk_submit(pool, ignores_every_signal, &stand, sizeof(stand), NULL, &future));
+    future = hkt_submit_shared(pool, ignores_every_signal, stand, NULL);
     hkt_gate_await_arrivals(&stand->gate, 1);
     HKT_OK(hk_future_cancel(future, HK_CANCEL_KILL));
     hkt_expect_end(future, HK_ECANCELED);

@@ -22,8 +22,10 @@ HK_TASK(leaves_a_child_behind)
     struct family *family = hkt_pointer(in, in_size);
     pid_t child = fork();
 
-    while (child == 0) {
-        (void)pause();
+    if (child == 0) {
+        for (;;) {
+            (void)pause();
+        }
     }
     atomic_store(&family->child, child);
     hkt_gate_open(&family->born);
@@ -32,7 +34,7 @@ HK_TASK(leaves_a_child_behind)
 
 HK_TASK(leaves_a_pool_behind)
 {
-    struct hkt_stand *stand = hkt_pointer(in, in_size);
+    void *stand = hkt_pointer(in, in_size);
     hk_executor_options options = {.workers = 1};
     hk_executor *pool = NULL;
     hk_status status = hk_process_pool_create(&options, &pool);
@@ -51,9 +53,8 @@ static void a_hard_shutdown_leaves_no_process(void)
     hk_future *futures[2];
 
     hkt_gate_init(&family->born, "a task has a child");
-    HKT_OK_FATAL(
-        hk_submit(pool, leaves_a_child_behind, &family, sizeof(family), NULL, &futures[0]));
-    HKT_OK_FATAL(hk_submit(pool, leaves_a_pool_behind, &stand, sizeof(stand), NULL, &futures[1]));
+    futures[0] = hkt_submit_shared(pool, leaves_a_child_behind, family, NULL);
+    futures[1] = hkt_submit_shared(pool, leaves_a_pool_behind, stand, NULL);
     hkt_gate_wait(&family->born);
     hkt_gate_await_arrivals(&stand->gate, 1);
     HKT_OK(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER));
