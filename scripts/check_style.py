@@ -42,7 +42,8 @@ LINUX_HEADER = re.compile(
     r"prctl|inotify|sysinfo)\.h)")
 
 # Each numbered case of these groups needs a test that names it.
-CONTRACT_GROUPS = ("FS", "CB", "WT", "AC", "EX", "MP", "TP", "IN", "SD", "IS")
+CONTRACT_GROUPS = ("FS", "CB", "WT", "AC", "EX", "MP", "TP", "IN", "SD", "IS", "PP", "DL", "XP",
+                   "XL", "XM")
 CONTRACT_CASE = re.compile(r"^\s*[-|*]\s*\**([A-Z]{2}\d\d)\b(.*)", re.M)
 
 SPDX = "SPDX-License-Identifier: MIT"

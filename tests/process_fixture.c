@@ -44,9 +44,8 @@ struct hkt_stand *hkt_stand_new(void)
 
 HK_TASK(hkt_stands)
 {
-    struct hkt_stand *stand;
+    struct hkt_stand *stand = hkt_pointer(in, in_size);
 
-    memcpy(&stand, in, in_size == sizeof(stand) ? in_size : 0);
     atomic_store(&stand->pid, getpid());
     hkt_gate_wait(&stand->gate);
     atomic_fetch_add(&stand->passed, 1);
@@ -65,12 +64,20 @@ HK_TASK(hkt_ends_by)
     return hk_fail(call, how, "signal %d did not end it", how);
 }
 
+hk_future *hkt_submit_shared(hk_executor *pool, const hk_task *task, void *shared,
+                             const hk_submit_options *options)
+{
+    hk_future *future = NULL;
+
+    HKT_OK_FATAL(hk_submit(pool, task, &shared, sizeof(shared), options, &future));
+    return future;
+}
+
 hk_future *hkt_stand_submit(hk_executor *pool, struct hkt_stand *stand)
 {
     unsigned arrived = atomic_load(&stand->gate.arrived);
-    hk_future *future = NULL;
+    hk_future *future = hkt_submit_shared(pool, hkt_stands, stand, NULL);
 
-    HKT_OK_FATAL(hk_submit(pool, hkt_stands, &stand, sizeof(stand), NULL, &future));
     hkt_gate_await_arrivals(&stand->gate, arrived + 1);
     return future;
 }
@@ -101,7 +108,9 @@ void hkt_expect_lost(hk_future *future, int signal, int exit_status)
 
     HKT_STATUS(hk_future_result(future, HK_FOREVER, NULL, NULL), HK_EWORKER);
     HKT_EQ_INT(hk_future_state(future), HK_FAILED);
-    if (HKT_OK(hk_future_error(future, 0, &error)) && HKT_TRUE(error != NULL)) {
+    HKT_OK(hk_future_error(future, 0, &error));
+    HKT_TRUE(error != NULL);
+    if (error != NULL) {
         HKT_STATUS(error->status, HK_EWORKER);
         if (signal >= 0) {
             HKT_EQ_INT(error->term_signal, signal);

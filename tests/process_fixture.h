@@ -29,6 +29,10 @@ struct hkt_stand *hkt_stand_new(void);
 HK_TASK_DECLARE(hkt_stands);  /* A pointer: at a struct hkt_stand. */
 HK_TASK_DECLARE(hkt_ends_by); /* An int: raises this signal, or exits with minus this. */
 
+/* Submits the bytes of a pointer to shared memory; the test ends when it is refused. */
+hk_future *hkt_submit_shared(hk_executor *pool, const hk_task *task, void *shared,
+                             const hk_submit_options *options);
+
 /* Submits hkt_stands and returns once it stands. */
 hk_future *hkt_stand_submit(hk_executor *pool, struct hkt_stand *stand);
 

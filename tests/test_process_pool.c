@@ -135,7 +135,7 @@ static void blocked_tasks_make_as_many_processes_as_workers(void)
     hk_executor_statistics statistics;
 
     for (int i = 0; i < TASKS; i++) {
-        HKT_OK_FATAL(hk_submit(pool, hkt_stands, &stand, sizeof(stand), NULL, &futures[i]));
+        futures[i] = hkt_submit_shared(pool, hkt_stands, stand, NULL);
     }
     hkt_gate_await_arrivals(&stand->gate, WORKERS);
     statistics = hkt_stats(pool);
@@ -290,7 +290,7 @@ HK_TASK(stands_and_tells_of_sigterm)
 {
     struct told told;
 
-    memcpy(&told, in, in_size == sizeof(told) ? in_size : 0);
+    memcpy(&told, in, sizeof(told));
     terminated = told.terminated;
     (void)signal(SIGTERM, tell_of_sigterm);
     atomic_store(&told.stand->pid, getpid());

@@ -23,6 +23,8 @@ static int64_t see_to_seats(struct process_pool *pool, int64_t now_ns)
 {
     int64_t until_ns = HKI_NEVER;
 
+    pool->idle_look_at_ns = HKI_NEVER;
+
     for (unsigned i = 0; i < pool->high_seat; i++) {
         struct seat *seat = &pool->seats[i];
 
@@ -45,11 +47,11 @@ static int64_t see_to_seats(struct process_pool *pool, int64_t now_ns)
                 pool->standing -= pool->standing != 0 ? 1 : 0;
                 hki_seat_retire(seat);
             } else {
-                until_ns = hki_earlier(until_ns, leaves_ns);
+                pool->idle_look_at_ns = hki_earlier(pool->idle_look_at_ns, leaves_ns);
             }
         }
     }
-    return until_ns;
+    return hki_earlier(until_ns, pool->idle_look_at_ns);
 }
 
 /* Under the lock: until when the zygote has to have told of a birth or a death. HKI_NEVER:

@@ -18,7 +18,10 @@ enum { WORDS_MAX = 64, LOOKS = 32 };
 /* Whether a processor is left for who only looks. */
 static bool may_spin(const struct process_pool *pool)
 {
-    return pool->busy < pool->cpus && pool->page->spin_ns != 0;
+    /* relaxed: a hint, without the lock. */
+    return atomic_load_explicit(&((struct process_pool *)pool)->busy, memory_order_relaxed) <
+               pool->cpus &&
+           pool->page->spin_ns != 0;
 }
 
 /* True once the parker has a token. */

@@ -107,6 +107,9 @@ unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned ro
     while (sound && at != done && count < room) {
         ran_ns += sane(hki_seat_cell(seat, at)->ran_ns);
         sound = take_one(seat, at, &batch[count]);
+        if (!sound && batch[count].job == NULL) {
+            break; /* Nothing was taken: its job is judged with the worker's death. */
+        }
         count += batch[count].job != NULL ? 1 : 0;
         at++;
         passed++;
@@ -121,9 +124,12 @@ unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned ro
         }
         hki_seat_review(seat);
     }
-    if (!sound && seat->life != SEAT_DYING) {
-        seat->broke_rules = true;
-        hki_seat_signal(seat, SIGKILL, 0);
+    if (!sound) {
+        seat->broke_rules = true; /* Also of one that is dying: nobody may go on reading it. */
+        hki_pool_withdraw_queued(seat); /* Or the kill could meet one that has begun by then. */
+        if (seat->life != SEAT_DYING) {
+            hki_seat_signal(seat, SIGKILL, 0);
+        }
     }
     return count;
 }

@@ -162,6 +162,7 @@ struct process_pool {
 
     /* Options. */
     hk_duration idle_exit;
+    int64_t idle_look_at_ns; /* When the supervisor looks for idle workers; HKI_NEVER: not. */
     hk_duration kill_grace;
     unsigned tasks_per_worker;
     size_t worker_rss_limit;

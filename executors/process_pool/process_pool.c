@@ -309,6 +309,7 @@ static void set_up(struct process_pool *pool, const hk_executor_options *options
     pool->depth = HKI_DEPTH_LEAST;
     pool->cpus = hki_os_cpu_count();
     pool->respawn_at_ns = HKI_NEVER;
+    pool->idle_look_at_ns = HKI_NEVER;
     pool->rebalance_at_ns = HKI_NEVER;
     pool->idle_exit = options->idle_exit == 0 ? HK_FOREVER : options->idle_exit;
     pool->kill_grace = options->kill_grace;

@@ -89,6 +89,7 @@ static void reset_channel(struct seat *seat)
     atomic_store(&channel->sleeping, 0);
     atomic_store(&channel->stage, HKI_WORKER_STARTING);
     atomic_store(&channel->served, 0);
+    atomic_store(&channel->rss_bytes, 0);
     atomic_store(&channel->crash.said, 0);
     channel->index = seat->index;
     channel->generation = seat->generation;
@@ -255,9 +256,17 @@ void hki_seat_rests(struct seat *seat)
     struct process_pool *pool = seat->pool;
 
     pool->busy--;
-    if (seat->life == SEAT_READY) {
-        seat->idle_since_ns = pool->idle_exit == HK_FOREVER ? 0 : hk_now_ns();
-        hki_list_prepend(&pool->idle, &seat->idle);
+    if (seat->life != SEAT_READY) {
+        return;
+    }
+    hki_list_prepend(&pool->idle, &seat->idle);
+    if (pool->idle_exit != HK_FOREVER) {
+        seat->idle_since_ns = hk_now_ns();
+        /* It may be a caller that found it so, while the supervisor sleeps. */
+        if (pool->idle_look_at_ns == HKI_NEVER) {
+            pool->idle_look_at_ns = hki_deadline(pool->idle_exit);
+            hki_zygote_ring();
+        }
     }
 }
 
@@ -330,4 +339,5 @@ void hki_seat_check_stage(struct seat *seat)
     if (pool->standing < pool->live) {
         pool->standing = pool->live;
     }
+    hki_seat_review(seat); /* Fewer may be wanted by now. */
 }
