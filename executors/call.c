@@ -425,6 +425,14 @@ hk_status hk_call_take_fd(hk_call *call, size_t index, int *fd)
     return call->job == NULL ? HK_EINVAL : hki_job_fds_take(hki_job_fds(call->job), index, fd);
 }
 
+unsigned hk_call_attempt(hk_call *call)
+{
+    if (call->link != NULL) {
+        return call->link->ops->attempt(call->link);
+    }
+    return call->job == NULL ? 1 : call->job->attempt;
+}
+
 void hk_progress(hk_call *call, uint64_t done, uint64_t total)
 {
     if (call->link != NULL) {

@@ -33,6 +33,8 @@ struct hki_call_link_ops {
     bool (*share)(struct hki_call_link *link, const void *bytes, size_t size,
                   struct hki_value *value);
     hk_status (*take_fd)(struct hki_call_link *link, size_t index, int *fd);
+    /* Which try this is, from 1. */
+    unsigned (*attempt)(struct hki_call_link *link);
 };
 
 struct hki_call_link {

@@ -365,6 +365,22 @@ hk_status hk_executor_resize(hk_executor *executor, unsigned workers)
     return status;
 }
 
+hk_status hk_executor_restart_workers(hk_executor *executor)
+{
+    hk_status status = hki_executor_usable(executor);
+
+    if (status != HK_OK) {
+        return status;
+    }
+    if (executor->ops->restart == NULL) {
+        return HK_EINVAL;
+    }
+    if (atomic_load(&executor->how) != HKI_OPEN) {
+        return HK_ECLOSED;
+    }
+    return executor->ops->restart(executor->self);
+}
+
 hk_status hk_executor_prestart(hk_executor *executor, hk_duration wait)
 {
     hk_status status = hki_executor_usable(executor);

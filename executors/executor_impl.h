@@ -43,6 +43,7 @@ struct hki_remote_traits {
     void (*refresh)(void *self, hk_job *job);
     bool (*recall)(void *self, hk_job *job);
     bool (*park)(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns);
+    void (*assist)(void *self, hk_job *job, int64_t deadline_ns);
     /* Tells a task that runs to stop. */
     void (*stop)(void *self, hk_job *job);
     /* The job's future was ended by force: its worker is to be stopped, after a grace if it

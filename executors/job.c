@@ -137,6 +137,13 @@ static bool park(hk_future *future, struct hki_parker *parker, int64_t deadline_
     return job->executor->traits->remote->park(job->executor->self, job, parker, deadline_ns);
 }
 
+static void assist(hk_future *future, int64_t deadline_ns)
+{
+    hk_job *job = hki_job_of(future);
+
+    job->executor->traits->remote->assist(job->executor->self, job, deadline_ns);
+}
+
 static void stop(hk_future *future, hk_cancel_level level)
 {
     hk_job *job = hki_job_of(future);
@@ -198,6 +205,7 @@ static const struct hki_origin remote_job_origin = {
     .recall = recall,
     .kill = kill_running,
     .park = park,
+    .assist = assist,
     .name = name,
     .site = site,
 };

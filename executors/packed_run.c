@@ -253,6 +253,11 @@ static hk_status item_take_fd(struct hki_call_link *link, size_t index, int *fd)
     return outer_of(link)->ops->take_fd(outer_of(link), index, fd);
 }
 
+static unsigned item_attempt(struct hki_call_link *link)
+{
+    return outer_of(link)->ops->attempt(outer_of(link));
+}
+
 static hk_status item_reserve(struct hki_call_link *link, size_t size, struct hki_value *value)
 {
     struct item_link *item = item_of(link);
@@ -275,6 +280,7 @@ static const struct hki_call_link_ops item_ops = {
     .progress = item_progress,
     .reserve = item_reserve,
     .take_fd = item_take_fd,
+    .attempt = item_attempt,
 };
 
 /* --- Running --- */

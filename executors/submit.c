@@ -154,7 +154,9 @@ hk_status hk_submit_ref_at(hk_executor *executor, const hk_site *site, const hk_
     if (status != HK_OK) {
         return status;
     }
-    if (executor->roundtrip || (executor->ops->flags & HK_EXECUTOR_SHARES_MEMORY) == 0) {
+    /* What is wrong everywhere is said everywhere: hki_submit() finds it. */
+    if (task != NULL &&
+        (executor->roundtrip || (executor->ops->flags & HK_EXECUTOR_SHARES_MEMORY) == 0)) {
         atomic_fetch_add(&executor->refused, 1);
         return HK_EPORTABLE;
     }

@@ -229,6 +229,17 @@ static hk_status resize(void *self, unsigned workers)
     return HK_OK;
 }
 
+static hk_status restart(void *self)
+{
+    struct thread_pool *pool = self;
+
+    pthread_mutex_lock(&pool->lock);
+    pool->restarts++;
+    hki_condition_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    return HK_OK;
+}
+
 /* --- the start of all workers, as a wait: for those in their initialisers --- */
 
 static enum hki_wait_kind look_at_start(void *object, size_t *count)
@@ -319,6 +330,7 @@ static const hk_executor_ops ops = {
     .statistics = statistics,
     .resize = resize,
     .prestart = prestart,
+    .restart = restart,
 };
 
 /* --- beyond the table --- */

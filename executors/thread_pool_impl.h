@@ -16,8 +16,8 @@
  *
  * A worker leaves when it is superfluous (live - leaving - blocked > target) and has been
  * idle for a moment, when it has been idle for idle_exit, when it has run
- * tasks_per_worker tasks, or when the pool is closed and its queue empty. Its
- * thread is joined by the next one that leaves, or by a join of the pool.
+ * tasks_per_worker tasks, when all are restarted, or when the pool is closed and its queue
+ * empty. Its thread is joined by the next one that leaves, or by a join of the pool.
  */
 #ifndef HOCKET_EXECUTORS_THREAD_POOL_IMPL_H
 #define HOCKET_EXECUTORS_THREAD_POOL_IMPL_H
@@ -57,6 +57,7 @@ struct thread_pool {
     unsigned busy;
     unsigned blocked;
     uint64_t started_ever;
+    uint64_t restarts; /* Workers that were started before the last one leave. */
     bool closing;
     bool broken;      /* An initialiser failed: no more workers. */
     bool cannot_grow; /* The last attempt to start a thread failed. */
@@ -68,6 +69,7 @@ struct worker {
     pthread_t thread;
     unsigned index;
     unsigned tasks_left;
+    uint64_t restarts;       /* Of the pool, when this one was started. */
     bool finishing;          /* Own thread only. */
     int64_t idle_since_ns;   /* Own thread only. 0: it has just worked. */
     struct hki_agent *agent; /* NULL until it runs. Under the pool's lock, as the next. */

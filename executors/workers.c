@@ -129,7 +129,7 @@ static void serve(struct worker *worker)
 {
     struct thread_pool *pool = worker->pool;
 
-    for (;;) {
+    while (worker->restarts == pool->restarts) {
         hk_job *job = pool->busy < pool->target ? hki_task_queue_pop(&pool->queue) : NULL;
 
         if (job != NULL) {
@@ -316,6 +316,7 @@ hk_status hki_pool_start_worker(struct thread_pool *pool)
     worker->pool = pool;
     worker->index = free_index(pool);
     worker->tasks_left = pool->tasks_per_worker;
+    worker->restarts = pool->restarts;
     name_worker(worker);
     hki_list_append(&pool->workers, &worker->link);
     pool->live++;

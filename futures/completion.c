@@ -221,6 +221,26 @@ static bool must_wait(const hk_completion *completion)
     return hki_list_empty(&completion->ready) && completion->undelivered != 0;
 }
 
+/* Looks for results for a moment, where those who run the futures let a waiting thread. */
+static void assist_one(hk_completion *completion, int64_t deadline_ns)
+{
+    hk_future *found = NULL;
+    struct hki_list *at;
+
+    pthread_mutex_lock(&completion->lock);
+    at = completion->outstanding.next;
+    if (at != &completion->outstanding) {
+        hk_future *first = HKI_CONTAINER(at, struct entry, link)->future;
+
+        found = first->origin->assist == NULL ? NULL : hk_future_ref(first);
+    }
+    pthread_mutex_unlock(&completion->lock);
+    if (found != NULL) {
+        found->origin->assist(found, deadline_ns);
+        hk_future_unref(found);
+    }
+}
+
 /* Sleeps until an entry is ready or none is left. It looks at the graph before every
  * sleep, and sleeps only if no entry came and went since: the reader who took it need not
  * be in the graph, and who looked in that moment thought that this one moves. */
@@ -245,6 +265,9 @@ static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
         status = begun ? hki_block_look_again(agent, node, deadline_ns != HKI_NEVER)
                        : hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
         begun = status == HK_OK;
+        if (begun) {
+            assist_one(completion, deadline_ns);
+        }
         pthread_mutex_lock(&completion->lock);
         if (begun && must_wait(completion) && completion->made_ready == made_ready) {
             unsigned one = hki_block_is_looked_at(agent) ? 1 : 0;

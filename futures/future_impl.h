@@ -114,6 +114,8 @@ struct hki_origin {
     /* As hki_parker_park() of the calling thread, doing meanwhile what brings the end of this
      * future nearer. May be NULL. */
     bool (*park)(hk_future *future, struct hki_parker *parker, int64_t deadline_ns);
+    /* The same for who sleeps in another way: a moment of it, before that. May be NULL. */
+    void (*assist)(hk_future *future, int64_t deadline_ns);
     /* Name for texts; may be NULL. */
     const char *(*name)(const hk_future *future);
     /* Where the work was handed out; may be NULL. */

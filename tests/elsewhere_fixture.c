@@ -128,6 +128,12 @@ static hk_status take_fd(struct hki_call_link *link, size_t index, int *fd)
     return HK_EINVAL;
 }
 
+static unsigned attempt(struct hki_call_link *link)
+{
+    (void)link;
+    return 1;
+}
+
 static const struct hki_call_link_ops link_ops = {
     .should_stop = should_stop,
     .end_ns = end_ns,
@@ -136,6 +142,7 @@ static const struct hki_call_link_ops link_ops = {
     .progress = progress,
     .reserve = reserve,
     .take_fd = take_fd,
+    .attempt = attempt,
 };
 
 void hkt_run_by_link(hk_job *job, struct hkt_result *result)

@@ -26,6 +26,11 @@ bool hkt_is_inline(void)
     return strncmp(hkt_executor_spec(), "inline", strlen("inline")) == 0;
 }
 
+bool hkt_is_processes(void)
+{
+    return strncmp(hkt_executor_spec(), "processes", strlen("processes")) == 0;
+}
+
 unsigned hkt_worker_count(void)
 {
     const char *colon = strchr(hkt_executor_spec(), ':');
@@ -43,7 +48,17 @@ hk_status hkt_executor_create(hk_executor_options options, hk_executor **out)
     if (options.workers == 0) {
         options.workers = hkt_worker_count();
     }
-    return hk_thread_pool_create(&options, out);
+    return hkt_is_processes() ? hk_process_pool_create(&options, out)
+                              : hk_thread_pool_create(&options, out);
+}
+
+hk_status hkt_executor_create_default(hk_executor **out)
+{
+    if (hkt_is_inline()) {
+        return hk_inline_create(NULL, out);
+    }
+    return hkt_is_processes() ? hk_process_pool_create(NULL, out)
+                              : hk_thread_pool_create(NULL, out);
 }
 
 hk_executor *hkt_pool_create(hk_executor_options options)
@@ -156,7 +171,7 @@ HK_TASK(hkt_cancels)
 
 HK_TASK(hkt_counts)
 {
-    atomic_uint *counter = (atomic_uint *)(uintptr_t)in;
+    atomic_uint *counter = hkt_pointer(in, in_size);
 
     atomic_fetch_add(counter, 1);
     return HK_OK;
@@ -164,7 +179,7 @@ HK_TASK(hkt_counts)
 
 HK_TASK(hkt_stands_at_gate)
 {
-    hkt_gate_wait((struct hkt_gate *)(uintptr_t)in);
+    hkt_gate_wait(hkt_pointer(in, in_size));
     return HK_OK;
 }
 
@@ -201,6 +216,31 @@ hk_future *hkt_submit_ref(hk_executor *executor, const hk_task *task, void *arg)
     return future;
 }
 
+hk_status hkt_try_pointer(hk_executor *executor, const hk_task *task, void *arg, hk_future **future)
+{
+    return hkt_is_processes() ? hk_submit(executor, task, &arg, sizeof(arg), NULL, future)
+                              : hk_submit_ref(executor, task, arg, NULL, NULL, future);
+}
+
+hk_future *hkt_submit_pointer(hk_executor *executor, const hk_task *task, void *arg)
+{
+    hk_future *future = NULL;
+
+    HKT_OK_FATAL(hkt_try_pointer(executor, task, arg, &future));
+    return future;
+}
+
+void *hkt_pointer(const void *in, size_t in_size)
+{
+    void *pointer = (void *)(uintptr_t)in;
+
+    if (in_size != HK_BY_REF) {
+        HKT_EQ_INT_FATAL(in_size, sizeof(pointer));
+        memcpy(&pointer, in, sizeof(pointer));
+    }
+    return pointer;
+}
+
 int hkt_take_int(hk_future *future)
 {
     const void *value = NULL;
@@ -226,21 +266,22 @@ void hkt_expect_end(hk_future *future, hk_status expected)
 void hkt_plug_insert(struct hkt_plug *plug, hk_executor *executor, unsigned count)
 {
     HKT_TRUE_FATAL(count <= HKT_PLUG_MAX);
-    hkt_gate_init(&plug->gate, "the plug of the workers");
+    plug->gate = hkt_shared_new(sizeof(*plug->gate));
+    hkt_gate_init(plug->gate, "the plug of the workers");
     plug->count = count;
     for (unsigned i = 0; i < count; i++) {
-        plug->futures[i] = hkt_submit_ref(executor, hkt_stands_at_gate, &plug->gate);
+        plug->futures[i] = hkt_submit_pointer(executor, hkt_stands_at_gate, plug->gate);
     }
-    hkt_gate_await_arrivals(&plug->gate, count);
+    hkt_gate_await_arrivals(plug->gate, count);
 }
 
 void hkt_plug_pull(struct hkt_plug *plug)
 {
-    hkt_gate_open(&plug->gate);
+    hkt_gate_open(plug->gate);
     for (unsigned i = 0; i < plug->count; i++) {
         hkt_expect_end(plug->futures[i], HK_OK);
     }
-    hkt_gate_fini(&plug->gate);
+    hkt_gate_fini(plug->gate);
 }
 
 bool hkt_is_asleep(pid_t thread)

@@ -33,11 +33,17 @@ void hkt_executor_tear_down(void);
 /* Whether tasks run inside their submit, so that nothing is ever queued. */
 bool hkt_is_inline(void);
 
+/* Whether they run in other processes, where no reference can go. */
+bool hkt_is_processes(void);
+
 /* Workers that --executor names; 1 for inline. */
 unsigned hkt_worker_count(void);
 
 /* An executor of the kind and size that --executor names, with these options. */
 hk_status hkt_executor_create(hk_executor_options options, hk_executor **out);
+
+/* One of that kind with all defaults. */
+hk_status hkt_executor_create_default(hk_executor **out);
 
 /* A thread pool with these options; the test ends when it cannot be had. */
 hk_executor *hkt_pool_create(hk_executor_options options);
@@ -67,8 +73,8 @@ HK_TASK_DECLARE(hkt_echo);           /* Bytes -> the same bytes. */
 HK_TASK_DECLARE(hkt_nothing);        /* Anything -> no bytes. */
 HK_TASK_DECLARE(hkt_fails);          /* Fails with code 7 and the message "no luck". */
 HK_TASK_DECLARE(hkt_cancels);        /* Ends itself CANCELLED. */
-HK_TASK_DECLARE(hkt_counts);         /* By reference: adds one to an atomic_uint. */
-HK_TASK_DECLARE(hkt_stands_at_gate); /* By reference: waits at a struct hkt_gate. */
+HK_TASK_DECLARE(hkt_counts);         /* A pointer: adds one to an atomic_uint. */
+HK_TASK_DECLARE(hkt_stands_at_gate); /* A pointer: waits at a struct hkt_gate. */
 HK_TASK_DECLARE(hkt_sleeps);         /* Sleeps until asked to stop, then ends CANCELLED. */
 HK_TASK_DECLARE(hkt_thread_id);      /* -> the pid_t of the thread that runs it. */
 
@@ -80,6 +86,19 @@ hk_future *hkt_submit_int(hk_executor *executor, const hk_task *task, int value)
 
 /* Submits task by reference, without a drop; likewise. */
 hk_future *hkt_submit_ref(hk_executor *executor, const hk_task *task, void *arg);
+
+/*
+ * A pointer for a task, by which it and the test speak to each other: a reference, but on
+ * processes the bytes of the pointer itself, which must come from hkt_shared_new() then.
+ * The task reads it with hkt_pointer().
+ */
+hk_status hkt_try_pointer(hk_executor *executor, const hk_task *task, void *arg,
+                          hk_future **future);
+
+/* The same; the test ends when it is refused. */
+hk_future *hkt_submit_pointer(hk_executor *executor, const hk_task *task, void *arg);
+
+void *hkt_pointer(const void *in, size_t in_size);
 
 /* Waits for an int and gives the reference back; INT_MIN when there is none,
  * which fails the test. */
@@ -94,7 +113,7 @@ enum { HKT_PLUG_MAX = 64 };
 
 /* Tasks that stand at a gate, so that nothing else runs. Not for inline. */
 struct hkt_plug {
-    struct hkt_gate gate;
+    struct hkt_gate *gate;
     hk_future *futures[HKT_PLUG_MAX];
     unsigned count;
 };

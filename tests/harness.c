@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <hocket/process_pool.h>
+
 #include "tests/harness_impl.h"
 
 enum { SUITES_MAX = 16 };
@@ -293,6 +295,12 @@ static int run(const struct options *options, const char *program)
             return 2;
         }
         has_junit = true;
+    }
+    /* Before there is a thread, and before anything is counted. */
+    if (strncmp(executor_spec, "processes", strlen("processes")) == 0 &&
+        hk_zygote_start() != HK_OK) {
+        fprintf(stderr, "%s: no process to fork workers from\n", program);
+        return 1;
     }
     hkt_watchdog_install();
     hkt_leaks_prepare();

@@ -16,14 +16,15 @@
  *         return hkt_main(argc, argv, suites);
  *     }
  *
- * Every HKT_ assertion may be used on every thread: off the test's own thread a
- * failure is printed and counted, and the test fails when it ends. CUnit's own
+ * Every HKT_ assertion may be used on every thread, and in worker processes: off the
+ * test's own thread a failure is printed and counted, and the test fails when it ends. CUnit's own
  * CU_ASSERT macros belong to the test's thread alone.
  */
 #ifndef HOCKET_TESTS_HARNESS_H
 #define HOCKET_TESTS_HARNESS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -111,13 +112,12 @@ unsigned hkt_fail_count(void);
 
 /* --- Gates: order without sleeping -------------------------------------------- */
 
-/* Closed until somebody opens it; then open for ever. A wait that lasts longer
+/* Closed until somebody opens it; then open for ever. In shared memory (hkt_shared_new())
+ * it is one for all processes, and one of them may be killed at it. A wait that lasts longer
  * than the watchdog's limit names the gate and ends the program. */
 struct hkt_gate {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    unsigned arrived; /* Threads that have ever come to wait. */
-    bool is_open;
+    atomic_uint arrived; /* Threads that have ever come to wait. */
+    atomic_uint is_open;
     const char *name;
 };
 
@@ -132,11 +132,9 @@ void hkt_gate_await_arrivals(struct hkt_gate *gate, unsigned count);
 
 /* Everybody leaves when the last of count has come; may be used again at once. */
 struct hkt_barrier {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
     unsigned count;
-    unsigned arrived;
-    unsigned round;
+    atomic_uint arrived;
+    atomic_uint round;
     const char *name;
 };
 
@@ -148,6 +146,10 @@ void hkt_barrier_wait(struct hkt_barrier *barrier);
  * such as a thread that leaves the process. False when the watchdog's limit
  * passed first. done is called without a lock. */
 bool hkt_eventually(bool (*done)(void *arg), void *arg);
+
+/* Zeroed memory that worker processes see at the same address, for gates and counters;
+ * it stays for the life of the program. */
+void *hkt_shared_new(size_t bytes);
 
 /* --- Child processes ---------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <hocket/status.h>
 
@@ -22,12 +23,25 @@
 enum { TEXT_SIZE = 1024 };
 
 static pthread_t test_thread;
-static atomic_uint failures_elsewhere;
+static pid_t test_process;
+static atomic_uint *failures_elsewhere; /* Counted by worker processes too. */
+
+__attribute__((constructor)) static void share_count(void)
+{
+    failures_elsewhere = hkt_shared_new(sizeof(*failures_elsewhere));
+}
 
 void hkt_checks_begin(void)
 {
     test_thread = pthread_self();
-    atomic_store(&failures_elsewhere, 0);
+    test_process = getpid();
+    atomic_store(failures_elsewhere, 0);
+}
+
+/* A forked process's only thread has the number of the one that forked it. */
+static bool is_test_thread(void)
+{
+    return pthread_equal(pthread_self(), test_thread) && getpid() == test_process;
 }
 
 void hkt_checks_end(void)
@@ -37,25 +51,26 @@ void hkt_checks_end(void)
     if (count > 0) {
         char text[TEXT_SIZE];
 
-        snprintf(text, sizeof(text), "%u failure(s) on other threads, printed above", count);
+        snprintf(text, sizeof(text), "%u failure(s) on other threads or in workers, printed above",
+                 count);
         CU_assertImplementation(CU_FALSE, __LINE__, text, __FILE__, "", CU_FALSE);
     }
 }
 
 unsigned hkt_fail_count(void)
 {
-    return atomic_load(&failures_elsewhere);
+    return atomic_load(failures_elsewhere);
 }
 
 void hkt_fail(struct hkt_site site, const char *text)
 {
-    if (pthread_equal(pthread_self(), test_thread)) {
+    if (is_test_thread()) {
         CU_assertImplementation(CU_FALSE, (unsigned)site.line, text, site.file, "",
                                 site.fatal ? CU_TRUE : CU_FALSE);
         return;
     }
     fprintf(stderr, "\n    %s:%d  - on another thread: %s\n", site.file, site.line, text);
-    atomic_fetch_add(&failures_elsewhere, 1);
+    atomic_fetch_add(failures_elsewhere, 1);
     if (site.fatal) {
         hkt_die("a fatal assertion failed on another thread", text);
     }
@@ -69,7 +84,7 @@ _Noreturn void hkt_never_returns(void)
 /* Counts an assertion that holds, as CUnit does for its own. */
 static bool pass(struct hkt_site site)
 {
-    if (pthread_equal(pthread_self(), test_thread)) {
+    if (is_test_thread()) {
         CU_assertImplementation(CU_TRUE, (unsigned)site.line, "", site.file, "", CU_FALSE);
     }
     return true;

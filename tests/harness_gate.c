@@ -1,124 +1,111 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gates and barriers on pthreads alone: a test of Hocket's own primitives must
- * not wait on them. Every wait is bounded by the watchdog's limit and then says
- * which gate it stood at: a hang with a name.
+ * Gates and barriers on bare futexes: a test of Hocket's own primitives must not wait on
+ * them, and one of worker processes may kill whoever stands at a gate, which leaves nothing
+ * locked here. Every wait is bounded by the watchdog's limit and then says which gate it
+ * stood at: a hang with a name.
  */
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sched.h>
-#include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/harness.h"
 #include "tests/harness_impl.h"
 
-static struct timespec limit_from_now(void)
+static int64_t limit_from_now(void)
 {
-    struct timespec limit;
-
-    clock_gettime(CLOCK_MONOTONIC, &limit);
-    limit.tv_sec += (time_t)hkt_watchdog_seconds();
-    return limit;
+    return hkt_now_ns() + (int64_t)hkt_watchdog_seconds() * 1000000000;
 }
 
-static void init_pair(pthread_mutex_t *mutex, pthread_cond_t *changed)
+/* Returns when the word has another value, and sometimes for nothing. */
+static void sleep_on(atomic_uint *word, unsigned value, int64_t limit_ns, const char *name)
 {
-    pthread_condattr_t attributes;
+    int64_t left_ns = limit_ns - hkt_now_ns();
+    struct timespec left = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
 
-    if (pthread_mutex_init(mutex, NULL) != 0 || pthread_condattr_init(&attributes) != 0 ||
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-        pthread_cond_init(changed, &attributes) != 0) {
-        hkt_die("pthreads refused a mutex or a condition variable", "hkt_gate_init");
-    }
-    pthread_condattr_destroy(&attributes);
-}
-
-static void wait_or_die(pthread_cond_t *changed, pthread_mutex_t *mutex,
-                        const struct timespec *limit, const char *name)
-{
-    if (pthread_cond_timedwait(changed, mutex, limit) == ETIMEDOUT) {
+    /* Without FUTEX_PRIVATE_FLAG: it may be another process that wakes us. */
+    if (left_ns <= 0 ||
+        (syscall(SYS_futex, word, FUTEX_WAIT, value, &left, NULL, 0) != 0 && errno == ETIMEDOUT)) {
         hkt_die("waited too long at a gate or barrier", name);
     }
 }
 
+/* The word itself may be gone by now, which the kernel does not mind. */
+static void wake_all(atomic_uint *word)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 void hkt_gate_init(struct hkt_gate *gate, const char *name)
 {
-    init_pair(&gate->mutex, &gate->changed);
-    gate->arrived = 0;
-    gate->is_open = false;
+    atomic_store(&gate->arrived, 0);
+    atomic_store(&gate->is_open, 0);
     gate->name = name;
 }
 
 void hkt_gate_fini(struct hkt_gate *gate)
 {
-    pthread_cond_destroy(&gate->changed);
-    pthread_mutex_destroy(&gate->mutex);
+    gate->name = "a gate that is gone";
 }
 
 void hkt_gate_open(struct hkt_gate *gate)
 {
-    pthread_mutex_lock(&gate->mutex);
-    gate->is_open = true;
-    pthread_cond_broadcast(&gate->changed);
-    pthread_mutex_unlock(&gate->mutex);
+    atomic_store(&gate->is_open, 1);
+    wake_all(&gate->is_open);
 }
 
 void hkt_gate_wait(struct hkt_gate *gate)
 {
-    struct timespec limit = limit_from_now();
+    int64_t limit_ns = limit_from_now();
 
-    pthread_mutex_lock(&gate->mutex);
-    gate->arrived++;
-    pthread_cond_broadcast(&gate->changed);
-    while (!gate->is_open) {
-        wait_or_die(&gate->changed, &gate->mutex, &limit, gate->name);
+    atomic_fetch_add(&gate->arrived, 1);
+    wake_all(&gate->arrived);
+    while (atomic_load(&gate->is_open) == 0) {
+        sleep_on(&gate->is_open, 0, limit_ns, gate->name);
     }
-    pthread_mutex_unlock(&gate->mutex);
 }
 
 void hkt_gate_await_arrivals(struct hkt_gate *gate, unsigned count)
 {
-    struct timespec limit = limit_from_now();
+    int64_t limit_ns = limit_from_now();
 
-    pthread_mutex_lock(&gate->mutex);
-    while (gate->arrived < count) {
-        wait_or_die(&gate->changed, &gate->mutex, &limit, gate->name);
+    for (unsigned arrived; (arrived = atomic_load(&gate->arrived)) < count;) {
+        sleep_on(&gate->arrived, arrived, limit_ns, gate->name);
     }
-    pthread_mutex_unlock(&gate->mutex);
 }
 
 void hkt_barrier_init(struct hkt_barrier *barrier, unsigned count, const char *name)
 {
-    init_pair(&barrier->mutex, &barrier->changed);
     barrier->count = count;
-    barrier->arrived = 0;
-    barrier->round = 0;
+    atomic_store(&barrier->arrived, 0);
+    atomic_store(&barrier->round, 0);
     barrier->name = name;
 }
 
 void hkt_barrier_fini(struct hkt_barrier *barrier)
 {
-    pthread_cond_destroy(&barrier->changed);
-    pthread_mutex_destroy(&barrier->mutex);
+    barrier->name = "a barrier that is gone";
 }
 
 void hkt_barrier_wait(struct hkt_barrier *barrier)
 {
-    struct timespec limit = limit_from_now();
+    int64_t limit_ns = limit_from_now();
+    unsigned round = atomic_load(&barrier->round); /* Before we are counted: ours for sure. */
 
-    pthread_mutex_lock(&barrier->mutex);
-    if (++barrier->arrived == barrier->count) {
-        barrier->arrived = 0;
-        barrier->round++;
-        pthread_cond_broadcast(&barrier->changed);
-    } else {
-        /* The round, not the number, tells that everybody came: the number is
-         * already counting the next round when a slow thread looks at it. */
-        for (unsigned round = barrier->round; round == barrier->round;) {
-            wait_or_die(&barrier->changed, &barrier->mutex, &limit, barrier->name);
-        }
+    if (atomic_fetch_add(&barrier->arrived, 1) + 1 == barrier->count) {
+        /* Nobody comes for the next round before this one is over. */
+        atomic_store(&barrier->arrived, 0);
+        atomic_fetch_add(&barrier->round, 1);
+        wake_all(&barrier->round);
+        return;
     }
-    pthread_mutex_unlock(&barrier->mutex);
+    while (atomic_load(&barrier->round) == round) {
+        sleep_on(&barrier->round, round, limit_ns, barrier->name);
+    }
 }
 
 bool hkt_eventually(bool (*done)(void *arg), void *arg)

@@ -43,16 +43,15 @@ static void a_reference_is_refused_at_submit(void)
     HKT_EQ_INT(hkt_take_int(hkt_submit_int(isolated, hkt_square, 7)), 49);
 }
 
-static atomic_uint reference_drops;
-
+/* Both take a pointer as bytes, for nothing else crosses. */
 HK_TASK(returns_a_reference)
 {
-    return hk_return_ref(call, &reference_drops, hkt_count_drop);
+    return hk_return_ref(call, hkt_pointer(in, in_size), hkt_count_drop);
 }
 
 HK_TASK(ignores_that_it_may_not_return_a_reference)
 {
-    HKT_STATUS(hk_return_ref(call, &reference_drops, hkt_count_drop), HK_EPORTABLE);
+    HKT_STATUS(hk_return_ref(call, hkt_pointer(in, in_size), hkt_count_drop), HK_EPORTABLE);
     return HK_EPORTABLE;
 }
 
@@ -60,14 +59,14 @@ static void expect_portable_failure(const hk_task *task)
 {
     hk_future *future = NULL;
     const hk_error *error = NULL;
+    atomic_uint *drops = hkt_shared_new(sizeof(*drops));
 
-    atomic_store(&reference_drops, 0);
-    HKT_OK_FATAL(hk_submit(isolated, task, NULL, 0, NULL, &future));
+    HKT_OK_FATAL(hk_submit(isolated, task, &drops, sizeof(drops), NULL, &future));
     HKT_STATUS(hk_future_result(future, HK_FOREVER, NULL, NULL), HK_EFAILED);
     HKT_OK_FATAL(hk_future_error(future, 0, &error));
     HKT_TRUE_FATAL(error != NULL && error->cause != NULL);
     HKT_STATUS(error->cause->status, HK_EPORTABLE);
-    HKT_EQ_INT(atomic_load(&reference_drops), 1);
+    HKT_EQ_INT(atomic_load(drops), 1);
     hk_future_unref(future);
 }
 
@@ -224,29 +223,36 @@ static void type_message_and_cause_of_an_error_survive(void)
 
 enum { BLOCKED = 10 };
 
-static struct hkt_gate turns[BLOCKED];
+struct turn {
+    struct hkt_gate *gate;
+    int index;
+};
 
 HK_TASK(waits_for_its_turn)
 {
-    int index;
+    struct turn turn;
 
-    memcpy(&index, in, sizeof(index));
+    memcpy(&turn, in, sizeof(turn));
     if (!hkt_is_inline()) {
-        hkt_gate_wait(&turns[index]);
+        hkt_gate_wait(turn.gate);
     }
-    return hk_return(call, &index, sizeof(index));
+    return hk_return(call, &turn.index, sizeof(turn.index));
 }
 
 static void blocked_tasks_finish_as_they_are_released(void)
 {
-    hk_future *futures[BLOCKED];
+    struct hkt_gate *turns = hkt_shared_new(BLOCKED * sizeof(*turns));
+    hk_future *futures[BLOCKED] = {NULL};
 
     for (int i = 0; i < BLOCKED; i++) {
         hkt_gate_init(&turns[i], "the turn of a task");
     }
     /* Inline nobody could open a gate; there the tasks take their turns at once. */
     for (int i = 0; i < BLOCKED; i++) {
-        futures[i] = hkt_submit_int(isolated, waits_for_its_turn, i);
+        const struct turn turn = {&turns[i], i};
+
+        HKT_OK_FATAL(
+            hk_submit(isolated, waits_for_its_turn, &turn, sizeof(turn), NULL, &futures[i]));
     }
     /* Whoever is released first, all finish, though few workers serve them. */
     for (int i = 0; i < BLOCKED; i++) {

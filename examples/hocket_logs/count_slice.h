@@ -11,8 +11,12 @@
 
 HK_TASK_DECLARE(count_slice);
 
-/* Bytes of input that tasks in this process have read so far. An ornament for the
- * progress bar: where tasks run elsewhere it stays 0, and nothing depends on it. */
+/* Puts the number below where the processes see it that are forked from now on. */
+void count_slice_share_live_bytes(void);
+
+/* Bytes of input that tasks have read so far. An ornament for the progress bar: where tasks
+ * run elsewhere it may stay 0, what dead workers read is counted twice, and nothing depends on
+ * it. */
 uint64_t count_slice_live_bytes(void);
 
 #endif

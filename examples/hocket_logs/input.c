@@ -6,14 +6,23 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool input_open(struct input *input, const char *path, struct input_watch watch)
 {
+    struct stat about;
+
     *input = (struct input){.watch = watch};
     input->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (input->fd < 0) {
         input_complain(input, "cannot open: %s", strerror(errno));
+        return false;
+    }
+    /* It was a file when the path was found. But /dev/stdin is another one in each process. */
+    if (fstat(input->fd, &about) == 0 && !S_ISREG(about.st_mode)) {
+        input_complain(input, "no file in the process that is to read it");
+        input_close(input);
         return false;
     }
     return true;

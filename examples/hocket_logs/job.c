@@ -22,6 +22,7 @@ void job_pack(struct packer *packer, const struct job *job)
     pack_number(packer, (uint64_t)job->report);
     pack_text(packer, job->inflate);
     filter_pack(packer, &job->filters);
+    chaos_pack(packer, &job->chaos);
 }
 
 void job_unpack(struct unpacker *unpacker, struct job *job)
@@ -29,4 +30,5 @@ void job_unpack(struct unpacker *unpacker, struct job *job)
     job->report = (enum report)unpack_number_up_to(unpacker, REPORT_COUNT - 1);
     job->inflate = unpack_text(unpacker);
     filter_unpack(unpacker, &job->filters);
+    chaos_unpack(unpacker, &job->chaos);
 }

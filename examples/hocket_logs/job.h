@@ -6,6 +6,7 @@
 #ifndef HOCKET_LOGS_JOB_H
 #define HOCKET_LOGS_JOB_H
 
+#include "chaos.h"
 #include "filter.h"
 
 /* The numbers travel between processes. */
@@ -25,6 +26,7 @@ struct job {
     enum report report;
     struct span inflate; /* Name of the inflate back end, or "auto". */
     struct filter_set filters;
+    struct chaos chaos;
 };
 
 /* A report as it is asked for: "robots", "top hosts". */

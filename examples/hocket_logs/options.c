@@ -15,6 +15,7 @@ enum key {
     KEY_INFLATE,
     KEY_SLICE_BYTES,
     KEY_NO_PROGRESS,
+    KEY_CHAOS,
 };
 
 static const char description[] =
@@ -43,7 +44,12 @@ static const char description[] =
     "are told on standard error, by kind with one example each. In JSON, bytes that are not UTF-8 "
     "are read as Latin-1.\n"
     "\n"
-    "Executors: inline, threads, threads:N and what else hk_executor_open() knows.\n"
+    "Executors: inline, threads, threads:N, processes, processes:N and what else "
+    "hk_executor_open() knows.\n"
+    "\n"
+    "--chaos is for those who want to see worker processes crash: one unit of work in N (10) has "
+    "the worker that does it killed, before, amid or after the work; it is done again by another "
+    "one, and the answer stays the same. It needs processes.\n"
     "\n"
     "Exit status: 0 all well; 1 a file could not be read whole; 2 wrong usage; 130 interrupted, "
     "what was done is printed.";
@@ -59,6 +65,7 @@ static const struct argp_option option_list[] = {
     {"inflate", KEY_INFLATE, "NAME", 0, "Library that inflates (auto)", 0},
     {"no-progress", KEY_NO_PROGRESS, NULL, 0, "No progress bar, even on a terminal", 0},
     {"quiet", 'q', NULL, 0, "Say nothing about malformed lines", 0},
+    {"chaos", KEY_CHAOS, "N", OPTION_ARG_OPTIONAL, "Kill the worker of one unit in N (10)", 0},
     {"slice-bytes", KEY_SLICE_BYTES, "N", OPTION_HIDDEN, "Size of slices of plain files", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -155,6 +162,25 @@ static void parse_filter(struct argp_state *state, struct options *options, cons
     }
 }
 
+static void parse_chaos(struct argp_state *state, struct options *options, const char *text)
+{
+    uint64_t period =
+        text == NULL ? CHAOS_PERIOD : parse_number(state, text, 1, UINT32_MAX, "--chaos");
+
+    chaos_init(&options->job.chaos, period);
+}
+
+/* What can only be judged when all options are known. */
+static void check_options(struct argp_state *state, const struct options *options)
+{
+    if (options->job.chaos.period != 0 && !options_use_processes(options)) {
+        argp_error(state,
+                   "--chaos kills worker processes, and executor '%s' has none; say for "
+                   "example: --executor processes:4",
+                   options->executor);
+    }
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
@@ -187,16 +213,29 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_NO_PROGRESS:
         options->shows_progress = false;
         break;
+    case KEY_CHAOS:
+        parse_chaos(state, options, argument);
+        break;
     case ARGP_KEY_ARGS:
         parse_arguments(state, options);
         break;
     case ARGP_KEY_NO_ARGS:
         argp_error(state, "no report given; say for example: top hosts access.log");
         break;
+    case ARGP_KEY_END:
+        check_options(state, options);
+        break;
     default:
         return ARGP_ERR_UNKNOWN;
     }
     return 0;
+}
+
+bool options_use_processes(const struct options *options)
+{
+    static const char kind[] = "processes";
+
+    return strncmp(options->executor, kind, sizeof(kind) - 1) == 0;
 }
 
 void options_parse(struct options *options, int argc, char **argv)

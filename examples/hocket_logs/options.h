@@ -32,4 +32,7 @@ struct options {
 /* Fills in the options, or ends the program with a message. */
 void options_parse(struct options *options, int argc, char **argv);
 
+/* Whether the work is to run in worker processes. */
+bool options_use_processes(const struct options *options);
+
 #endif

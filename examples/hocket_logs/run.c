@@ -121,6 +121,30 @@ static void run_on(struct run *run, hk_executor *executor, hk_cancel *token)
     source_fini(&source);
 }
 
+/* A worker leaves for no other reason, but if the executor's text says so. */
+static uint64_t count_lost_workers(hk_executor *executor)
+{
+    hk_executor_statistics statistics;
+    hk_status status = hk_executor_stats(executor, &statistics);
+
+    return status == HK_OK ? statistics.workers_started - statistics.workers : 0;
+}
+
+/* Opens the executor that was asked for. */
+static hk_status open_executor(const struct options *options, hk_executor **executor)
+{
+    char text[1024];
+    int length;
+
+    if (options->job.chaos.period == 0) {
+        return hk_executor_open(options->executor, executor);
+    }
+    /* The last one counts, if retries were given before. */
+    length = snprintf(text, sizeof(text), "%s%cretries=%d", options->executor,
+                      strchr(options->executor, '?') == NULL ? '?' : '&', CHAOS_ATTEMPTS - 1);
+    return length < (int)sizeof(text) ? hk_executor_open(text, executor) : HK_EINVAL;
+}
+
 void run_all(struct run *run, const struct options *options)
 {
     hk_executor *executor;
@@ -129,13 +153,14 @@ void run_all(struct run *run, const struct options *options)
 
     *run = (struct run){.options = options};
     tally_init(&run->tally);
-    status = hk_executor_open(options->executor, &executor);
+    status = open_executor(options, &executor);
     if (status == HK_OK) {
         status = hk_cancel_create(NULL, &token);
         if (status == HK_OK) {
             run_on(run, executor, token);
             hk_cancel_unref(token);
         }
+        run->workers_lost = count_lost_workers(executor);
         (void)hk_executor_destroy(executor);
     }
     if (status != HK_OK) {

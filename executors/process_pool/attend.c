@@ -160,13 +160,14 @@ int64_t hki_pool_attend(struct hki_zygote_client *client)
     if (pool->respawn_at_ns <= now_ns) {
         pool->respawn_at_ns = HKI_NEVER;
     }
+    if (pool->rebalance_at_ns <= now_ns) {
+        pool->rebalance_at_ns = HKI_NEVER;
+    }
     hki_pool_dispatch(pool);
     until_ns = hki_earlier(until_ns, pool->respawn_at_ns);
     until_ns = hki_earlier(until_ns, mind_zygote(pool, now_ns));
     until_ns = hki_earlier(until_ns, despair(pool, now_ns, &jobs));
-    if (pool->unbalanced) {
-        until_ns = hki_earlier(until_ns, now_ns + HKI_NAP_NS);
-    }
+    until_ns = hki_earlier(until_ns, pool->rebalance_at_ns);
     until_ns = hki_earlier(until_ns, lie_down(pool, now_ns, found));
     pthread_mutex_unlock(&pool->lock);
     hki_discard_all(&jobs, HK_EBROKEN, "no worker process could be started to run it");

@@ -28,8 +28,7 @@ static bool spin(struct process_pool *pool, struct hki_parker *parker, int64_t d
 
     for (unsigned looks = 0;; looks++) {
         if (hki_pool_has_results(pool)) {
-            (void)hki_pool_collect(pool);
-            end_ns = 0;
+            end_ns = hki_pool_collect(pool) ? 0 : end_ns;
         }
         if (hki_parker_try(parker)) {
             return true;
@@ -43,6 +42,21 @@ static bool spin(struct process_pool *pool, struct hki_parker *parker, int64_t d
             }
         }
         hki_os_pause();
+    }
+}
+
+/* Until something was collected, or it has looked for long enough. */
+static void spin_once(struct process_pool *pool, int64_t deadline_ns)
+{
+    int64_t end_ns = hki_earlier(deadline_ns, hk_now_ns() + pool->page->spin_ns);
+
+    while (!hki_pool_has_results(pool) || !hki_pool_collect(pool)) {
+        for (unsigned looks = 0; looks < LOOKS && !hki_pool_has_results(pool); looks++) {
+            hki_os_pause();
+        }
+        if (hk_now_ns() >= end_ns || !may_spin(pool)) {
+            return;
+        }
     }
 }
 
@@ -130,18 +144,12 @@ static enum led lead(struct process_pool *pool, hk_job *job, struct hki_parker *
 
 static void stop_leading(struct process_pool *pool)
 {
-    bool rings;
-
     pthread_mutex_lock(&pool->lock);
     pool->has_leader = false;
     hki_pool_set_attention(pool, HKI_RING_FIRST);
-    rings = pool->unbalanced;
     pthread_mutex_unlock(&pool->lock);
     if (hki_pool_has_results(pool)) {
         (void)hki_pool_collect(pool);
-    }
-    if (rings) {
-        hki_zygote_ring();
     }
 }
 
@@ -158,17 +166,35 @@ static bool follow(struct process_pool *pool, hk_job *job, struct hki_parker *pa
     return hki_parker_park(parker, deadline_ns);
 }
 
-bool hki_pool_park(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns)
+static bool begin_leading(struct process_pool *pool)
 {
-    struct process_pool *pool = self;
-    enum led led;
     bool leads;
 
     pthread_mutex_lock(&pool->lock);
     leads = !pool->has_leader;
     pool->has_leader = true;
     pthread_mutex_unlock(&pool->lock);
-    if (!leads) {
+    return leads;
+}
+
+void hki_pool_assist(void *self, hk_job *job, int64_t deadline_ns)
+{
+    struct process_pool *pool = self;
+
+    (void)job;
+    if (may_spin(pool) && begin_leading(pool)) {
+        hki_pool_set_attention(pool, HKI_RING_NEVER);
+        spin_once(pool, deadline_ns);
+        stop_leading(pool);
+    }
+}
+
+bool hki_pool_park(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns)
+{
+    struct process_pool *pool = self;
+    enum led led;
+
+    if (!begin_leading(pool)) {
         return follow(pool, job, parker, deadline_ns);
     }
     led = lead(pool, job, parker, deadline_ns);

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/time.h"
 
-enum { MEAN_OF = 8, SHORT_NS = 50000, LONG_NS = 1000000 };
+enum { MEAN_OF = 8, SHORT_NS = 50000, LONG_NS = 1000000, MOST_NS = 1000000000 };
 
 void hki_pool_set_attention(struct process_pool *pool, uint32_t when)
 {
@@ -20,7 +20,7 @@ void hki_pool_set_attention(struct process_pool *pool, uint32_t when)
 static bool has_result(const struct seat *seat)
 {
     /* seq_cst: see hki_pool_set_attention(). */
-    return hki_seat_outstanding(seat) != 0 &&
+    return hki_seat_outstanding(seat) != 0 && !atomic_load(&((struct seat *)seat)->broke_rules) &&
            atomic_load(&seat->channel->done) !=
                /* relaxed: ours. */
                atomic_load_explicit(&((struct seat *)seat)->done, memory_order_relaxed);
@@ -40,18 +40,17 @@ bool hki_pool_has_results(const struct process_pool *pool)
     return false;
 }
 
-/* From the starts of tasks that follow each other; the end of the last is about now. */
-static void measure(struct process_pool *pool, int64_t first_ns, int64_t last_ns, unsigned count)
+/* A worker's word for how long its task took; nonsense only makes for bad guesses. */
+static int64_t sane(int64_t ran_ns)
 {
-    int64_t each_ns;
+    return ran_ns < 0 ? 0 : ran_ns > MOST_NS ? MOST_NS : ran_ns;
+}
 
-    if (first_ns == 0 || last_ns < first_ns) {
-        return;
-    }
-    each_ns = count > 1 ? (last_ns - first_ns) / (count - 1) : hk_now_ns() - first_ns;
-    if (each_ns < 0) {
-        return;
-    }
+static void measure(struct process_pool *pool, int64_t ran_ns, unsigned count)
+{
+    int64_t each_ns = ran_ns / count;
+
+    each_ns = each_ns < 1 ? 1 : each_ns; /* 0 is unknown. */
     pool->mean_ns =
         pool->mean_ns == 0 ? each_ns : pool->mean_ns + (each_ns - pool->mean_ns) / MEAN_OF;
     if (pool->mean_ns < SHORT_NS) {
@@ -79,6 +78,7 @@ static bool take_one(struct seat *seat, uint32_t request, struct finished *finis
         finished->job->taken = true;
         finished->job->slot = NULL;
         hki_seat_take(seat, request, &finished->outcome);
+        hki_cell_show_progress(hki_seat_cell(seat, request), entry->job);
         pool->given--;
         if (entry->forced) {
             pool->forced--;
@@ -100,15 +100,12 @@ unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned ro
     uint32_t at = atomic_load_explicit(&seat->done, memory_order_relaxed); /* relaxed: ours. */
     uint32_t done = atomic_load(&seat->channel->done);
     bool sound = done - at <= hki_seat_outstanding(seat);
-    int64_t first_ns = 0;
-    int64_t last_ns = 0;
+    int64_t ran_ns = 0;
     unsigned count = 0;
     unsigned passed = 0;
 
     while (sound && at != done && count < room) {
-        /* relaxed: a time, to measure with. */
-        last_ns = atomic_load_explicit(&hki_seat_cell(seat, at)->started_ns, memory_order_relaxed);
-        first_ns = first_ns == 0 ? last_ns : first_ns;
+        ran_ns += sane(hki_seat_cell(seat, at)->ran_ns);
         sound = take_one(seat, at, &batch[count]);
         count += batch[count].job != NULL ? 1 : 0;
         at++;
@@ -117,7 +114,7 @@ unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned ro
         atomic_store_explicit(&seat->done, at, memory_order_relaxed); /* relaxed: ours. */
     }
     if (passed != 0) {
-        measure(pool, first_ns, last_ns, passed);
+        measure(pool, ran_ns, passed);
         pool->crowded = false;
         if (hki_seat_outstanding(seat) == 0) {
             hki_seat_rests(seat);
@@ -162,7 +159,7 @@ bool hki_pool_collect(struct process_pool *pool)
     for (unsigned i = 0; i < pool->high_seat; i++) {
         struct seat *seat = &pool->seats[i];
 
-        while (has_result(seat) && !seat->broke_rules) {
+        while (has_result(seat)) {
             count += hki_seat_collect(seat, batch + count, HKI_BATCH - count);
             any = true;
             if (count < HKI_BATCH) {

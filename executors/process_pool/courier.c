@@ -4,10 +4,12 @@
  * callbacks, and the hook for failures that nobody read. Neither a caller that waits, with
  * who knows which locks, nor the supervisor, which has deaths to hear of, may run them.
  */
+#include <errno.h>
 #include <signal.h>
 
 #include "base/memory.h"
 #include "base/os.h"
+#include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/pool.h"
 
 struct courier {
@@ -73,7 +75,9 @@ static struct courier *create(struct process_pool *pool)
     hki_list_init(&courier->jobs);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&courier->thread, NULL, courier_main, courier);
+    failed = HKI_FAULT("courier_fails")
+                 ? EAGAIN
+                 : pthread_create(&courier->thread, NULL, courier_main, courier);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed != 0) {
         pthread_mutex_destroy(&courier->lock);

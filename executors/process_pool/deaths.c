@@ -173,6 +173,7 @@ static bool judge_one(struct seat *seat, struct entry *entry, const struct death
     if (word == hki_cell_word(request, HKI_CELL_DONE) && !seat->broke_rules) {
         finished->job = job;
         hki_seat_take(seat, request, &finished->outcome);
+        hki_cell_show_progress(hki_seat_cell(seat, request), job);
         seat->ended++;
     } else if (word == hki_cell_word(request, HKI_CELL_QUEUED) ||
                !lose(seat, entry, death, finished)) {

@@ -9,7 +9,7 @@
 #include "base/time.h"
 #include "executors/room.h"
 
-enum { SHORT_NS = 50000, LONG_RUN_NS = 200000 };
+enum { WAKE_NS = 30000, SHORT_NS = 50000, LONG_RUN_NS = 200000 };
 
 /* --- choosing --- */
 
@@ -19,18 +19,39 @@ static bool takes_more(const struct seat *seat, unsigned depth)
            hki_seat_outstanding(seat) < depth && !seat->broke_rules;
 }
 
+/* Whether the task that runs there has been at it for longer than such tasks are. */
+static bool runs_for_long(const struct seat *seat)
+{
+    uint32_t request = atomic_load(&((struct seat *)seat)->done);
+    /* relaxed: a time, to compare with; of an earlier request until this one begins. */
+    int64_t started_ns =
+        atomic_load_explicit(&hki_seat_cell(seat, request)->started_ns, memory_order_relaxed);
+
+    return started_ns != 0 &&
+           hki_cell_phase(atomic_load(&hki_seat_cell(seat, request)->state)) == HKI_CELL_RUNNING &&
+           hk_now_ns() - started_ns > LONG_RUN_NS;
+}
+
+/* One that has nothing to do, awake if there is such a one. */
 static struct seat *idle_seat(struct process_pool *pool)
 {
+    struct seat *asleep = NULL;
+
     for (struct hki_list *at = pool->idle.next; at != &pool->idle; at = at->next) {
         struct seat *seat = HKI_CONTAINER(at, struct seat, idle);
 
-        if (takes_more(seat, 1)) {
+        if (!takes_more(seat, 1)) {
+            continue;
+        }
+        if (atomic_load(&seat->channel->sleeping) == 0) {
             return seat;
         }
+        asleep = asleep == NULL ? seat : asleep;
     }
-    return NULL;
+    return asleep;
 }
 
+/* Of those that have something to do. */
 static struct seat *least_loaded(struct process_pool *pool)
 {
     struct seat *best = NULL;
@@ -41,7 +62,7 @@ static struct seat *least_loaded(struct process_pool *pool)
     for (unsigned i = 0; i < pool->high_seat; i++) {
         struct seat *seat = &pool->seats[(pool->rotation + i) % pool->high_seat];
 
-        if (takes_more(seat, pool->depth) &&
+        if (takes_more(seat, pool->depth) && hki_seat_outstanding(seat) != 0 &&
             (best == NULL || hki_seat_outstanding(seat) < hki_seat_outstanding(best))) {
             best = seat;
         }
@@ -53,14 +74,24 @@ static struct seat *least_loaded(struct process_pool *pool)
 
 static struct seat *choose(struct process_pool *pool, const hk_job *job)
 {
-    struct seat *seat = idle_seat(pool);
+    struct seat *idle = idle_seat(pool);
+    struct seat *busy;
 
-    if (seat != NULL) {
-        return seat;
+    /* Descriptors wait in the worker's socket, so only a few may be on their way. */
+    if (hki_job_needs_socket(pool, job)) {
+        return idle;
     }
-    /* Descriptors wait in the worker's socket, so only a few may be on their way. And a job
-     * with a limit on its run is given to none but who can begin at once. */
-    return hki_job_needs_socket(pool, job) ? NULL : least_loaded(pool);
+    if (idle != NULL && (pool->mean_ns == 0 || atomic_load(&idle->channel->sleeping) == 0)) {
+        return idle;
+    }
+    busy = least_loaded(pool);
+    /* Tasks that are done before another worker could wake up are not worth the wake. */
+    if (idle != NULL &&
+        (busy == NULL || (hki_seat_outstanding(busy) + 1) * pool->mean_ns > WAKE_NS ||
+         runs_for_long(busy))) {
+        return idle;
+    }
+    return busy;
 }
 
 /* --- giving --- */
@@ -92,20 +123,10 @@ static void let_go(struct process_pool *pool, hk_job *job)
     hki_condition_broadcast(&pool->settled);
 }
 
-/* Whether what waits for this worker will have begun before another one could wake up: its
- * tasks are short, and the one that runs has not been at it for long. */
+/* Whether what waits for this worker will have begun before another one could wake up. */
 static bool runs_soon(const struct seat *seat)
 {
-    int64_t started_ns;
-
-    if (seat->pool->mean_ns == 0 || seat->pool->mean_ns >= SHORT_NS) {
-        return false;
-    }
-    /* relaxed: a time, to compare with. */
-    started_ns = atomic_load_explicit(
-        &hki_seat_cell(seat, atomic_load(&((struct seat *)seat)->done))->started_ns,
-        memory_order_relaxed);
-    return started_ns == 0 || hk_now_ns() - started_ns < LONG_RUN_NS;
+    return seat->pool->mean_ns != 0 && seat->pool->mean_ns < SHORT_NS && !runs_for_long(seat);
 }
 
 /* Whether a request behind the one that runs could go elsewhere. One that was taken back has no
@@ -129,8 +150,8 @@ static unsigned count_movable(struct process_pool *pool, struct seat *seat)
     return count;
 }
 
-/* A job that a busy worker has, and has not begun, goes to one that has nothing to do. */
-static hk_job *recall_for(struct process_pool *pool, const struct seat *idle)
+/* The worker that has most to give away; *soon: one was passed over that needs no help yet. */
+static struct seat *most_loaded(struct process_pool *pool, const struct seat *idle, bool *soon)
 {
     struct seat *most = NULL;
     unsigned count = 0;
@@ -143,40 +164,51 @@ static hk_job *recall_for(struct process_pool *pool, const struct seat *idle)
             continue;
         }
         if (runs_soon(seat)) {
-            pool->unbalanced = true; /* Look again later: see attend.c. */
-            continue;
-        }
-        if ((movables = count_movable(pool, seat)) > count) {
+            *soon = true;
+        } else if ((movables = count_movable(pool, seat)) > count) {
             most = seat;
             count = movables;
         }
     }
-    for (uint32_t i = most == NULL ? 0 : hki_seat_outstanding(most); i > 1; i--) {
-        /* relaxed: under the lock. */
-        uint32_t request = atomic_load_explicit(&most->done, memory_order_relaxed) + i - 1;
-        hk_job *job = movable(pool, most, i - 1);
+    return most;
+}
 
-        if (job != NULL && hki_seat_withdraw(most, request)) {
+/* A job that a busy worker has, and has not begun, goes to one that has nothing to do. */
+static hk_job *recall_for(struct process_pool *pool, const struct seat *idle, bool *soon)
+{
+    struct seat *most = most_loaded(pool, idle, soon);
+
+    for (uint32_t place = most == NULL ? 0 : hki_seat_outstanding(most); place > 1; place--) {
+        hk_job *job = movable(pool, most, place - 1);
+
+        if (job != NULL && hki_seat_withdraw(most, atomic_load(&most->done) + place - 1)) {
             return job;
         }
     }
     return NULL;
 }
 
+/* It will be looked at again by the supervisor, soon, and once. */
+static void look_later(struct process_pool *pool)
+{
+    if (pool->rebalance_at_ns == HKI_NEVER) {
+        pool->rebalance_at_ns = hk_now_ns() + HKI_NAP_NS;
+        hki_zygote_ring();
+    }
+}
+
 static void balance(struct process_pool *pool)
 {
-    bool was_unbalanced = pool->unbalanced;
     struct seat *seat;
-
-    pool->unbalanced = false;
+    bool soon = false;
 
     while (pool->queue.length == 0 && !pool->closing && pool->outstanding > pool->busy &&
            (seat = idle_seat(pool)) != NULL) {
-        hk_job *job = recall_for(pool, seat);
+        hk_job *job = recall_for(pool, seat, &soon);
 
         if (job == NULL) {
-            if (pool->unbalanced && !was_unbalanced) {
-                hki_zygote_ring();
+            if (soon) {
+                look_later(pool);
             }
             return;
         }

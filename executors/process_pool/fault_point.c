@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -91,6 +92,24 @@ void hki_fault_i_am(int32_t who)
     myself = who;
 }
 
+/* True: the caller has to fail. Does not return if the process is to end. */
+static bool carry_out(enum hki_fault_action action)
+{
+    switch (action) {
+    case HKI_FAULT_DIES:
+        (void)raise(SIGKILL);
+        break;
+    case HKI_FAULT_CRASHES:
+        (void)raise(SIGSEGV);
+        break;
+    case HKI_FAULT_EXITS:
+        exit(HKI_FAULT_EXIT_STATUS);
+    case HKI_FAULT_FAILS:
+        break;
+    }
+    return true;
+}
+
 bool hki_fault_point(const char *name)
 {
     uint32_t used = atomic_load(&table->used);
@@ -106,13 +125,9 @@ bool hki_fault_point(const char *name)
             continue;
         }
         pass = atomic_fetch_add(&fault->passes, 1) + 1;
-        if (fault->nth != HKI_FAULT_EVERY && fault->nth != pass) {
-            continue;
+        if (fault->nth == HKI_FAULT_EVERY || fault->nth == pass) {
+            fails = carry_out(fault->action);
         }
-        if (fault->action == HKI_FAULT_DIES) {
-            (void)raise(SIGKILL);
-        }
-        fails = true;
     }
     return fails;
 }

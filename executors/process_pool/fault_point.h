@@ -17,8 +17,10 @@
 #include <stdint.h>
 
 enum hki_fault_action {
-    HKI_FAULT_DIES,  /* SIGKILL, sent by itself. */
-    HKI_FAULT_FAILS, /* HKI_FAULT() is true. */
+    HKI_FAULT_DIES,    /* SIGKILL, sent by itself. */
+    HKI_FAULT_CRASHES, /* SIGSEGV, likewise. */
+    HKI_FAULT_EXITS,   /* exit(HKI_FAULT_EXIT_STATUS). */
+    HKI_FAULT_FAILS,   /* HKI_FAULT() is true. */
 };
 
 /* Who passes a point: the index of a worker in its pool, or one of these. */
@@ -28,7 +30,10 @@ enum {
     HKI_FAULT_ZYGOTE = -3,
 };
 
-enum { HKI_FAULT_EVERY = 0 }; /* A value for nth. */
+enum {
+    HKI_FAULT_EVERY = 0, /* A value for nth. */
+    HKI_FAULT_EXIT_STATUS = 23,
+};
 
 #ifdef HOCKET_FAULTS
 

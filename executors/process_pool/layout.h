@@ -108,15 +108,16 @@ struct hki_cell {
     int64_t timeout_ns;     /* From the start; 0: none. */
     unsigned char input[HKI_CELL_INPUT];
     /* The worker writes these. */
-    _Atomic(int64_t) started_ns HKI_LINE; /* Of this request once it is RUNNING; an earlier
-                                           * one's before. */
-    _Atomic(uint64_t) progress_done;
-    _Atomic(uint64_t) progress_total;
+    _Atomic(int64_t) started_ns HKI_LINE; /* Valid while RUNNING; before it says what it said. */
+    int64_t ran_ns;                       /* How long the task took. */
     uint64_t output_at;
     uint64_t output_size;
-    int32_t outcome; /* HK_OK: a result; HK_ECANCELED: no bytes; else a packed error. */
+    int32_t
+        outcome; /* HK_OK: a result; HK_ECANCELED, HK_EDEADLINE: no bytes; else a packed error. */
     uint8_t output_place;
     unsigned char output[HKI_CELL_OUTPUT];
+    _Atomic(uint64_t) progress_done HKI_LINE;
+    _Atomic(uint64_t) progress_total;
 };
 
 /* What a worker says of its own death, from a signal handler. */

@@ -96,7 +96,7 @@ struct seat {
     int64_t signal_at_ns;
     uint32_t signal_request; /* The task it is for, unless the worker is to die in any case. */
     bool asked_to_die;       /* By us. */
-    bool broke_rules;        /* It wrote what it should not have. */
+    atomic_bool broke_rules; /* It wrote what it should not have. */
     struct hki_list idle;    /* In pool->idle while READY with nothing to do. */
 };
 
@@ -123,7 +123,7 @@ struct process_pool {
     unsigned live;     /* Seats that are not EMPTY. */
     unsigned standing; /* Workers there were of late, and are replaced when they die. */
     unsigned starting; /* Of these, not READY yet. */
-    unsigned busy;     /* Seats with something outstanding. */
+    atomic_uint busy;  /* Seats with something outstanding. */
     size_t outstanding;
     size_t given;      /* Jobs in entries. */
     size_t forced;     /* Of these, ended by force. */
@@ -131,9 +131,11 @@ struct process_pool {
     unsigned depth;    /* Jobs that a worker may have at a time. */
     int64_t mean_ns;   /* Of a task's time; 0: unknown. */
     unsigned rotation; /* Where the search for the least loaded begins. */
-    bool unbalanced;   /* A worker rests while another one has jobs it has not begun. */
-    bool crowded;      /* No worker takes more until something ends. */
-    uint64_t stalled;  /* How many jobs had to wait for memory. */
+    /* When to look again at a worker that rests while another one has jobs that it has not
+     * begun. HKI_NEVER: there was none. */
+    int64_t rebalance_at_ns;
+    bool crowded;     /* No worker takes more until something ends. */
+    uint64_t stalled; /* How many jobs had to wait for memory. */
     uint64_t started_ever;
     bool closing;
     bool killing;
@@ -225,6 +227,9 @@ struct chunk *hki_chunk_reserve(struct process_pool *pool, uint64_t bytes);
 /* Under the lock: the result of a request that is DONE. */
 void hki_seat_take(struct seat *seat, uint32_t request, struct hki_outcome *outcome);
 
+/* Brings a future's progress up to date with what the worker says. */
+void hki_cell_show_progress(const struct hki_cell *cell, hk_job *job);
+
 /* Empties the entry; what is not shown by the outcome goes. */
 void hki_seat_clear(struct seat *seat, uint32_t request);
 
@@ -266,6 +271,7 @@ bool hki_courier_idle(struct process_pool *pool);
 
 /* --- caller_wait.c --- */
 
+void hki_pool_assist(void *self, hk_job *job, int64_t deadline_ns);
 bool hki_pool_park(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns);
 
 /* --- attend.c --- */

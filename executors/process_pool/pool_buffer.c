@@ -18,8 +18,12 @@ static void release(hk_buffer *buffer)
 hk_status hki_pool_buffer_create(void *self, size_t size, hk_buffer **out)
 {
     struct process_pool *pool = self;
-    struct pool_buffer *made = hki_alloc(sizeof(*made));
+    struct pool_buffer *made;
 
+    if (atomic_load(&pool->executor->broken) != NULL) {
+        return HK_EBROKEN; /* A worker that is about to die may still write there. */
+    }
+    made = hki_alloc(sizeof(*made));
     if (made == NULL) {
         return HK_ENOMEM;
     }

@@ -142,6 +142,26 @@ static hk_status resize(void *self, unsigned workers)
     return HK_OK;
 }
 
+/* Those that are starting stay: they are new. What is queued in the cells of the others would
+ * wait for their tasks, so it goes back. */
+static hk_status restart(void *self)
+{
+    struct process_pool *pool = self;
+
+    pthread_mutex_lock(&pool->lock);
+    for (unsigned i = pool->high_seat; i > 0; i--) {
+        struct seat *seat = &pool->seats[i - 1];
+
+        if (seat->life == SEAT_READY) {
+            hki_pool_withdraw_queued(seat);
+            hki_seat_retire(seat);
+        }
+    }
+    hki_pool_dispatch(pool);
+    pthread_mutex_unlock(&pool->lock);
+    return HK_OK;
+}
+
 /* Under the lock. */
 static unsigned ready(const struct process_pool *pool)
 {
@@ -184,6 +204,7 @@ static const hk_executor_ops ops = {
     .statistics = statistics,
     .resize = resize,
     .prestart = prestart,
+    .restart = restart,
 };
 
 static const struct hki_remote_traits remote = {
@@ -191,6 +212,7 @@ static const struct hki_remote_traits remote = {
     .refresh = hki_pool_refresh,
     .recall = hki_pool_recall,
     .park = hki_pool_park,
+    .assist = hki_pool_assist,
     .stop = hki_pool_stop,
     .overrun = hki_pool_overrun,
     .kill = hki_pool_kill,
@@ -287,6 +309,7 @@ static void set_up(struct process_pool *pool, const hk_executor_options *options
     pool->depth = HKI_DEPTH_LEAST;
     pool->cpus = hki_os_cpu_count();
     pool->respawn_at_ns = HKI_NEVER;
+    pool->rebalance_at_ns = HKI_NEVER;
     pool->idle_exit = options->idle_exit == 0 ? HK_FOREVER : options->idle_exit;
     pool->kill_grace = options->kill_grace;
     pool->tasks_per_worker = options->tasks_per_worker;

@@ -66,18 +66,7 @@ static void show(hk_job *job, const struct entry *entry)
     if (phase == HKI_CELL_RUNNING || phase == HKI_CELL_DONE || phase == HKI_CELL_KILLING) {
         (void)hki_future_start(&job->future, NULL);
     }
-    /* relaxed: figures to look at. */
-    atomic_store_explicit(&job->future.progress_done,
-                          /* relaxed: likewise. */
-                          atomic_load_explicit(&cell->progress_done, memory_order_relaxed),
-                          /* relaxed: likewise. */
-                          memory_order_relaxed);
-    /* relaxed: likewise. */
-    atomic_store_explicit(&job->future.progress_total,
-                          /* relaxed: likewise. */
-                          atomic_load_explicit(&cell->progress_total, memory_order_relaxed),
-                          /* relaxed: likewise. */
-                          memory_order_relaxed);
+    hki_cell_show_progress(cell, job);
 }
 
 void hki_pool_refresh(void *self, hk_job *job)
@@ -281,14 +270,17 @@ static void stop_running(struct process_pool *pool, hk_cancel_level level)
     } while (job != NULL);
 }
 
-static void kill_workers(struct process_pool *pool)
+/* All of them, or those alone that are still in their initialisers: these have no task, and
+ * no other way to be asked to stop. */
+static void kill_workers(struct process_pool *pool, bool all)
 {
     pthread_mutex_lock(&pool->lock);
-    pool->killing = true;
+    pool->killing = pool->killing || all;
     for (unsigned i = 0; i < pool->high_seat; i++) {
         struct seat *seat = &pool->seats[i];
 
-        if (seat->life == SEAT_EMPTY || seat->life == SEAT_DYING) {
+        if (seat->life == SEAT_EMPTY || seat->life == SEAT_DYING ||
+            (!all && seat->life != SEAT_STARTING)) {
             continue;
         }
         if (pool->kill_grace > 0) {
@@ -323,8 +315,8 @@ void hki_pool_shutdown(void *self, hk_shutdown_how how)
     if (how >= HK_CANCEL_ALL) {
         stop_running(pool, how == HK_KILL ? HK_CANCEL_KILL : HK_CANCEL_REQUEST);
     }
-    if (how == HK_KILL) {
-        kill_workers(pool);
+    if (how >= HK_CANCEL_ALL) {
+        kill_workers(pool, how == HK_KILL);
     }
     pthread_mutex_lock(&pool->lock);
     hki_pool_dispatch(pool); /* Tells those that have nothing to do to leave. */

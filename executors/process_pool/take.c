@@ -287,6 +287,21 @@ void hki_seat_take(struct seat *seat, uint32_t request, struct hki_outcome *outc
     }
 }
 
+void hki_cell_show_progress(const struct hki_cell *cell, hk_job *job)
+{
+    /* relaxed, all four: figures to look at; nothing is published through them. */
+    uint64_t done =
+        atomic_load_explicit(&((struct hki_cell *)cell)->progress_done, memory_order_relaxed);
+    /* relaxed: see above. */
+    uint64_t total =
+        atomic_load_explicit(&((struct hki_cell *)cell)->progress_total, memory_order_relaxed);
+
+    /* relaxed: see above. */
+    atomic_store_explicit(&job->future.progress_done, done, memory_order_relaxed);
+    /* relaxed: see above. */
+    atomic_store_explicit(&job->future.progress_total, total, memory_order_relaxed);
+}
+
 void hki_seat_clear(struct seat *seat, uint32_t request)
 {
     struct entry *entry = hki_seat_entry(seat, request);

@@ -135,7 +135,7 @@ static void serve(struct hki_worker *worker, uint32_t request)
     struct hki_cell *cell = &channel->cells[request % HKI_CELLS];
     uint32_t queued = hki_cell_word(request, HKI_CELL_QUEUED);
     uint32_t running = hki_cell_word(request, HKI_CELL_RUNNING);
-    int64_t started_ns = hk_now_ns();
+    int64_t started_ns = worker->ended_ns != 0 ? worker->ended_ns : hk_now_ns();
 
     /* relaxed, all three: published by the compare-and-swap that announces RUNNING. */
     atomic_store_explicit(&cell->started_ns, started_ns, memory_order_relaxed);
@@ -150,6 +150,8 @@ static void serve(struct hki_worker *worker, uint32_t request)
     }
     (void)HKI_FAULT("claimed");
     hki_worker_run(worker, request, started_ns);
+    worker->ended_ns = hk_now_ns();
+    cell->ran_ns = worker->ended_ns - started_ns;
     /* The result is there: this announces it, unless the parent is about to kill. */
     if (!atomic_compare_exchange_strong(&cell->state, &running,
                                         hki_cell_word(request, HKI_CELL_DONE))) {
@@ -157,7 +159,7 @@ static void serve(struct hki_worker *worker, uint32_t request)
     }
     (void)HKI_FAULT("published");
     atomic_fetch_add(&channel->served, 1);
-    measure(worker, started_ns);
+    measure(worker, worker->ended_ns);
 }
 
 /* Looks for work for a moment, without sleeping. */
@@ -197,6 +199,7 @@ static bool await_request(struct hki_worker *worker, uint32_t next)
         if (retires) {
             return false;
         }
+        worker->ended_ns = 0; /* The next one will not begin where this one ended. */
         if (spin(worker, next)) {
             continue;
         }

@@ -117,6 +117,11 @@ static hk_status take_fd(struct hki_call_link *link, size_t index, int *fd)
     return HK_OK;
 }
 
+static unsigned attempt(struct hki_call_link *link)
+{
+    return call_of(link)->attempt;
+}
+
 /* --- saying --- */
 
 struct spill {
@@ -206,6 +211,7 @@ static const struct hki_call_link_ops request_ops = {
     .reserve = reserve,
     .share = share,
     .take_fd = take_fd,
+    .attempt = attempt,
 };
 
 /* --- the end --- */
@@ -391,6 +397,7 @@ void hki_worker_run(struct hki_worker *worker, uint32_t request, int64_t started
         .cell = cell,
         .request = request,
         .end_ns = cell->deadline_ns,
+        .attempt = cell->attempt,
     };
     int64_t run_end_ns;
 

@@ -42,6 +42,7 @@ struct hki_worker {
     uint32_t attention;  /* The value seen last. */
     bool rung;           /* For that value. */
     uint32_t reported;   /* What `done` was, at least, when the parent last looked. */
+    int64_t ended_ns;    /* When the last task did, if the next one was there already; else 0. */
     int64_t looked_ns;   /* When its memory was last measured. */
     uint32_t until_look; /* Tasks until it is, at the latest. */
 };
@@ -57,6 +58,7 @@ struct hki_worker_call {
     int64_t end_ns; /* HKI_NEVER: no limit. */
     size_t fds_at;  /* Where the task's descriptors begin in the mail. */
     size_t fd_count;
+    unsigned attempt;
     unsigned char small[HKI_CELL_OUTPUT] __attribute__((aligned(16)));
 };
 

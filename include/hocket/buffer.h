@@ -29,7 +29,8 @@ typedef struct hk_buffer hk_buffer;
  * @param size      Bytes, not 0.
  * @param[out] out  Owned by the caller; its bytes are not set to anything.
  * @retval HK_OK
- * @retval HK_ENOMEM
+ * @retval HK_ENOMEM   Also: the pool's memory (memory_bytes) has no room for it now.
+ * @retval HK_EBROKEN  A pool of processes that can serve no more.
  * @retval HK_ETOOBIG  Over the executor's max_payload.
  * @retval HK_EFORKED  The executor belongs to the parent process.
  * @retval HK_EINVAL   A pointer is NULL or @p size is 0.

@@ -297,7 +297,8 @@ HK_API hk_status hk_executor_stats(hk_executor *executor, hk_executor_statistics
  * @param executor  Borrowed.
  * @param workers   1 to 4096; 0 asks for the default again.
  * @retval HK_OK
- * @retval HK_EINVAL   Out of range, or the executor has no workers of its own.
+ * @retval HK_EINVAL   Out of range, or the executor has no workers of its own. Processes: more
+ *                     than twice as many as it was made with, and more than 16.
  * @retval HK_ECLOSED  Shut down.
  * @retval HK_EFORKED  It belongs to the parent process.
  */
@@ -321,6 +322,25 @@ HK_API HK_MUST_CHECK hk_status hk_executor_resize(hk_executor *executor, unsigne
 HK_API HK_MUST_CHECK hk_status hk_executor_prestart(hk_executor *executor, hk_duration wait);
 
 /**
+ * Replace all workers: each leaves after the task it runs, one that has nothing to do at once.
+ *
+ * For fresh ones: memory that tasks kept, state that they spoilt. What was accepted is run as
+ * ever: tasks that a worker had been handed and had not begun go to others. Finalisers and
+ * initialisers run as always when workers go and come; new threads start when tasks come, new
+ * processes as soon as old ones are gone. Does not wait. What begins afterwards begins on
+ * workers that ran nothing before; but a task under way still runs what it waits for itself.
+ *
+ * @param executor  Borrowed.
+ * @retval HK_OK
+ * @retval HK_EINVAL   NULL, or the executor has no workers of its own (inline, serial).
+ * @retval HK_ECLOSED  Shut down.
+ * @retval HK_EFORKED  It belongs to the parent process.
+ *
+ * Cost: the start of the workers, while the queue waits for the first of them.
+ */
+HK_API HK_MUST_CHECK hk_status hk_executor_restart_workers(hk_executor *executor);
+
+/**
  * Its name.
  *
  * @param executor  Borrowed.
@@ -331,11 +351,12 @@ HK_API const char *hk_executor_name(const hk_executor *executor);
 /**
  * Make an executor from a line of text, so that a program's user may choose:
  * "inline", "threads", "threads:4", "threads:4?queue=1000&when_full=fail",
- * "serial", "serial:threads:2".
+ * "processes", "processes:4?retries=2", "serial", "serial:threads:2".
  *
  * After '?' come NAME=VALUE pairs joined by '&': name, workers, queue, when_full
  * (block, fail, caller_runs, drop_oldest), idle_exit, spares, tasks_per_worker,
- * stack, cpus (0,2-3), task_timeout, max_payload, roundtrip (0, 1), drain_at_exit (0, 1).
+ * stack, cpus (0,2-3), task_timeout, max_payload, roundtrip (0, 1), drain_at_exit (0, 1),
+ * retries, kill_grace, rss_limit, memory, nice, start_timeout.
  * Times take ns, us, ms, s or min; sizes take k, m or g.
  *
  * @param spec      Borrowed.
@@ -344,6 +365,7 @@ HK_API const char *hk_executor_name(const hk_executor *executor);
  * @retval HK_EINVAL  Not understood; hk_executor_check_spec() tells why.
  * @retval HK_ENOMEM
  * @retval HK_ESYS    The system refused; errno tells.
+ * @return also what hk_process_pool_create() gives.
  */
 HK_API HK_MUST_CHECK hk_status hk_executor_open(const char *spec, hk_executor **out);
 

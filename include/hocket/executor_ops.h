@@ -61,6 +61,8 @@ typedef struct hk_executor_ops {
     hk_status (*resize)(void *self, unsigned workers);
     /** Optional. */
     hk_status (*prestart)(void *self, hk_duration wait);
+    /** Optional. Every worker leaves after the task it runs; must not wait for that. */
+    hk_status (*restart)(void *self);
 } hk_executor_ops;
 
 /**

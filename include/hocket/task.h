@@ -239,6 +239,18 @@ HK_API void *hk_worker_local(hk_call *call);
 HK_API hk_executor *hk_call_executor(hk_call *call);
 
 /**
+ * Which try this is: 1 for the first, higher when an idempotent task is tried again because
+ * its worker died (retries of the options).
+ *
+ * A chunk of a map is tried again as a whole: then this is higher for all its items, also for
+ * those that the worker had not come to, or had finished, before it died.
+ *
+ * @param call  The run.
+ * @return from 1; 1 in a worker's initialiser.
+ */
+HK_API unsigned hk_call_attempt(hk_call *call);
+
+/**
  * Take one of the descriptors that were sent with the task (fds of the options).
  *
  * What a task does not take is closed after it has returned.
