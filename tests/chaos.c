@@ -14,6 +14,7 @@
 #include <hocket/hocket.h>
 #include <hocket/process_pool.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -295,11 +296,11 @@ static void *kill_workers(void *nothing)
     while (killed < kills && !atomic_load(&over)) {
         pid_t pids[WORKERS_MAX];
         unsigned count;
-        struct timespec pause = {0, 0};
 
         state = state * 1664525U + 1013904223U;
-        pause.tv_nsec = state >> 8 & 0x3ffff;
-        (void)nanosleep(&pause, NULL); /* A moment of chance. */
+        for (uint32_t turns = state >> 24; turns != 0; turns--) { /* A moment of chance. */
+            (void)sched_yield();
+        }
         if ((uint64_t)atomic_load(&ended) * kills < (uint64_t)killed * tasks) {
             continue;
         }

@@ -167,6 +167,7 @@ static void reaps_everybody(int number)
 static void works_with_signal(const struct sigaction *action)
 {
     struct hkt_squares squares;
+    hk_future *future = NULL;
     hk_executor *pool;
     int32_t pid;
 
@@ -188,7 +189,10 @@ static void works_with_signal(const struct sigaction *action)
     hkt_fault_close(pool);
     pool = hkt_fault_pool((hk_executor_options){.workers = 1});
     HKT_CHILD_TRUE(kill(hki_zygote_pid(), SIGKILL) == 0);
-    hk_future_unref(hkt_fault_submit(pool, hkt_fault_counts, NULL));
+    if (hk_submit(pool, hkt_fault_counts, NULL, 0, NULL, &future) == HK_OK) { /* Not heard yet. */
+        HKT_CHILD_STATUS(hk_future_wait(future, HK_FOREVER), HK_OK);
+        hk_future_unref(future);
+    }
     hkt_fault_close(pool);
 }
 
