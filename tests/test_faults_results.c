@@ -1,1 +1,247 @@
-int main(void) { return 0; }
+/* SPDX-License-Identifier: MIT */
+/* Case G22: inputs and results of every size, and memory that is full. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "executors/process_pool/layout.h"
+#include "tests/fault_fixture.h"
+
+/* The bytes of a payload of this size; each size has its own. */
+static unsigned char byte_at(size_t size, size_t at)
+{
+    return (unsigned char)(size * 31 + at * 7);
+}
+
+static bool is_right(const unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != byte_at(size, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A number of bytes -> so many. */
+HK_TASK(makes_bytes)
+{
+    size_t size;
+    void *out = NULL;
+    hk_status status;
+
+    memcpy(&size, in, sizeof(size));
+    if ((status = hk_output(call, size, &out)) != HK_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < size; i++) {
+        ((unsigned char *)out)[i] = byte_at(size, i);
+    }
+    return HK_OK;
+}
+
+/* Bytes -> whether they are right. */
+HK_TASK(checks_bytes)
+{
+    int right = is_right(in, in_size);
+
+    return hk_return(call, &right, sizeof(right));
+}
+
+static hk_future *ask_for(hk_executor *pool, size_t size)
+{
+    hk_future *future = NULL;
+
+    HKT_CHILD_STATUS(hk_submit(pool, makes_bytes, &size, sizeof(size), NULL, &future), HK_OK);
+    return future;
+}
+
+static void expect_bytes(hk_future *future, size_t size)
+{
+    const void *value = NULL;
+    size_t got = 0;
+
+    HKT_CHILD_STATUS(hk_future_result(future, HK_FOREVER, &value, &got), HK_OK);
+    HKT_CHILD_TRUE(got == size && is_right(value, size));
+    hk_future_unref(future);
+}
+
+static void send_bytes(hk_executor *pool, size_t size)
+{
+    unsigned char *bytes = malloc(size + 1);
+    hk_future *future = NULL;
+
+    HKT_CHILD_TRUE(bytes != NULL);
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = byte_at(size, i);
+    }
+    HKT_CHILD_STATUS(hk_submit(pool, checks_bytes, bytes, size, NULL, &future), HK_OK);
+    free(bytes);
+    HKT_CHILD_TRUE(hkt_fault_int(future) == 1);
+}
+
+static const size_t sizes[] = {
+    0,
+    1,
+    HKI_CELL_OUTPUT - 1,
+    HKI_CELL_OUTPUT,
+    HKI_CELL_OUTPUT + 1,
+    HKI_CELL_INPUT - 1,
+    HKI_CELL_INPUT,
+    HKI_CELL_INPUT + 1,
+    HKI_CELL_PAGE - 1,
+    HKI_CELL_PAGE,
+    HKI_CELL_PAGE + 1,
+    HKI_OVERFLOW_UNIT - 1,
+    HKI_OVERFLOW_UNIT,
+    HKI_OVERFLOW_UNIT + 1,
+    HKI_OVERFLOW_UNIT * 3,
+    1 << 20,
+    (1 << 20) + 1,
+};
+
+enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
+
+HKT_FAULT_CASE(every_size)
+{
+    hk_executor *pool = hkt_fault_pool((hk_executor_options){.workers = 2});
+    hk_future *futures[SIZES];
+
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < SIZES; i++) {
+            send_bytes(pool, sizes[i]);
+            expect_bytes(ask_for(pool, sizes[i]), sizes[i]);
+        }
+        for (int i = 0; i < SIZES; i++) {
+            futures[i] = ask_for(pool, sizes[SIZES - 1 - i]);
+        }
+        for (int i = 0; i < SIZES; i++) {
+            expect_bytes(futures[i], sizes[SIZES - 1 - i]);
+        }
+    }
+    hkt_fault_close(pool);
+}
+
+HKT_FAULT_CASE(too_large)
+{
+    enum { MOST = 10000 };
+    hk_executor *pool = hkt_fault_pool((hk_executor_options){.workers = 1, .max_payload = MOST});
+    int32_t pid = hkt_fault_int(hkt_fault_submit(pool, hkt_fault_pid, NULL));
+    hk_future *future = ask_for(pool, MOST + 1);
+    const hk_error *error = NULL;
+    static const unsigned char bytes[MOST + 1];
+
+    HKT_CHILD_STATUS(hk_future_error(future, HK_FOREVER, &error), HK_OK);
+    HKT_CHILD_TRUE(error != NULL && error->status == HK_EFAILED && error->cause != NULL &&
+                   error->cause->status == HK_ETOOBIG);
+    hk_future_unref(future);
+    future = NULL;
+    HKT_CHILD_STATUS(hk_submit(pool, checks_bytes, bytes, sizeof(bytes), NULL, &future),
+                     HK_ETOOBIG);
+    HKT_CHILD_TRUE(future == NULL);
+    expect_bytes(ask_for(pool, MOST), MOST);
+    send_bytes(pool, MOST);
+    /* The worker has lived through it. */
+    HKT_CHILD_TRUE(hkt_fault_int(hkt_fault_submit(pool, hkt_fault_pid, NULL)) == pid);
+    hkt_fault_close(pool);
+}
+
+/* More than the arena and a worker's extent hold at a time: results that are kept, so that
+ * later ones find no room there. */
+HKT_FAULT_CASE(memory_is_full)
+{
+    enum { KEPT = 24, LARGE = 3 << 20 };
+    hk_executor *pool =
+        hkt_fault_pool((hk_executor_options){.workers = 2, .memory_bytes = 8 << 20});
+    hk_future *futures[KEPT];
+    const void *value = NULL;
+    size_t size = 0;
+
+    for (int i = 0; i < KEPT; i++) {
+        futures[i] = ask_for(pool, LARGE + (size_t)i);
+    }
+    for (int i = 0; i < KEPT; i++) {
+        HKT_CHILD_STATUS(hk_future_result(futures[i], HK_FOREVER, &value, &size), HK_OK);
+    }
+    send_bytes(pool, LARGE);
+    for (int i = 0; i < KEPT; i++) {
+        expect_bytes(futures[i], LARGE + (size_t)i);
+    }
+    hkt_fault_close(pool);
+}
+
+/* Far beyond the arena: each payload is a file of its own. */
+HKT_FAULT_CASE(spilled)
+{
+    enum { HUGE = 20 << 20 };
+    hk_executor *pool =
+        hkt_fault_pool((hk_executor_options){.workers = 1, .memory_bytes = 1 << 20});
+    hk_future *futures[3];
+
+    for (int i = 0; i < 3; i++) {
+        futures[i] = ask_for(pool, HUGE);
+    }
+    send_bytes(pool, HUGE);
+    for (int i = 0; i < 3; i++) {
+        expect_bytes(futures[i], HUGE);
+    }
+    hkt_fault_close(pool);
+}
+
+/* The worker dies when several spilled results of it lie in its socket. */
+HKT_FAULT_CASE(spilled_by_a_dead_worker)
+{
+    enum { HUGE = 20 << 20, COUNT = 6 };
+    hk_executor *pool;
+    hk_future *futures[COUNT];
+
+    HKT_CHILD_TRUE(hki_fault_set("published", 0, COUNT - 1, HKI_FAULT_DIES));
+    pool = hkt_fault_pool((hk_executor_options){.workers = 1, .memory_bytes = 1 << 20});
+    for (int i = 0; i < COUNT; i++) {
+        futures[i] = ask_for(pool, HUGE);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        expect_bytes(futures[i], HUGE);
+    }
+    HKT_CHILD_TRUE(hkt_fault_stats(pool).workers_started == 2);
+    hkt_fault_close(pool);
+}
+
+/* Spilled results go on from a dead worker's socket, in their order. */
+HKT_FAULT_CASE(spilled_and_not_collected)
+{
+    enum { HUGE = 20 << 20 };
+    hk_executor *pool;
+    hk_future *futures[2];
+
+    /* Two results are there, and nobody was told: none was counted. */
+    HKT_CHILD_TRUE(hki_fault_set("published", 0, 1, HKI_FAULT_DIES));
+    pool = hkt_fault_pool((hk_executor_options){.workers = 1, .memory_bytes = 1 << 20});
+    futures[0] = ask_for(pool, HUGE);
+    futures[1] = ask_for(pool, HUGE + 1);
+    expect_bytes(futures[1], HUGE + 1);
+    expect_bytes(futures[0], HUGE);
+    hkt_fault_close(pool);
+}
+
+static CU_TestInfo tests[] = {
+    HKT_CASE("G22 inputs and results of every size arrive, at the edges of every place",
+             every_size),
+    HKT_CASE("G22 what is larger than max_payload is refused or fails, and the worker lives",
+             too_large),
+    HKT_CASE("G22 results that find no room in the pool's memory arrive all the same",
+             memory_is_full),
+    HKT_CASE("G22 payloads larger than the pool's memory arrive", spilled),
+    HKT_CASE("G22 results that were spilled outlive their worker", spilled_by_a_dead_worker),
+    HKT_CASE("G22 also when none of them was told of", spilled_and_not_collected),
+    CU_TEST_INFO_NULL,
+};
+
+static CU_SuiteInfo suites[] = {
+    {.pName = "faults.results", .pTests = tests},
+    CU_SUITE_INFO_NULL,
+};
+
+int main(int argc, char **argv)
+{
+    return hkt_main(argc, argv, suites);
+}

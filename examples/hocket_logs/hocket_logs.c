@@ -7,6 +7,7 @@
  *   count_slice the task: a unit in, a tally out, on any executor
  *   unit, gunzip, lines, line   how a unit becomes a tally
  *   run         hands units out and adds tallies up
+ *   chaos       kills workers on request, to show that this changes nothing
  *   report      prints the sum
  */
 #include <hocket/hocket.h>
@@ -63,6 +64,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "hocket-logs: interrupted: the report covers %llu lines, not all\n",
                 (unsigned long long)run.tally.lines);
         exit_status = EXIT_INTERRUPTED;
+    }
+    if (options.job.chaos.period != 0) {
+        fprintf(stderr, "hocket-logs: chaos: %llu worker processes were lost on the way\n",
+                (unsigned long long)run.workers_lost);
     }
     run_fini(&run);
     return exit_status;

@@ -121,16 +121,13 @@ static void run_on(struct run *run, hk_executor *executor, hk_cancel *token)
     source_fini(&source);
 }
 
-/* What became of --chaos. A worker leaves for no other reason here, but if the executor's text
- * says so. */
-static void tell_losses(hk_executor *executor)
+/* A worker leaves for no other reason, but if the executor's text says so. */
+static uint64_t count_lost_workers(hk_executor *executor)
 {
     hk_executor_statistics statistics;
+    hk_status status = hk_executor_stats(executor, &statistics);
 
-    if (hk_executor_stats(executor, &statistics) == HK_OK) {
-        fprintf(stderr, "hocket-logs: chaos: %llu worker processes were lost on the way\n",
-                (unsigned long long)(statistics.workers_started - statistics.workers));
-    }
+    return status == HK_OK ? statistics.workers_started - statistics.workers : 0;
 }
 
 /* Opens the executor that was asked for. */
@@ -163,9 +160,7 @@ void run_all(struct run *run, const struct options *options)
             run_on(run, executor, token);
             hk_cancel_unref(token);
         }
-        if (options->job.chaos.period != 0) {
-            tell_losses(executor);
-        }
+        run->workers_lost = count_lost_workers(executor);
         (void)hk_executor_destroy(executor);
     }
     if (status != HK_OK) {

@@ -14,6 +14,7 @@ struct run {
     struct tally tally;            /* The sum. */
     struct complaints complaints;
     uint64_t files;
+    uint64_t workers_lost; /* Processes that died; their units were done again. */
     bool is_interrupted;
     bool has_failed; /* The executor could not do its part; it has been said. */
 };

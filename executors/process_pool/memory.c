@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/os.h"
 #include "executors/process_pool/addresses.h"
+#include "executors/process_pool/fault_point.h"
 
 enum { ARENA_GRANULE = 65536 };
 
@@ -57,6 +58,10 @@ static bool lay_out(uint32_t channels, uint64_t arena_bytes, struct hki_pool_pag
 /* What must be there whatever happens to the system's memory later. */
 static bool allocate_fixed_parts(int fd, const struct hki_pool_page *layout)
 {
+    if (HKI_FAULT("allocate_fails")) {
+        errno = ENOSPC;
+        return false;
+    }
     if (!hki_os_memfd_allocate(fd, 0, layout->channels_at)) {
         return false;
     }
@@ -71,6 +76,10 @@ static bool allocate_fixed_parts(int fd, const struct hki_pool_page *layout)
 
 static bool map_there(void *address, size_t bytes, int fd)
 {
+    if (HKI_FAULT("map_fails")) {
+        errno = ENOMEM;
+        return false;
+    }
     return mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
                 0) != MAP_FAILED;
 }
@@ -78,10 +87,14 @@ static bool map_there(void *address, size_t bytes, int fd)
 /* A file of that layout, mapped at an address of its own. -1 with errno. */
 static int make_file(const struct hki_pool_page *layout, void **address)
 {
-    int fd = hki_os_memfd_create("hocket-pool", layout->bytes);
     int error;
+    int fd;
 
-    if (fd < 0) {
+    if (HKI_FAULT("memfd_fails")) {
+        errno = ENOSYS; /* As where a filter refuses the call. */
+        return -1;
+    }
+    if ((fd = hki_os_memfd_create("hocket-pool", layout->bytes)) < 0) {
         return -1;
     }
     if (allocate_fixed_parts(fd, layout) && hki_os_memfd_seal(fd) &&

@@ -310,6 +310,10 @@ static hk_status map_in_zygote(const struct hki_zygote_client *client)
     hk_status status;
     int error;
 
+    if (HKI_FAULT("register_fails")) {
+        errno = EMFILE;
+        return HK_ESYS;
+    }
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return HK_ESYS;
     }

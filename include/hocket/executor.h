@@ -351,11 +351,12 @@ HK_API const char *hk_executor_name(const hk_executor *executor);
 /**
  * Make an executor from a line of text, so that a program's user may choose:
  * "inline", "threads", "threads:4", "threads:4?queue=1000&when_full=fail",
- * "serial", "serial:threads:2".
+ * "processes", "processes:4?retries=2", "serial", "serial:threads:2".
  *
  * After '?' come NAME=VALUE pairs joined by '&': name, workers, queue, when_full
  * (block, fail, caller_runs, drop_oldest), idle_exit, spares, tasks_per_worker,
- * stack, cpus (0,2-3), task_timeout, max_payload, roundtrip (0, 1), drain_at_exit (0, 1).
+ * stack, cpus (0,2-3), task_timeout, max_payload, roundtrip (0, 1), drain_at_exit (0, 1),
+ * retries, kill_grace, rss_limit, memory, nice, start_timeout.
  * Times take ns, us, ms, s or min; sizes take k, m or g.
  *
  * @param spec      Borrowed.
@@ -364,6 +365,7 @@ HK_API const char *hk_executor_name(const hk_executor *executor);
  * @retval HK_EINVAL  Not understood; hk_executor_check_spec() tells why.
  * @retval HK_ENOMEM
  * @retval HK_ESYS    The system refused; errno tells.
+ * @return also what hk_process_pool_create() gives.
  */
 HK_API HK_MUST_CHECK hk_status hk_executor_open(const char *spec, hk_executor **out);
 

@@ -26,18 +26,22 @@ REPORTS = {
     "hourly": ["hourly"],
     "bytes": ["bytes"],
 }
-# Processes only where this library has them; every other one must work.
-EXECUTORS = ["inline", "threads", "threads:1", "threads:4", "threads:2?roundtrip=1"]
+EXECUTORS = [
+    "inline",
+    "threads",
+    "threads:1",
+    "threads:2",
+    "threads:4",
+    "threads:2?roundtrip=1",
+    "processes:1",
+    "processes:4",
+]
 
 
 def run(*arguments, **keywords):
     return subprocess.run(
         [OPTIONS.program, *map(str, arguments)], capture_output=True, timeout=300, **keywords
     )
-
-
-def knows_executor(spec):
-    return run("status", "-e", spec, os.devnull).returncode != 2
 
 
 def knows_inflate(name):

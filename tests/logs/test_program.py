@@ -21,7 +21,7 @@ import subprocess
 import unittest
 
 import program
-from program import EXECUTORS, OPTIONS, REPORTS, Line, Samples, answer, knows_executor
+from program import EXECUTORS, OPTIONS, REPORTS, Line, Samples, answer
 from program import knows_inflate, rows, run
 
 
@@ -40,12 +40,11 @@ class Answers(Samples):
                 self.check(name, report)
 
     def test_every_executor_gives_the_same_output(self):
-        specs = EXECUTORS + [s for s in ["processes:2"] if knows_executor(s)]
         paths = [self.logs("odd"), self.samples["odd"] / "odd", self.logs("plain")]
         for report in REPORTS:
             for style in [["--json"], ["--csv"], []]:
                 seen = set()
-                for spec in specs:
+                for spec in EXECUTORS:
                     done = run(*REPORTS[report], *style, "-e", spec, *paths)
                     self.assertEqual(done.returncode, 1, (spec, done.stderr))
                     seen.add((done.stdout, done.stderr))
@@ -73,6 +72,7 @@ class Answers(Samples):
         for size in ["4096", "65537", "1000003"]:
             for report in REPORTS:
                 self.check("plain", report, "--slice-bytes", size, "-e", "threads:4")
+                self.check("plain", report, "--slice-bytes", size, "-e", "processes:4")
 
     def test_top_has_as_many_rows_as_asked_for(self):
         whole = answer("hosts", self.logs("odd"))
@@ -291,6 +291,44 @@ class Folders(Samples):
             self.assertLess(usage.ru_maxrss, 64 << 10, name)
 
 
+class Processes(Samples):
+    def test_standard_input_is_not_theirs_and_that_is_said(self):
+        with open(self.logs("common") / "0000.log.gz", "rb") as log:
+            done = run("status", "-e", "processes:2", "/dev/stdin", stdin=log)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"/dev/stdin: no file in the process that is to read it", done.stderr)
+
+    def lost(self, done):
+        match = re.search(rb"hocket-logs: chaos: (\d+) worker processes were lost on the way\n\Z", done.stderr)
+        self.assertIsNotNone(match, done.stderr)
+        return int(match[1]), done.stderr[: match.start()]
+
+    def test_chaos_changes_nothing_but_the_time(self):
+        paths = [self.logs("odd"), self.samples["odd"] / "odd", self.logs("plain")]
+        rounds = [("processes:2", "--chaos=3"), ("processes:4", "--chaos")] * 5
+        for report in ["robots", "paths"]:
+            arguments = [*REPORTS[report], "--json", "--slice-bytes", "65537"]
+            whole = run(*arguments, "-e", "inline", *paths)
+            for spec, chaos in rounds + [("processes:2", "--chaos=1")]:
+                done = run(*arguments, "-e", spec, chaos, *paths)
+                lost, rest = self.lost(done)
+                self.assertEqual(done.returncode, whole.returncode)
+                self.assertEqual(done.stdout, whole.stdout, (report, spec, chaos))
+                self.assertEqual(rest, whole.stderr)
+                # Cut so, the plain sample alone makes over 80 units.
+                self.assertGreaterEqual(lost, {"--chaos=1": 80, "--chaos=3": 26}.get(chaos, 8))
+
+    def test_chaos_that_hits_nothing_loses_nothing(self):
+        done = run("status", "-e", "processes:2", f"--chaos={2**32 - 1}", self.logs("common"))
+        self.assertEqual(self.lost(done)[0], 0)
+
+    def test_chaos_brings_enough_retries_of_its_own(self):
+        for spec in ["processes:2?retries=0", "processes:2?name=odd&retries=1"]:
+            done = run("status", "--csv", "-e", spec, "--chaos=1", self.logs("common"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(self.lost(done)[0], 0)
+
+
 class CommandLine(Samples):
     def check_usage(self, needle, *arguments):
         done = run(*arguments)
@@ -313,6 +351,11 @@ class CommandLine(Samples):
         self.check_usage("not 'many'", "top", "hosts", "-n", "many", log)
         self.check_usage("not '-1'", "top", "hosts", "-n", "-1", log)
         self.check_usage("unrecognized option", "status", "--colour", log)
+        self.check_usage("--chaos kills worker processes", "status", "--chaos", log)
+        self.check_usage(
+            "executor 'threads:2' has none", "status", "--chaos=5", "-e", "threads:2", log
+        )
+        self.check_usage("not '0'", "status", "--chaos=0", "-e", "processes", log)
 
     def test_help_and_version(self):
         for arguments in [["--help"], ["--version"], ["--usage"]]:
@@ -350,13 +393,21 @@ class Interrupt(Samples):
             [OPTIONS.program, *map(str, arguments)], stdout=subprocess.PIPE, **keywords
         )
 
-    @staticmethod
-    def wait_until_read(process, size):
-        """Returns once the process has read so many bytes; the kernel counts them."""
-        while process.poll() is None:
-            text = pathlib.Path(f"/proc/{process.pid}/io").read_text()
-            if int(re.search(r"rchar: (\d+)", text)[1]) >= size:
-                return
+    @classmethod
+    def bytes_read(cls, pid):
+        """By a process and all its descendants, as the kernel counts them."""
+        try:
+            text = pathlib.Path(f"/proc/{pid}/io").read_text()
+            total = int(re.search(r"rchar: (\d+)", text)[1])
+            for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+                total += sum(cls.bytes_read(child) for child in path.read_text().split())
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            return 0  # It has just ended.
+        return total
+
+    @classmethod
+    def wait_until_read(cls, process, size):
+        while process.poll() is None and cls.bytes_read(process.pid) < size:
             os.sched_yield()
 
     def test_what_was_done_is_printed(self):
@@ -374,22 +425,40 @@ class Interrupt(Samples):
             self.assertIn(b"interrupted: the report covers", err)
             self.assertNotIn(b"missing", err)
 
-    def test_threads_stop_too(self):
-        for arguments in [["--slice-bytes", str(1 << 20)], ["--slice-bytes", str(1 << 41)]]:
-            process = self.start(
-                "status", "--json", "-e", "threads:4", *arguments, self.endless,
-                stderr=subprocess.PIPE,
-            )
-            self.wait_until_read(process, 64 << 20)
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=300)
-            self.assertEqual(process.returncode, 130, err)
-            self.assertFalse(json.loads(out)["complete"])
-            self.assertNotIn(b"missing", err)
+    def check_stops(self, *arguments):
+        process = self.start(
+            "status", "--json", *arguments, self.logs("common"), self.endless,
+            stderr=subprocess.PIPE, start_new_session=True,
+        )
+        self.wait_until_read(process, 64 << 20)
+        # As a terminal does it: to all of the foreground.
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 130, err)
+        self.assertFalse(json.loads(out)["complete"])
+        self.assertGreater(json.loads(out)["requests"], 0)
+        self.assertNotIn(b"missing", err)
+        return err
+
+    def test_workers_stop_too(self):
+        for spec in ["threads:4", "processes:1", "processes:4"]:
+            for size in [1 << 20, 1 << 41]:
+                self.check_stops("-e", spec, "--slice-bytes", size)
+
+    def test_chaos_is_stopped_too(self):
+        for size in [1 << 20, 1 << 41]:
+            err = self.check_stops("-e", "processes:2", "--chaos=2", "--slice-bytes", size)
+            self.assertIn(b"worker processes were lost", err)
 
     def test_a_terminal_sees_the_progress(self):
+        for spec in ["threads:2", "processes:2"]:
+            # Also within a unit.
+            self.check_progress("-e", spec, "--slice-bytes", 8 << 20)
+            self.check_progress("-e", spec, "--slice-bytes", 1 << 41)
+
+    def check_progress(self, *arguments):
         ours, theirs = pty.openpty()
-        process = self.start("status", "-e", "threads:2", self.endless, stderr=theirs)
+        process = self.start("status", *arguments, self.endless, stderr=theirs)
         os.close(theirs)
         shown = b""
         while not re.search(rb"% \[.*\] .* of 1\.1 TB, .*/s, .* left", shown):

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers that come and go, and pools that do: cases G48, G49, G53, G55 and G56.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "tests/fault_fixture.h"
+
+enum { AROUND = 20 };
+
+/* --- G48: initialisers --- */
+
+enum how_to_begin { BEGIN_WELL, BEGIN_FAILS, BEGIN_CRASHES, BEGIN_EXITS, BEGIN_HANGS };
+
+/* How often what happens; older than the zygote, as it has to be. */
+struct beginning {
+    enum how_to_begin how;
+    uint32_t times;
+};
+
+static struct beginning beginning;
+
+static hk_status begins(hk_call *call, void *arg, void **local)
+{
+    const struct beginning *how = arg;
+
+    *local = arg;
+    if (atomic_fetch_add(&hkt_shared->word[0], 1) >= how->times) {
+        return HK_OK;
+    }
+    switch (how->how) {
+    case BEGIN_FAILS:
+        return hk_fail(call, 5, "not in the mood");
+    case BEGIN_CRASHES:
+        abort();
+    case BEGIN_EXITS:
+        exit(0);
+    case BEGIN_HANGS:
+        while (hkt_shared != NULL) {
+            (void)pause();
+        }
+        return HK_OK;
+    default:
+        return HK_OK;
+    }
+}
+
+static hk_executor *begin(enum how_to_begin how, uint32_t times, hk_duration start_timeout)
+{
+    beginning = (struct beginning){how, times};
+    atomic_store(&hkt_shared->word[0], 0);
+    return hkt_fault_pool((hk_executor_options){.workers = 1,
+                                                .initializer = begins,
+                                                .worker_arg = &beginning,
+                                                .start_timeout = start_timeout});
+}
+
+/* Each in a process of its own, as a zygote knows `beginning` as it was. */
+static void fails_twice(enum how_to_begin how)
+{
+    hk_executor *pool = begin(how, 2, 0);
+    struct hkt_squares squares;
+
+    hkt_squares_submit(&squares, pool, AROUND);
+    hkt_squares_expect(&squares);
+    HKT_CHILD_TRUE(hkt_fault_stats(pool).workers_started == 3);
+    hkt_fault_close(pool);
+}
+
+HKT_FAULT_CASE(fails_before_it_succeeds)
+{
+    fails_twice(BEGIN_FAILS);
+}
+
+HKT_FAULT_CASE(crashes_before_it_succeeds)
+{
+    fails_twice(BEGIN_CRASHES);
+}
+
+static void fails_always(enum how_to_begin how)
+{
+    hk_executor *pool = begin(how, UINT32_MAX, 0);
+    hk_future *futures[AROUND];
+    const hk_error *error = NULL;
+
+    for (int i = 0; i < AROUND; i++) {
+        /* It may be broken by then. */
+        hk_status status = hk_submit(pool, hkt_fault_counts, NULL, 0, NULL, &futures[i]);
+
+        HKT_CHILD_TRUE(status == HK_OK || status == HK_EINIT);
+    }
+    for (int i = 0; i < AROUND && futures[i] != NULL; i++) {
+        HKT_CHILD_STATUS(hk_future_error(futures[i], HK_FOREVER, &error), HK_OK);
+        HKT_CHILD_TRUE(error != NULL && error->status == HK_EINIT);
+        hk_future_unref(futures[i]);
+    }
+    HKT_CHILD_STATUS(hk_submit(pool, hkt_fault_counts, NULL, 0, NULL, NULL), HK_EINIT);
+    HKT_CHILD_STATUS(hk_executor_prestart(pool, HK_FOREVER), HK_EINIT);
+    HKT_CHILD_TRUE(atomic_load(&hkt_shared->runs) == 0);
+    HKT_CHILD_TRUE(atomic_load(&hkt_shared->word[0]) == 3);
+    hkt_fault_close(pool);
+}
+
+HKT_FAULT_CASE(always_fails)
+{
+    fails_always(BEGIN_FAILS);
+}
+
+HKT_FAULT_CASE(always_crashes)
+{
+    fails_always(BEGIN_CRASHES);
+}
+
+HKT_FAULT_CASE(always_exits)
+{
+    fails_always(BEGIN_EXITS);
+}
+
+HKT_FAULT_CASE(hangs)
+{
+    hk_executor *pool = begin(BEGIN_HANGS, UINT32_MAX, HK_MS(100));
+    hk_future *future = hkt_fault_submit(pool, hkt_fault_counts, NULL);
+
+    hkt_fault_ends(future, HK_EBROKEN);
+    HKT_CHILD_STATUS(hk_submit(pool, hkt_fault_counts, NULL, 0, NULL, NULL), HK_EBROKEN);
+    hkt_fault_close(pool);
+}
+
+HKT_FAULT_CASE(hangs_without_work)
+{
+    hk_executor *pool = begin(BEGIN_HANGS, UINT32_MAX, HK_MS(100));
+
+    HKT_CHILD_STATUS(hk_executor_prestart(pool, 0), HK_OK);
+    hkt_fault_await(&hkt_shared->word[0], 1);
+    hkt_fault_close(pool);
+}
+
+HKT_FAULT_CASE(hangs_and_is_killed)
+{
+    hk_executor *pool = begin(BEGIN_HANGS, UINT32_MAX, 0);
+    hk_future *future = hkt_fault_submit(pool, hkt_fault_counts, NULL);
+
+    hkt_fault_await(&hkt_shared->word[0], 1);
+    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER), HK_OK);
+    hkt_fault_ends(future, HK_ECANCELED);
+    hkt_fault_close(pool);
+}
+
+/* --- G49: a worker for each task --- */
+
+HKT_FAULT_CASE(one_task_a_worker)
+{
+    enum { TASKS = 300 };
+    int count = TASKS / (int)hkt_slowness();
+    hk_executor *pool = hkt_fault_pool((hk_executor_options){.workers = 3, .tasks_per_worker = 1});
+    struct hkt_squares squares;
+
+    for (int done = 0; done < count; done += AROUND) {
+        hkt_squares_submit(&squares, pool, AROUND);
+        HKT_CHILD_TRUE(hkt_fault_stats(pool).workers <= 3);
+        hkt_squares_expect(&squares);
+    }
+    HKT_CHILD_TRUE(hkt_fault_stats(pool).workers_started >= (unsigned)count);
+    HKT_CHILD_TRUE(hkt_fault_stats(pool).failed == 0);
+    hkt_fault_close(pool);
+}
+
+/* --- G53: no worker --- */
+
+HKT_FAULT_CASE(no_worker_to_be_had)
+{
+    hk_executor *pool;
+    hk_future *futures[AROUND];
+
+    HKT_CHILD_TRUE(hki_fault_set("fork_fails", HKI_FAULT_ZYGOTE, HKI_FAULT_EVERY, HKI_FAULT_FAILS));
+    pool = hkt_fault_pool((hk_executor_options){.workers = 2, .start_timeout = HK_MS(100)});
+    for (int i = 0; i < AROUND; i++) {
+        futures[i] = hkt_fault_submit(pool, hkt_fault_counts, NULL);
+    }
+    for (int i = 0; i < AROUND; i++) {
+        hkt_fault_ends(futures[i], HK_EBROKEN);
+    }
+    HKT_CHILD_STATUS(hk_submit(pool, hkt_fault_counts, NULL, 0, NULL, NULL), HK_EBROKEN);
+    hkt_fault_close(pool);
+}
+
+/* --- G55: a thousand pools --- */
+
+static unsigned count_lines(const char *path)
+{
+    unsigned count = 0;
+    int byte;
+    FILE *file = fopen(path, "re");
+
+    HKT_CHILD_TRUE(file != NULL);
+    while ((byte = getc(file)) != EOF) {
+        count += byte == '\n' ? 1 : 0;
+    }
+    fclose(file);
+    return count;
+}
+
+static int lowest_descriptor(void)
+{
+    int fd = dup(STDERR_FILENO);
+
+    close(fd);
+    return fd;
+}
+
+struct census {
+    unsigned mappings;
+    unsigned zygote_mappings;
+    int lowest;
+    unsigned zygote_descriptors;
+};
+
+/* The zygote's, through its own numbers. */
+static unsigned count_descriptors(int32_t pid)
+{
+    char path[64];
+    char target[64];
+    unsigned count = 0;
+
+    for (int fd = 0; fd < 256; fd++) {
+        snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+        count += readlink(path, target, sizeof(target)) >= 0 ? 1 : 0;
+    }
+    return count;
+}
+
+static bool has_no_children(void *pid)
+{
+    char path[64];
+    char byte;
+    size_t got;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", *(int32_t *)pid, *(int32_t *)pid);
+    file = fopen(path, "re");
+    HKT_CHILD_TRUE(file != NULL);
+    got = fread(&byte, 1, 1, file);
+    fclose(file);
+    return got == 0;
+}
+
+static struct census take_census(void)
+{
+    int32_t zygote = hki_zygote_pid();
+    struct census census;
+    char path[64];
+
+    HKT_CHILD_TRUE(hkt_eventually(has_no_children, &zygote));
+    snprintf(path, sizeof(path), "/proc/%d/maps", zygote);
+    census.mappings = count_lines("/proc/self/maps");
+    census.zygote_mappings = count_lines(path);
+    census.zygote_descriptors = count_descriptors(zygote);
+    census.lowest = lowest_descriptor();
+    return census;
+}
+
+/* What malloc() and the C library keep may add a few mappings at first. */
+HKT_FAULT_CASE(a_thousand_pools)
+{
+    enum { POOLS = 1000, FIRST = 20, MAPPINGS_MORE = 8 };
+    int count = POOLS / (int)hkt_slowness();
+    struct census before = {0};
+    struct census after;
+
+    for (int i = 0; i < FIRST + count; i++) {
+        hk_executor *pool = hkt_fault_pool((hk_executor_options){.workers = 1});
+
+        if (i % 4 != 0) {
+            hkt_fault_works(pool);
+        }
+        hkt_fault_close(pool);
+        if (i == FIRST) {
+            before = take_census();
+        }
+    }
+    after = take_census();
+    HKT_CHILD_TRUE(after.lowest == before.lowest);
+    HKT_CHILD_TRUE(after.zygote_descriptors == before.zygote_descriptors);
+    HKT_CHILD_TRUE(after.mappings <= before.mappings + MAPPINGS_MORE);
+    HKT_CHILD_TRUE(after.zygote_mappings <= before.zygote_mappings + MAPPINGS_MORE);
+}
+
+/* --- G56: a small /dev/shm --- */
+
+HKT_FAULT_CASE(small_dev_shm)
+{
+    hk_executor *pool;
+    struct hkt_squares squares;
+    hk_future *future = NULL;
+    static unsigned char bytes[4 << 20];
+
+    /* Not everybody may; then there is nothing to see. */
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=64k") != 0) {
+        return;
+    }
+    pool = hkt_fault_pool((hk_executor_options){.workers = 2});
+    hkt_squares_submit(&squares, pool, AROUND);
+    hkt_squares_expect(&squares);
+    HKT_CHILD_STATUS(hk_submit(pool, hkt_echo, bytes, sizeof(bytes), NULL, &future), HK_OK);
+    hkt_fault_ends(future, HK_OK);
+    hkt_fault_close(pool);
+}
+
+static CU_TestInfo tests[] = {
+    HKT_CASE("G48 an initialiser that fails twice is tried again", fails_before_it_succeeds),
+    HKT_CASE("G48 so is one that crashes", crashes_before_it_succeeds),
+    HKT_CASE("G48 one that always fails breaks the pool at the third time", always_fails),
+    HKT_CASE("G48 so does one that always crashes", always_crashes),
+    HKT_CASE("G48 so does one that always exits", always_exits),
+    HKT_CASE("G48 one that hangs breaks the pool at its limit", hangs),
+    HKT_CASE("G48 one that hangs keeps no idle pool from its end", hangs_without_work),
+    HKT_CASE("G48 one that hangs can be killed", hangs_and_is_killed),
+    HKT_CASE("G49 a worker for each task loses none", one_task_a_worker),
+    HKT_CASE("G53 without any worker to be had tasks end all the same", no_worker_to_be_had),
+    HKT_CASE("G55 a thousand pools leave nothing open, mapped or alive", a_thousand_pools),
+    HKT_CASE("G56 a small /dev/shm is no matter", small_dev_shm),
+    CU_TEST_INFO_NULL,
+};
+
+static CU_SuiteInfo suites[] = {
+    {.pName = "faults.life", .pTests = tests},
+    CU_SUITE_INFO_NULL,
+};
+
+int main(int argc, char **argv)
+{
+    return hkt_main(argc, argv, suites);
+}
