@@ -94,6 +94,24 @@ HK_TASK(nests)
     return hk_return(call, "nested", 6);
 }
 
+HK_TASK(shuts_down)
+{
+    return hk_executor_shutdown(hk_call_executor(call), HK_DRAIN, 0);
+}
+
+HK_TASK(does_nothing)
+{
+    (void)call;
+    return HK_OK;
+}
+
+HK_TASK(submits)
+{
+    hk_status status = hk_submit(hk_call_executor(call), does_nothing, NULL, 0, NULL, NULL);
+
+    return hk_return(call, status == HK_OK ? "open" : "shut", 4);
+}
+
 HK_TASK(has_little_time)
 {
     hk_duration left = hk_time_left(call);
@@ -155,6 +173,13 @@ static void a_stop_reaches_what_it_runs_inside(void)
     hkt_worker_expect(&worker, hkt_worker_cell(&worker, request), HKI_OUTPUT_CELL, "nested", 6);
 }
 
+static void one_task_closes_nothing_for_the_next(void)
+{
+    (void)hkt_worker_run(&worker, &(struct hkt_request){.task = shuts_down});
+    hkt_worker_expect(&worker, hkt_worker_run(&worker, &(struct hkt_request){.task = submits}),
+                      HKI_OUTPUT_CELL, "open", 4);
+}
+
 static void time_runs_out(void)
 {
     struct hki_cell *cell = hkt_worker_run(
@@ -178,6 +203,8 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a stop reaches a task that sleeps or polls, and no other", a_stop_reaches_the_task),
     HKT_CASE("a signal without a stop does not end a sleep", a_late_signal_does_not_end_a_sleep),
     HKT_CASE("a stop reaches a nested task by the token", a_stop_reaches_what_it_runs_inside),
+    HKT_CASE("a task that shuts its executor down shuts none of the next",
+             one_task_closes_nothing_for_the_next),
     HKT_CASE("a task knows its time, and a sleep ends with it", time_runs_out),
     HKT_CASE("progress is seen from outside", progress_is_seen),
     CU_TEST_INFO_NULL,

@@ -78,8 +78,11 @@ static bool find_overflow(struct seat *seat, const struct said *said, struct byt
 
     if (said->at < extent || said->at - extent >= HKI_OVERFLOW_EXTENT ||
         (said->at - extent) % HKI_OVERFLOW_UNIT != 0 ||
-        said->size > HKI_OVERFLOW_EXTENT - (said->at - extent) ||
-        (overflow = hki_alloc(sizeof(*overflow))) == NULL) {
+        said->size > HKI_OVERFLOW_EXTENT - (said->at - extent)) {
+        seat->broke_rules = true; /* No such place is its own. */
+        return false;
+    }
+    if ((overflow = hki_alloc(sizeof(*overflow))) == NULL) {
         return false;
     }
     *overflow = (struct overflow){.memory = hki_pool_memory_ref(seat->pool->memory),
@@ -271,7 +274,9 @@ void hki_seat_take(struct seat *seat, uint32_t request, struct hki_outcome *outc
         return;
     }
     if (!find(seat, request, &said, &bytes)) {
-        seat->broke_rules = said.place != HKI_OUTPUT_SPILL && said.place != HKI_OUTPUT_OVERFLOW;
+        /* Of these two it may be this process that has no memory, or no descriptor. */
+        seat->broke_rules = seat->broke_rules || (said.place != HKI_OUTPUT_SPILL &&
+                                                  said.place != HKI_OUTPUT_OVERFLOW);
         fail(seat, entry->job, outcome, HK_EWORKER,
              "its result could not be read: the worker's memory was overwritten, or there was "
              "no memory here");

@@ -150,6 +150,7 @@ static void serve(struct hki_worker *worker, uint32_t request)
     }
     (void)HKI_FAULT("claimed");
     hki_worker_run(worker, request, started_ns);
+    hki_worker_keep_open(worker);
     worker->ended_ns = hk_now_ns();
     cell->ran_ns = worker->ended_ns - started_ns;
     /* The result is there: this announces it, unless the parent is about to kill. */

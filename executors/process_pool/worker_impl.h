@@ -71,6 +71,9 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
 /* After the initialiser: limits of the system. */
 hk_status hki_worker_limit(struct hki_worker *worker, struct hki_error **failure);
 
+/* Gives the worker a new executor of its own if a task has shut the old one down. */
+void hki_worker_keep_open(struct hki_worker *worker);
+
 /* Ends the process without what the application asked for at its own exit. */
 _Noreturn void hki_worker_leave(int status);
 

@@ -118,11 +118,30 @@ static hk_status set_scheduling(struct hki_worker *worker, struct hki_error **fa
     return HK_OK;
 }
 
+static hk_status make_executor(const struct hki_worker *worker, hk_executor **out)
+{
+    hk_executor_options options = {.max_payload = (size_t)worker->page->max_payload,
+                                   .name = strchr(worker->where, ' ') + 1};
+
+    return hk_inline_create(&options, out);
+}
+
+void hki_worker_keep_open(struct hki_worker *worker)
+{
+    hk_executor *fresh;
+
+    /* A task may shut it down; the next one is to find it as this one did. */
+    if (atomic_load(&worker->executor->how) != HKI_OPEN &&
+        make_executor(worker, &fresh) == HK_OK) {
+        (void)hk_executor_destroy(worker->executor);
+        worker->executor = fresh;
+    }
+}
+
 hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_start *start,
                              struct hki_error **failure)
 {
     struct hki_pool_page *page = start->page;
-    hk_executor_options options = {.max_payload = (size_t)page->max_payload};
     hk_status status;
 
     worker->page = page;
@@ -136,8 +155,7 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
     worker->hooks = (struct hki_worker_hooks){page->initializer, page->finalizer, page->worker_arg};
     snprintf(worker->where, sizeof(worker->where), "worker %.*s_%u", HKI_WORKER_NAME_MAX - 1,
              page->name, start->index);
-    options.name = strchr(worker->where, ' ') + 1;
-    hki_os_thread_name(options.name);
+    hki_os_thread_name(strchr(worker->where, ' ') + 1);
     hki_agent_self()->name = worker->where;
     (void)hki_os_oom_blame(OOM_BLAME);
     confine(worker);
@@ -147,7 +165,7 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
         (status = set_scheduling(worker, failure)) != HK_OK) {
         return status;
     }
-    if (hk_inline_create(&options, &worker->executor) != HK_OK) {
+    if (make_executor(worker, &worker->executor) != HK_OK) {
         errno = ENOMEM;
         return refused(worker, "its own executor", failure);
     }
