@@ -174,13 +174,14 @@ struct account {
 };
 
 static struct account *accounts;
-static atomic_uint ended; /* Tasks whose end was seen. */
+static unsigned ended; /* Tasks whose end was seen; under the lock. */
 static unsigned done;
 static unsigned lost;
 static unsigned lost_innocent;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t progress = PTHREAD_COND_INITIALIZER; /* ended, over. */
 
 static void has_ended(hk_future *future, void *arg)
 {
@@ -244,7 +245,10 @@ static void check(uint32_t id)
         }
     }
     hk_future_unref(account->future);
-    atomic_fetch_add(&ended, 1);
+    pthread_mutex_lock(&lock);
+    ended++;
+    pthread_cond_signal(&progress);
+    pthread_mutex_unlock(&lock);
 }
 
 static void submit(hk_executor *pool, uint32_t id)
@@ -266,7 +270,7 @@ static void submit(hk_executor *pool, uint32_t id)
 
 /* --- Kills --- */
 
-static atomic_bool over;
+static bool over; /* Under the lock. */
 static unsigned killed;
 
 static unsigned find_workers(pid_t *pids)
@@ -288,21 +292,39 @@ static unsigned find_workers(pid_t *pids)
 }
 
 /* The kills are spread over the tasks, so that however slow the machine is, there are as many
- * kills for each task. */
+ * kills for each task; and not more than one for each worker until some task ends, or the pool
+ * would hold back its forks. False: the run is over. */
+static bool await_turn(unsigned *seen, unsigned *killed_then)
+{
+    bool goes_on;
+
+    pthread_mutex_lock(&lock);
+    while (!over && ((ended == *seen && killed - *killed_then >= workers) ||
+                     (uint64_t)ended * kills < (uint64_t)killed * tasks)) {
+        pthread_cond_wait(&progress, &lock);
+    }
+    if (ended != *seen) {
+        *seen = ended;
+        *killed_then = killed;
+    }
+    goes_on = !over;
+    pthread_mutex_unlock(&lock);
+    return goes_on;
+}
+
 static void *kill_workers(void *nothing)
 {
     uint32_t state = seed;
+    unsigned seen = 0;
+    unsigned killed_then = 0;
 
-    while (killed < kills && !atomic_load(&over)) {
+    while (killed < kills && await_turn(&seen, &killed_then)) {
         pid_t pids[WORKERS_MAX];
         unsigned count;
 
         state = state * 1664525U + 1013904223U;
-        for (uint32_t turns = state >> 24; turns != 0; turns--) { /* A moment of chance. */
+        for (uint32_t turns = state >> 29; turns != 0; turns--) { /* A moment of chance. */
             (void)sched_yield();
-        }
-        if ((uint64_t)atomic_load(&ended) * kills < (uint64_t)killed * tasks) {
-            continue;
         }
         if ((count = find_workers(pids)) != 0 && kill(pids[state / 65536 % count], SIGKILL) == 0) {
             killed++;
@@ -434,7 +456,10 @@ static int run(void)
         return EXIT_FAILURE;
     }
     run_tasks(pool);
-    atomic_store(&over, true);
+    pthread_mutex_lock(&lock);
+    over = true;
+    pthread_cond_signal(&progress);
+    pthread_mutex_unlock(&lock);
     pthread_join(killer, NULL);
     report_begin(&begin, pool);
     if (hk_executor_destroy(pool) != HK_OK) {
