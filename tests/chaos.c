@@ -174,7 +174,11 @@ struct account {
 };
 
 static struct account *accounts;
-static unsigned ended; /* Tasks whose end was seen; under the lock. */
+/* Under the lock. */
+static unsigned ended; /* Tasks whose end was seen. */
+static unsigned killed;
+static bool is_held; /* The main thread waits for kills. */
+static bool over;
 static unsigned done;
 static unsigned lost;
 static unsigned lost_innocent;
@@ -213,7 +217,7 @@ static void check_value(uint32_t id, const unsigned char *value, size_t size)
 static void check(uint32_t id)
 {
     struct account *account = &accounts[id];
-    uint32_t ran = atomic_load(&runs[id]);
+    uint32_t ran;
     const hk_error *error = NULL;
     const void *value = NULL;
     size_t size = 0;
@@ -247,7 +251,13 @@ static void check(uint32_t id)
     hk_future_unref(account->future);
     pthread_mutex_lock(&lock);
     ended++;
-    pthread_cond_signal(&progress);
+    while ((uint64_t)ended * kills > (uint64_t)(killed + workers) * tasks) {
+        is_held = true; /* Until the kills have caught up. */
+        pthread_cond_broadcast(&progress);
+        pthread_cond_wait(&progress, &lock);
+    }
+    is_held = false;
+    pthread_cond_broadcast(&progress);
     pthread_mutex_unlock(&lock);
 }
 
@@ -269,9 +279,6 @@ static void submit(hk_executor *pool, uint32_t id)
 }
 
 /* --- Kills --- */
-
-static bool over; /* Under the lock. */
-static unsigned killed;
 
 static unsigned find_workers(pid_t *pids)
 {
@@ -299,7 +306,7 @@ static bool await_turn(unsigned *seen, unsigned *killed_then)
     bool goes_on;
 
     pthread_mutex_lock(&lock);
-    while (!over && ((ended == *seen && killed - *killed_then >= workers) ||
+    while (!over && ((ended == *seen && killed - *killed_then >= workers && !is_held) ||
                      (uint64_t)ended * kills < (uint64_t)killed * tasks)) {
         pthread_cond_wait(&progress, &lock);
     }
@@ -327,7 +334,10 @@ static void *kill_workers(void *nothing)
             (void)sched_yield();
         }
         if ((count = find_workers(pids)) != 0 && kill(pids[state / 65536 % count], SIGKILL) == 0) {
+            pthread_mutex_lock(&lock);
             killed++;
+            pthread_cond_broadcast(&progress);
+            pthread_mutex_unlock(&lock);
         }
     }
     return nothing;
@@ -443,7 +453,7 @@ static int run(void)
     int descriptor;
 
     runs = share(tasks * sizeof(*runs));
-    accounts = calloc(tasks, sizeof(*accounts));
+    accounts = calloc((size_t)tasks + 1, sizeof(*accounts));
     hk_on_unobserved(forget_failure, NULL);
     if (accounts == NULL || hk_zygote_start() != HK_OK) {
         return EXIT_FAILURE;
@@ -516,6 +526,9 @@ int main(int argc, char **argv)
     pid_t pid;
 
     read_options(argc, argv);
+    if (tasks == 0) {
+        return EXIT_FAILURE;
+    }
     if (pipe(ends) != 0 || (pid = fork()) < 0) {
         perror("chaos");
         return EXIT_FAILURE;
