@@ -174,13 +174,18 @@ struct account {
 };
 
 static struct account *accounts;
-static atomic_uint ended; /* Tasks whose end was seen. */
+/* Under the lock. */
+static unsigned ended; /* Tasks whose end was seen. */
+static unsigned killed;
+static bool is_held; /* The main thread waits for kills. */
+static bool over;
 static unsigned done;
 static unsigned lost;
 static unsigned lost_innocent;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t progress = PTHREAD_COND_INITIALIZER; /* ended, over. */
 
 static void has_ended(hk_future *future, void *arg)
 {
@@ -212,7 +217,7 @@ static void check_value(uint32_t id, const unsigned char *value, size_t size)
 static void check(uint32_t id)
 {
     struct account *account = &accounts[id];
-    uint32_t ran = atomic_load(&runs[id]);
+    uint32_t ran;
     const hk_error *error = NULL;
     const void *value = NULL;
     size_t size = 0;
@@ -244,7 +249,16 @@ static void check(uint32_t id)
         }
     }
     hk_future_unref(account->future);
-    atomic_fetch_add(&ended, 1);
+    pthread_mutex_lock(&lock);
+    ended++;
+    while ((uint64_t)ended * kills > (uint64_t)(killed + workers) * tasks) {
+        is_held = true; /* Until the kills have caught up. */
+        pthread_cond_broadcast(&progress);
+        pthread_cond_wait(&progress, &lock);
+    }
+    is_held = false;
+    pthread_cond_broadcast(&progress);
+    pthread_mutex_unlock(&lock);
 }
 
 static void submit(hk_executor *pool, uint32_t id)
@@ -266,9 +280,6 @@ static void submit(hk_executor *pool, uint32_t id)
 
 /* --- Kills --- */
 
-static atomic_bool over;
-static unsigned killed;
-
 static unsigned find_workers(pid_t *pids)
 {
     pid_t zygote = hki_zygote_pid();
@@ -288,24 +299,45 @@ static unsigned find_workers(pid_t *pids)
 }
 
 /* The kills are spread over the tasks, so that however slow the machine is, there are as many
- * kills for each task. */
+ * kills for each task; and not more than one for each worker until some task ends, or the pool
+ * would hold back its forks. False: the run is over. */
+static bool await_turn(unsigned *seen, unsigned *killed_then)
+{
+    bool goes_on;
+
+    pthread_mutex_lock(&lock);
+    while (!over && ((ended == *seen && killed - *killed_then >= workers && !is_held) ||
+                     (uint64_t)ended * kills < (uint64_t)killed * tasks)) {
+        pthread_cond_wait(&progress, &lock);
+    }
+    if (ended != *seen) {
+        *seen = ended;
+        *killed_then = killed;
+    }
+    goes_on = !over;
+    pthread_mutex_unlock(&lock);
+    return goes_on;
+}
+
 static void *kill_workers(void *nothing)
 {
     uint32_t state = seed;
+    unsigned seen = 0;
+    unsigned killed_then = 0;
 
-    while (killed < kills && !atomic_load(&over)) {
+    while (killed < kills && await_turn(&seen, &killed_then)) {
         pid_t pids[WORKERS_MAX];
         unsigned count;
 
         state = state * 1664525U + 1013904223U;
-        for (uint32_t turns = state >> 24; turns != 0; turns--) { /* A moment of chance. */
+        for (uint32_t turns = state >> 29; turns != 0; turns--) { /* A moment of chance. */
             (void)sched_yield();
         }
-        if ((uint64_t)atomic_load(&ended) * kills < (uint64_t)killed * tasks) {
-            continue;
-        }
         if ((count = find_workers(pids)) != 0 && kill(pids[state / 65536 % count], SIGKILL) == 0) {
+            pthread_mutex_lock(&lock);
             killed++;
+            pthread_cond_broadcast(&progress);
+            pthread_mutex_unlock(&lock);
         }
     }
     return nothing;
@@ -421,7 +453,7 @@ static int run(void)
     int descriptor;
 
     runs = share(tasks * sizeof(*runs));
-    accounts = calloc(tasks, sizeof(*accounts));
+    accounts = calloc((size_t)tasks + 1, sizeof(*accounts));
     hk_on_unobserved(forget_failure, NULL);
     if (accounts == NULL || hk_zygote_start() != HK_OK) {
         return EXIT_FAILURE;
@@ -434,7 +466,10 @@ static int run(void)
         return EXIT_FAILURE;
     }
     run_tasks(pool);
-    atomic_store(&over, true);
+    pthread_mutex_lock(&lock);
+    over = true;
+    pthread_cond_signal(&progress);
+    pthread_mutex_unlock(&lock);
     pthread_join(killer, NULL);
     report_begin(&begin, pool);
     if (hk_executor_destroy(pool) != HK_OK) {
@@ -491,6 +526,9 @@ int main(int argc, char **argv)
     pid_t pid;
 
     read_options(argc, argv);
+    if (tasks == 0) {
+        return EXIT_FAILURE;
+    }
     if (pipe(ends) != 0 || (pid = fork()) < 0) {
         perror("chaos");
         return EXIT_FAILURE;

@@ -175,6 +175,7 @@ static bool judge_one(struct seat *seat, struct entry *entry, const struct death
         hki_seat_take(seat, request, &finished->outcome);
         hki_cell_show_progress(hki_seat_cell(seat, request), job);
         seat->ended++;
+        seat->pool->refill_ns = 0; /* The workers work: see seats.c. */
     } else if (word == hki_cell_word(request, HKI_CELL_QUEUED) ||
                !lose(seat, entry, death, finished)) {
         return false;

@@ -123,10 +123,12 @@ static void throw_mail_away(struct hki_worker *worker, uint32_t request)
 /* The parent is about to kill; or nobody is, and the cell says what no one wrote. */
 static _Noreturn void await_death(bool is_condemned)
 {
-    while (is_condemned) {
+    if (!is_condemned) {
+        hki_worker_leave(HKI_WORKER_EXIT_MEMORY);
+    }
+    for (;;) {
         (void)pause();
     }
-    hki_worker_leave(HKI_WORKER_EXIT_MEMORY);
 }
 
 static void serve(struct hki_worker *worker, uint32_t request)
