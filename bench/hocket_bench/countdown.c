@@ -26,6 +26,13 @@ void countdown_set(struct countdown *countdown, uint64_t count)
     countdown->is_over = count == 0;
 }
 
+void slot_answer(void *arg)
+{
+    struct slot *slot = arg;
+
+    slot->answer = slot->body(slot->number);
+}
+
 void countdown_wait(struct countdown *countdown)
 {
     pthread_mutex_lock(&countdown->lock);

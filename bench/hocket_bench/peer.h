@@ -32,6 +32,9 @@ struct slot {
  * themselves. */
 void slot_run(void *slot);
 
+/* Only does the work, for peers that know themselves when all is done: those with join. */
+void slot_answer(void *slot);
+
 /* Only name, start, stop and either submit and result or post must be there. */
 struct peer {
     const char *name;

@@ -12,7 +12,7 @@ bool is_for_threads(const struct peer *peer)
 /* Several outside threads submit at once. */
 bool is_for_outsiders(const struct peer *peer)
 {
-    return !peer->is_processes && peer->enclose == NULL && peer->join == NULL;
+    return !peer->is_processes && peer->enclose == NULL;
 }
 
 bool is_for_fork_both(const struct peer *peer)
