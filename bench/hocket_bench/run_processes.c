@@ -32,28 +32,34 @@ static bool is_marked(const unsigned char *payload, uint64_t number)
            memcmp(payload + ECHO_SIZE - sizeof(number), &number, sizeof(number)) == 0;
 }
 
+/* One payload for each worker. */
+static unsigned char *payload_of(unsigned char *payloads, unsigned worker)
+{
+    return payloads + (size_t)worker * ECHO_SIZE;
+}
+
 bool run_proc_echo(struct trial *trial)
 {
     const struct peer *peer = trial->peer;
-    unsigned char *sent = bench_lines(ECHO_SIZE / LINE_SIZE);
-    unsigned char *back = bench_lines(ECHO_SIZE / LINE_SIZE);
+    unsigned char *payloads = bench_lines((size_t)trial->threads * ECHO_SIZE / LINE_SIZE);
     int64_t began_ns = bench_now_ns();
     bool is_right = true;
     uint64_t echoes = 0;
 
-    while (echoes < trial->n) {
+    while (echoes < trial->n && is_right) {
         for (unsigned i = 0; i < trial->threads; i++) {
-            mark(sent, echoes + i);
-            peer->echo_send(trial->pool, i, sent, ECHO_SIZE);
+            mark(payload_of(payloads, i), echoes + i);
+            peer->echo_send(trial->pool, i, payload_of(payloads, i), ECHO_SIZE);
         }
         for (unsigned i = 0; i < trial->threads; i++) {
-            is_right = peer->echo_receive(trial->pool, i, back, ECHO_SIZE) && is_right;
-            is_right = is_right && is_marked(back, echoes++);
+            is_right =
+                peer->echo_receive(trial->pool, i, payload_of(payloads, i), ECHO_SIZE) && is_right;
+            is_right = is_right && is_marked(payload_of(payloads, i), echoes + i);
         }
+        echoes += trial->threads;
     }
     tell(trial, "echo", (double)echoes * ECHO_SIZE * 1000 / (double)(bench_now_ns() - began_ns),
          "MB/s");
-    free(sent);
-    free(back);
+    free(payloads);
     return is_right;
 }
