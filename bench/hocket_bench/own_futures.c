@@ -11,7 +11,7 @@
 
 static hk_future **make_futures(uint64_t n)
 {
-    hk_future **futures = calloc(n, sizeof(*futures));
+    hk_future **futures = calloc(n, sizeof(hk_future *));
 
     if (futures == NULL) {
         bench_die("no memory");

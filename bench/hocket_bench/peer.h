@@ -30,10 +30,10 @@ struct slot {
 
 /* Does a slot's work, and counts it; takes a void pointer for peers who want to call it
  * themselves. */
-void slot_run(void *slot);
+void slot_run(void *arg);
 
 /* Only does the work, for peers that know themselves when all is done: those with join. */
-void slot_answer(void *slot);
+void slot_answer(void *arg);
 
 /* Only name, start, stop and either submit and result or post must be there. */
 struct peer {

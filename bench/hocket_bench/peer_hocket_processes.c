@@ -7,6 +7,7 @@
 
 #include <hocket/process_pool.h>
 
+#include "bench/harness/harness.h"
 #include "bench/hocket_bench/peer_hocket.h"
 
 enum { WORKERS_MAX = 256, COMPARED = 64 };
@@ -22,7 +23,7 @@ static void *start_processes(unsigned workers)
     hk_executor_options options = {.workers = workers};
 
     if (pool == NULL) {
-        hocket_must(HK_ENOMEM, "calloc");
+        bench_die("no memory");
     }
     hocket_must(hk_zygote_start(), "hk_zygote_start");
     hocket_must(hk_process_pool_create(&options, &pool->executor), "hk_process_pool_create");

@@ -11,7 +11,7 @@ STYLE = """
   --line: #dcdee2; --card: #ffffff; --bar: #c9ced6; --hocket: #2a78d6; }
 @media (prefers-color-scheme: dark) { :root { --back: #17181a; --text: #ececea;
   --soft: #a5a9b0; --line: #36393e; --card: #1f2124; --bar: #4b5058; --hocket: #5a9be8; } }
-body { background: var(--back); color: var(--text); max-width: 60rem; margin: 0 auto;
+body { background: var(--back); color: var(--text); max-width: 64rem; margin: 0 auto;
   padding: 1.5rem 1rem 4rem; font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.7rem; margin-bottom: .2rem; } h2 { margin: 2.5rem 0 .2rem; font-size: 1.2rem; }
 p, dd { color: var(--soft); } a { color: var(--hocket); }
@@ -25,7 +25,7 @@ table { border-collapse: collapse; width: 100%; font-size: .88rem;
 th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 tr:last-child td { border-bottom: 0; } th { color: var(--soft); font-weight: 600; }
-th:first-child, td:first-child { text-align: left; } td.bar { width: 26%; min-width: 7rem; }
+th:first-child, td:first-child { text-align: left; } td.bar { width: 22%; min-width: 6rem; }
 td.bar i { display: block; height: .8rem; border-radius: 0 3px 3px 0; background: var(--bar); }
 tr.hocket td.bar i { background: var(--hocket); } tr.hocket td:first-child { font-weight: 700; }
 td.best { font-weight: 700; } svg { display: block; width: 100%; height: auto; }
@@ -41,7 +41,9 @@ def bar(results, workload, peer):
     return f'<td class="bar"><i style="width:{max(0.5, 100 * share):.1f}%"></i></td>'
 
 
-def table(results, workload):
+def table(results, plots, workload):
+    # Where a plot shows the bars, the table needs none.
+    has_bars = f"bars_{workload}" not in plots.paths
     metrics = results.metrics(workload)
     heads = "".join(f"<th>{metric} ({html.escape(results.unit(workload, metric))})</th>"
                     for metric in metrics)
@@ -53,11 +55,11 @@ def table(results, workload):
             cells.append(f'<td{" class=best" if is_best else ""}>{text}</td>')
         row_class = ' class="hocket"' if is_hocket(peer[0]) else ""
         n = results.get(workload, peer, METRICS[workload][0]).n
-        rows.append(f"<tr{row_class}><td>{html.escape(peer[0])}</td>{bar(results, workload, peer)}"
-                    f"{''.join(cells)}<td>{kind(peer[0])}</td><td>{peer[1]}</td><td>{short(n)}</td></tr>")
-    return (f'<div class="wide"><table><tr><th>peer</th><th></th>{heads}<th>gives</th>'
-            f'<th>threads</th>'
-            f"<th>n</th></tr>{''.join(rows)}</table></div>")
+        shown = bar(results, workload, peer) if has_bars else ""
+        rows.append(f"<tr{row_class}><td>{html.escape(peer[0])}</td>{shown}{''.join(cells)}"
+                    f"<td>{kind(peer[0])}</td><td>{peer[1]}</td><td>{short(n)}</td></tr>")
+    return (f'<div class="wide"><table><tr><th>peer</th>{"<th></th>" if has_bars else ""}{heads}'
+            f"<th>gives</th><th>threads</th><th>n</th></tr>{''.join(rows)}</table></div>")
 
 
 def picture(plots, name):
@@ -76,7 +78,7 @@ def section(results, plots, workload):
     pictures = "".join(picture(plots, f"{kind}_{workload}")
                        for kind in ("bars", "scaling", "latency"))
     return (f'<section id="{workload}"><h2>{workload}</h2><p>{html.escape(TITLES[workload])}. '
-            f"Of {metric}, {better} is better.</p>{table(results, workload)}{pictures}</section>")
+            f"Of {metric}, {better} is better.</p>{table(results, plots, workload)}{pictures}</section>")
 
 
 def write_page(path, results, plots, machine, options):
@@ -94,7 +96,7 @@ def write_page(path, results, plots, machine, options):
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Hocket and its peers, measured</title><style>{STYLE}</style></head><body>
 <h1>Hocket and its peers, measured</h1>
-<p>{options.rounds} rounds, peers in turn. Medians ± half the range; the best is bold.{quick}
+<p>Rounds: {options.rounds}, peers in turn. Medians ± half the range; the best is bold.{quick}
 {html.escape(foreign_text(results))} Compare within one table only.</p>
 {failures}{missing}<dl>{facts}</dl><nav>{links}</nav>
 {sections}

@@ -93,6 +93,11 @@ class Results:
             series = self.series.setdefault(key, Series(unit, int(n)))
             series.values.append(float(value))
 
+    def threads_of(self, workload, peer):
+        """The numbers of threads that a peer has told."""
+        return {key.threads for key in self.series
+                if key.workload == workload and key.peer == peer}
+
     def workloads(self):
         """Those that were measured, in the order of the table above."""
         there = {key.workload for key in self.series}

@@ -55,7 +55,7 @@ def write_markdown(path, results, machine, options):
     lines = ["# Hocket and its peers, measured {#bench}", "",
              "Written by scripts/bench. Compare within one table only.", ""]
     lines += [f"- {name}: {text}" for name, text in machine]
-    lines += ["", f"{options.rounds} rounds, peers in turn; medians ± half the range, the best "
+    lines += ["", f"Rounds: {options.rounds}, peers in turn; medians ± half the range, the best "
               f"in bold. {foreign_text(results)}"]
     if options.missing:
         lines.append(f"Not here: {', '.join(options.missing)}.")
