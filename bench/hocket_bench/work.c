@@ -24,10 +24,11 @@ static struct {
     uint64_t items;
 } map;
 
-/* About 50 ns: each step needs the one before. */
-static double transform(double x)
+/* About 50 ns, as the CPU works on some items at once. Not inlined, else several would be
+ * computed by one vector instruction, which no other language's peer does. */
+__attribute__((noinline)) static double transform(double x)
 {
-    enum { STEPS = 8 };
+    enum { STEPS = 18 };
 
     for (int i = 0; i < STEPS; i++) {
         x = sqrt(x * 1.5 + 1.0);
