@@ -75,7 +75,7 @@ public final class PoolPeers {
         for (int i = chunk * CHUNK; i < end; i++) {
             double x = in[i];
 
-            for (int step = 0; step < 18; step++) {
+            for (int step = 0; step < 13; step++) {
                 x = Math.sqrt(x * 1.5 + 1.0);
             }
             out[i] = x;
