@@ -35,8 +35,8 @@ static double status_bytes(const char *field)
 bool run_burst(struct trial *trial)
 {
     double resident = status_bytes("VmRSS:"), peak;
-    int64_t began_ns = bench_now_ns(), submit_ns, elapsed_ns;
     struct batch *batch = batch_create(trial, trial->n);
+    int64_t began_ns = bench_now_ns(), submit_ns, elapsed_ns;
     uint64_t sum = batch_run(batch, WORK_TRIVIAL, &submit_ns);
 
     elapsed_ns = bench_now_ns() - began_ns;
