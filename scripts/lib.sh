@@ -107,6 +107,14 @@ package:libboost-dev libboost-dev
 package:libboost-thread-dev libboost-thread-dev
 LIST
         ;;
+    peers)
+        cat <<'LIST'
+command:clang clang
+command:gnuplot gnuplot-nox
+header:uv.h libuv1-dev
+package:libomp-dev libomp-dev
+LIST
+        ;;
     esac
 }
 

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs hocket-bench and its peers in rounds and writes what was found.
+
+In each round every peer runs once, in an order that rotates, so that a machine that is now
+fast and now slow is so for all. scripts/bench builds everything and calls this.
+"""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+
+import machine
+import peer_table
+from page import write_page
+from plots import Plots
+from results import METRICS, Results
+from tables import write_csv, write_json, write_markdown
+
+EXIT_NO_SUCH_WORKLOAD = 2
+CALM_TRIES = 3
+RUN_SECONDS_MAX = 600
+SCALED = ("map", "skew", "burst")
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build-dir", required=True, help="with the programs")
+    parser.add_argument("--output", required=True, help="folder for the results")
+    parser.add_argument("--rounds", type=int, help="how often each peer runs (5; --quick: 2)")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--calm", type=float, default=100,
+                        help="repeat runs during which others took more percent of the CPUs")
+    parser.add_argument("--quick", action="store_true", help="very little work")
+    parser.add_argument("--only", action="append", default=[], metavar="WORD",
+                        help="only this workload or peer; may be repeated")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (2 if options.quick else 5)
+    return options
+
+
+class Session:
+    """All runs."""
+
+    def __init__(self, options, peers):
+        self.options, self.peers = options, peers
+        self.results = Results(options.threads)
+        # (peer, workload) that the peer does not have, or that went wrong.
+        self.left_out = set()
+
+    def wanted_peers(self):
+        names = [word for word in self.options.only if word not in METRICS]
+        return [peer for peer in self.peers if not names or peer.name in names]
+
+    def wanted_workloads(self):
+        words = [word for word in self.options.only if word in METRICS]
+        return [workload for workload in METRICS if not words or workload in words]
+
+    def command(self, peer, workload, threads):
+        command = [*peer.command, f"--peer={peer.name}", f"--threads={threads}"]
+        if peer.name.startswith("java") and workload.endswith("_pinned"):
+            # The virtual machine cannot pin itself.
+            command = ["taskset", "-c", str(min(os.sched_getaffinity(0))), *command]
+        if self.options.quick:
+            command.append(f"--n={peer_table.QUICK[workload]}")
+        return [*command, workload]
+
+    def run(self, peer, workload, threads):
+        main = self.options.threads
+        told = self.results.threads_of(workload, peer.name)
+        # A peer that has one number of threads only has told everything in the first rounds.
+        if (peer.name, workload) in self.left_out or (threads != main and main not in told):
+            return
+        for attempt in range(CALM_TRIES):
+            load = machine.Load()
+            try:
+                done = subprocess.run(self.command(peer, workload, threads), text=True,
+                                      stdin=subprocess.DEVNULL, capture_output=True,
+                                      timeout=RUN_SECONDS_MAX, check=False)
+            except subprocess.TimeoutExpired:
+                self.fail(peer, workload, "takes too long")
+                return
+            foreign = load.foreign_percent()
+            if foreign <= self.options.calm or attempt + 1 == CALM_TRIES:
+                break
+        if done.returncode == EXIT_NO_SUCH_WORKLOAD:
+            self.left_out.add((peer.name, workload))
+        elif done.returncode != 0:
+            self.fail(peer, workload, done.stderr.strip() or f"ended with {done.returncode}")
+        else:
+            self.results.add_lines(done.stdout)
+            self.results.foreign[workload].append(round(foreign, 1))
+
+    def fail(self, peer, workload, why):
+        self.left_out.add((peer.name, workload))
+        self.results.failures.append(f"{peer.name}, {workload}: {why}")
+        print(f"    {self.results.failures[-1]}", file=sys.stderr)
+
+    def run_rounds(self, workload, threads):
+        peers = self.wanted_peers()
+        print(f"{workload}, {threads} threads: {self.options.rounds} rounds", file=sys.stderr)
+        for turn in range(self.options.rounds):
+            first = turn % len(peers) if peers else 0
+            for peer in peers[first:] + peers[:first]:
+                self.run(peer, workload, threads)
+
+    def run_all(self):
+        main = self.options.threads
+        for workload in self.wanted_workloads():
+            self.run_rounds(workload, main)
+            if workload in SCALED:
+                for threads in sorted({1, 2, main, 2 * main} - {main}):
+                    self.run_rounds(workload, threads)
+
+
+def main():
+    options = parse()
+    peers, options.missing = peer_table.find(options.build_dir, sys.executable)
+    unknown = set(options.only) - set(METRICS) - {peer.name for peer in peers}
+    if unknown:
+        sys.exit(f"no such workload or peer: {', '.join(sorted(unknown))}")
+    session = Session(options, peers)
+    session.run_all()
+    output = pathlib.Path(options.output)
+    output.mkdir(parents=True, exist_ok=True)
+    facts = machine.describe()
+    plots = Plots(output / "plots")
+    plots.draw_all(session.results)
+    write_csv(output / "bench.csv", session.results)
+    write_json(output / "bench.json", session.results, facts, options)
+    write_markdown(output / "bench.md", session.results, facts, options)
+    write_page(output / "bench.html", session.results, plots, facts, options)
+    return 1 if session.results.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Which peers there are, and how they are called."""
+import collections
+import pathlib
+import shutil
+
+Peer = collections.namedtuple("Peer", "name command")
+
+PROGRAMS = (
+    ("hocket_bench/hocket-bench", ("hocket-threads", "hocket-inline", "hocket-processes")),
+    ("peers/peer-tbb", ("tbb-group", "tbb-enqueue")),
+    ("peers/peer-openmp-gnu", ("openmp-gnu",)),
+    ("peers/peer-openmp-llvm", ("openmp-llvm",)),
+    ("peers/peer-glib", ("glib",)),
+    ("peers/peer-uv", ("libuv",)),
+    ("peers/peer-apr", ("apr",)),
+    ("peers/peer-asio", ("asio-post", "asio-future")),
+    ("peers/peer-std", ("std-packaged_task", "std-async")),
+    ("peers/peer-pipe", ("c-pipe",)),
+)
+JAVA_PEERS = ("java-fjp", "java-tpe")
+PYTHON_PEERS = ("py-threads", "py-procs", "py-mp")
+
+# --n with --quick.
+QUICK = {
+    "burst": 20000, "producers": 20000, "roundtrip": 2000, "roundtrip_pinned": 2000,
+    "map": 500000, "skew": 1000, "forkjoin": 16, "forkjoin1": 16, "proc_roundtrip": 500,
+    "proc_roundtrip_pinned": 500, "proc_throughput": 5000, "proc_echo": 40, "queue": 20000,
+    "lock": 20000, "completion": 5000, "callbacks": 5000, "timers": 1000, "timer_lateness": 100,
+}
+
+
+def find(build_folder, python):
+    """(peers that are here, names of those that are not)"""
+    bench = pathlib.Path(build_folder) / "bench"
+    here, missing = [], []
+    for program, names in PROGRAMS:
+        path = bench / program
+        if path.exists():
+            here += [Peer(name, [str(path)]) for name in names]
+        else:
+            missing += names
+    java = shutil.which("java")
+    if java and (bench / "peers/java/PoolPeers.class").exists():
+        here += [Peer(name, [java, "-cp", str(bench / "peers/java"), "PoolPeers"])
+                 for name in JAVA_PEERS]
+    else:
+        missing += JAVA_PEERS
+    script = pathlib.Path(__file__).parent.parent / "peers/pool_peers.py"
+    here += [Peer(name, [python, str(script)]) for name in PYTHON_PEERS]
+    return here, missing
