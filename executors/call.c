@@ -377,11 +377,13 @@ hk_status hk_sleep(hk_call *call, hk_duration duration)
     }
     while (!hk_cancel_fired(token)) {
         if (!hki_parker_park(sleeper.parker, deadline_ns)) {
+            /* Without a deadline, in a world where nothing is left that could cut it short. */
+            status = deadline_ns == HKI_NEVER ? HK_EDEADLK : HK_OK;
             break;
         }
     }
     (void)hki_cancel_unwatch(&sleeper.watch);
-    return hk_should_stop(call) ? HK_ECANCELED : HK_OK;
+    return hk_should_stop(call) ? HK_ECANCELED : status;
 }
 
 hk_duration hk_time_left(hk_call *call)

@@ -257,7 +257,7 @@ static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
         }
     }
     if (!in_time && hki_list_empty(&completion->ready)) {
-        status = HK_ETIMEDOUT;
+        status = hki_block_ran_out(deadline_ns);
     }
     pthread_mutex_unlock(&completion->lock);
     if (begun) {

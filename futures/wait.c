@@ -272,7 +272,7 @@ static hk_status sleep_for(struct group *group, const struct set *set, int64_t d
         }
         if (!woken && until_ns == deadline_ns) {
             hki_block_end(agent);
-            return HK_ETIMEDOUT;
+            return hki_block_ran_out(deadline_ns);
         }
         if ((status = hki_block_look_again(agent, node, false)) != HK_OK) {
             return group_has_enough(group) ? HK_OK : status; /* Not blocked any more. */
