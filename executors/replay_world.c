@@ -8,10 +8,14 @@
  */
 #include <stdio.h>
 
+#include "base/live.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "base/time.h"
 #include "executors/replay_impl.h"
 #include "sync/agent.h"
+
+enum { PATIENCE_MS = 10000 }; /* With what works outside this world. */
 
 static struct hki_replay *replay_of(struct hki_world *world)
 {
@@ -186,6 +190,19 @@ static bool advance(struct hki_replay *replay)
     return true;
 }
 
+/* What works outside this world, a pool of threads, may still wake a sleeper; it has a while
+ * of the system's time. False: it is over, or no pool has workers. */
+static bool await_outsiders(const struct hki_replay *replay, unsigned *patience)
+{
+    _Atomic(uint32_t) word = 0;
+
+    if (replay->running || hki_live_count(HKI_LIVE_WORKERS) == 0 || (*patience)-- == 0) {
+        return false;
+    }
+    (void)hki_os_futex_sleep(&word, 0, hki_system_now_ns() + HK_MS(1));
+    return true;
+}
+
 /* Whether one is to be refused rather than other: none twice while another has not been, who
  * slept last, main after all tasks. */
 static bool rather(const struct hki_replay *replay, const struct hki_actor *one,
@@ -218,6 +235,7 @@ static struct hki_actor *refuse(struct hki_replay *replay)
 static struct hki_actor *next_actor(struct hki_replay *replay)
 {
     hk_replay_action action = HK_REPLAY_REFUSES;
+    unsigned patience = PATIENCE_MS;
     struct hki_actor *actor;
     uint64_t count;
 
@@ -228,7 +246,7 @@ static struct hki_actor *next_actor(struct hki_replay *replay)
         pthread_mutex_lock(&replay->lock);
         actor = choose(replay, &action, &count);
         pthread_mutex_unlock(&replay->lock);
-    } while (actor == NULL && advance(replay));
+    } while (actor == NULL && (advance(replay) || await_outsiders(replay, &patience)));
     if (actor == NULL && replay->running) {
         return &replay->main; /* It waited for just this. */
     }

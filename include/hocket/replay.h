@@ -31,8 +31,10 @@
  * **Waits that could never end.** When nothing can go on and no moment is waited for, one of
  * the sleepers is refused: the one that went to sleep last, the thread that made the
  * executor after all tasks. It gets HK_EDEADLK (HK_ETIMEDOUT from a lock, queue, ring or
- * barrier), and a line in the log says so. Other threads of the program are not of this world:
- * what only they could bring is refused just so.
+ * barrier), and a line in the log says so. Other threads of the program are not of this world,
+ * and their work takes none of its time; while there is a pool with workers, these are given ten
+ * real seconds before somebody is refused. hk_replay_run() waits
+ * for none of them.
  *
  * **Thread safety.** It serves the thread that made it, and its tasks. Submits from other
  * threads get HK_ESTATE, and so does a shutdown that waits; other threads may cancel, but
