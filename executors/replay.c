@@ -28,146 +28,148 @@ static bool is_main(const struct hki_replay *replay)
 
 /* --- jobs --- */
 
-static void finished(struct hki_replay *replay, size_t count)
+static void finished(struct hki_member *member, size_t count)
 {
-    pthread_mutex_lock(&replay->lock);
-    if (count != 0 && (replay->unfinished -= count) == 0) {
-        hki_condition_broadcast(&replay->settled);
+    pthread_mutex_lock(&member->replay->lock);
+    if (count != 0 && (member->unfinished -= count) == 0) {
+        hki_condition_broadcast(&member->settled);
     }
-    pthread_mutex_unlock(&replay->lock);
+    pthread_mutex_unlock(&member->replay->lock);
 }
 
-void hki_replay_run_job(struct hki_replay *replay, struct hki_actor *actor)
+void hki_member_run_job(struct hki_actor *actor)
 {
     hk_job *job = actor->job;
+    struct hki_member *member = job->executor->self;
 
+    actor->agent->host_owner = member->executor; /* Its callbacks must not wait for its end. */
     (void)hk_job_run(job, NULL, actor->where);
-    pthread_mutex_lock(&replay->lock);
-    hki_running_remove(job, &replay->lock);
-    pthread_mutex_unlock(&replay->lock);
+    pthread_mutex_lock(&member->replay->lock);
+    hki_running_remove(job, &member->replay->lock);
+    pthread_mutex_unlock(&member->replay->lock);
     actor->job = NULL;
-    finished(replay, 1);
+    actor->agent->host_owner = NULL;
+    finished(member, 1);
 }
 
 static bool is_closing(const void *self)
 {
-    return ((const struct hki_replay *)self)->closing;
+    return ((const struct hki_member *)self)->closing;
 }
 
 /* Under the lock: whether there is, or comes, room. */
-static hk_status make_room(struct hki_replay *replay, hk_duration queue_wait, hk_job **victim)
+static hk_status make_room(struct hki_member *member, hk_duration queue_wait, hk_job **victim)
 {
-    if (replay->queue.when_full == HK_FULL_DROPS_OLDEST) {
-        *victim = hki_task_queue_pop_oldest(&replay->queue);
+    if (member->queue.when_full == HK_FULL_DROPS_OLDEST) {
+        *victim = hki_task_queue_pop_oldest(&member->queue);
         return HK_OK;
     }
-    if (replay->queue.when_full == HK_FULL_FAILS) {
+    if (member->queue.when_full == HK_FULL_FAILS) {
         return HK_EFULL;
     }
-    return hki_room_await(replay->executor, &replay->queue, &replay->lock, is_closing,
+    return hki_room_await(member->executor, &member->queue, &member->replay->lock, is_closing,
                           hki_deadline(queue_wait));
 }
 
 static hk_status submit(void *self, hk_job *job, hk_duration queue_wait)
 {
-    struct hki_replay *replay = self;
+    struct hki_member *member = self;
     bool forced = job->forced;
     hk_job *victim = NULL;
     hk_status status = HK_OK;
 
-    if (!is_here(replay)) {
+    if (!is_here(member->replay)) {
         return HK_ESTATE;
     }
-    pthread_mutex_lock(&replay->lock);
-    if (!replay->closing && !forced && hki_task_queue_full(&replay->queue)) {
-        status = make_room(replay, queue_wait, &victim);
+    pthread_mutex_lock(&member->replay->lock);
+    if (!member->closing && !forced && hki_task_queue_full(&member->queue)) {
+        status = make_room(member, queue_wait, &victim);
     }
-    if (status == HK_OK && replay->closing) {
+    if (status == HK_OK && member->closing) {
         status = HK_ECLOSED;
     }
     if (status == HK_OK) {
-        hki_task_queue_push(&replay->queue, job);
-        replay->unfinished++;
+        hki_task_queue_push(&member->queue, job);
+        job->sequence = member->replay->tasks++;
+        member->unfinished++;
     }
-    pthread_mutex_unlock(&replay->lock);
+    pthread_mutex_unlock(&member->replay->lock);
     if (victim != NULL) {
         hk_job_discard(victim, HK_EFULL, "the queue was full and it was the oldest");
-        finished(replay, 1);
+        finished(member, 1);
     }
     /* A task that submits one may be overtaken by it. */
-    if (status == HK_OK && !forced && replay->current != &replay->main) {
-        hki_replay_yield(replay);
+    if (status == HK_OK && !forced && member->replay->current != &member->replay->main) {
+        hki_replay_yield(member->replay);
     }
     return status;
 }
 
 static bool remove_job(void *self, hk_job *job)
 {
-    struct hki_replay *replay = self;
+    struct hki_member *member = self;
     bool removed;
 
-    pthread_mutex_lock(&replay->lock);
-    removed = hki_task_queue_remove(&replay->queue, job);
-    pthread_mutex_unlock(&replay->lock);
-    finished(replay, removed ? 1 : 0);
+    pthread_mutex_lock(&member->replay->lock);
+    removed = hki_task_queue_remove(&member->queue, job);
+    pthread_mutex_unlock(&member->replay->lock);
+    finished(member, removed ? 1 : 0);
     return removed;
 }
 
 static void begin_shutdown(void *self, hk_shutdown_how how)
 {
-    struct hki_replay *replay = self;
+    struct hki_member *member = self;
     struct hki_list jobs;
     size_t count = 0;
 
     hki_list_init(&jobs);
-    pthread_mutex_lock(&replay->lock);
-    replay->closing = true;
+    pthread_mutex_lock(&member->replay->lock);
+    member->closing = true;
     if (how >= HK_CANCEL_QUEUED) {
-        count = replay->queue.length;
-        hki_task_queue_take_all(&replay->queue, &jobs);
+        count = member->queue.length;
+        hki_task_queue_take_all(&member->queue, &jobs);
     }
-    hki_condition_broadcast(&replay->queue.room);
-    pthread_mutex_unlock(&replay->lock);
+    hki_condition_broadcast(&member->queue.room);
+    pthread_mutex_unlock(&member->replay->lock);
     hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
-    finished(replay, count);
+    finished(member, count);
     if (how >= HK_CANCEL_ALL) {
-        hki_running_stop_all(&replay->jobs, &replay->lock);
+        hki_running_stop_all(&member->jobs, &member->replay->lock);
     }
 }
 
 static hk_status join(void *self, hk_duration timeout)
 {
-    struct hki_replay *replay = self;
+    struct hki_member *member = self;
     int64_t deadline_ns;
     hk_status status = HK_OK;
 
-    if (!is_main(replay)) {
+    if (!is_main(member->replay)) {
         return HK_ESTATE;
     }
     deadline_ns = hki_deadline(timeout);
-    pthread_mutex_lock(&replay->lock);
-    while (replay->unfinished != 0 && status == HK_OK) {
-        if (!hki_condition_wait(&replay->settled, &replay->lock, deadline_ns)) {
+    pthread_mutex_lock(&member->replay->lock);
+    while (member->unfinished != 0 && status == HK_OK) {
+        if (!hki_condition_wait(&member->settled, &member->replay->lock, deadline_ns)) {
             status = hki_block_ran_out(deadline_ns);
         }
     }
-    status = replay->unfinished == 0 ? HK_OK : status;
-    pthread_mutex_unlock(&replay->lock);
+    status = member->unfinished == 0 ? HK_OK : status;
+    pthread_mutex_unlock(&member->replay->lock);
     return status;
 }
 
 static void release(struct hki_replay *replay)
 {
-    hki_task_queue_destroy(&replay->queue);
     hki_timer_heap_free(&replay->timers);
     pthread_mutex_destroy(&replay->lock);
     hki_free(replay, sizeof(*replay));
 }
 
 /* Its time ends: all that was to come in it comes now. */
-static void destroy(void *self)
+static void end_world(struct hki_replay *replay)
 {
-    struct hki_replay *replay = self;
     struct hki_timer *timer;
 
     hki_actors_end(replay);
@@ -179,15 +181,30 @@ static void destroy(void *self)
     release(replay);
 }
 
-static void statistics(void *self, hk_executor_statistics *out)
+static void destroy(void *self)
 {
-    struct hki_replay *replay = self;
+    struct hki_member *member = self;
+    struct hki_replay *replay = member->replay;
 
     pthread_mutex_lock(&replay->lock);
-    out->queued = replay->queue.counted;
-    out->queued_most = replay->queue.most;
+    hki_list_remove(&member->link);
     pthread_mutex_unlock(&replay->lock);
-    out->workers = replay->workers;
+    hki_task_queue_destroy(&member->queue);
+    hki_free(member, sizeof(*member));
+    if (hki_list_empty(&replay->members)) {
+        end_world(replay);
+    }
+}
+
+static void statistics(void *self, hk_executor_statistics *out)
+{
+    struct hki_member *member = self;
+
+    pthread_mutex_lock(&member->replay->lock);
+    out->queued = member->queue.counted;
+    out->queued_most = member->queue.most;
+    pthread_mutex_unlock(&member->replay->lock);
+    out->workers = member->workers;
 }
 
 static const hk_executor_ops ops = {
@@ -202,16 +219,21 @@ static const hk_executor_ops ops = {
     .statistics = statistics,
 };
 
-static void set_up(struct hki_replay *replay, uint64_t seed, const hk_executor_options *options)
+/* --- making one --- */
+
+/* The calling thread's world; NULL: no memory. */
+static struct hki_replay *world_create(uint64_t seed)
 {
+    struct hki_replay *replay = hki_zalloc(sizeof(*replay));
+
+    if (replay == NULL) {
+        return NULL;
+    }
     pthread_mutex_init(&replay->lock, NULL);
-    hki_condition_init(&replay->settled);
-    hki_task_queue_init(&replay->queue, options);
-    hki_list_init(&replay->jobs);
+    hki_list_init(&replay->members);
     hki_list_init(&replay->actors);
     replay->seed = seed;
     replay->random = seed;
-    replay->workers = options == NULL || options->workers == 0 ? WORKERS_DEFAULT : options->workers;
     replay->begin_ns = hki_system_now_ns();
     atomic_init(&replay->now_ns, replay->begin_ns);
     replay->main.replay = replay;
@@ -222,31 +244,57 @@ static void set_up(struct hki_replay *replay, uint64_t seed, const hk_executor_o
     hki_list_append(&replay->actors, &replay->main.link);
     replay->world = (struct hki_world){
         .now_ns = hki_replay_now_ns, .sleep = hki_replay_sleep, .timers = &replay->timers};
+    return replay;
+}
+
+static hk_status join_world(struct hki_replay *replay, const hk_executor_options *options,
+                            hk_executor **out)
+{
+    struct hki_member *member = hki_zalloc(sizeof(*member));
+    hk_status status;
+
+    if (member == NULL) {
+        return HK_ENOMEM;
+    }
+    member->replay = replay;
+    member->workers = options == NULL || options->workers == 0 ? WORKERS_DEFAULT : options->workers;
+    hki_condition_init(&member->settled);
+    hki_task_queue_init(&member->queue, options);
+    hki_list_init(&member->jobs);
+    if ((status = hk_executor_create(&ops, member, options, &member->executor)) != HK_OK) {
+        hki_free(member, sizeof(*member));
+        return status;
+    }
+    atomic_store(&member->executor->width, member->workers);
+    pthread_mutex_lock(&replay->lock);
+    hki_list_append(&replay->members, &member->link);
+    pthread_mutex_unlock(&replay->lock);
+    *out = member->executor;
+    return HK_OK;
 }
 
 hk_status hk_replay_create(uint64_t seed, const hk_executor_options *options, hk_executor **out)
 {
-    struct hki_replay *replay;
+    struct hki_replay *replay = (struct hki_replay *)(void *)hki_world_self();
+    bool is_new = replay == NULL;
     hk_status status;
 
     if (out == NULL) {
         return HK_EINVAL;
     }
-    if (hki_world_self() != NULL) {
+    if (!is_new && !is_main(replay)) {
         return HK_ESTATE;
     }
-    if ((replay = hki_zalloc(sizeof(*replay))) == NULL) {
+    if (is_new && (replay = world_create(seed)) == NULL) {
         return HK_ENOMEM;
     }
-    set_up(replay, seed, options);
-    if ((status = hk_executor_create(&ops, replay, options, &replay->executor)) != HK_OK) {
+    status = join_world(replay, options, out);
+    if (is_new && status != HK_OK) {
         release(replay);
-        return status;
+    } else if (is_new) {
+        hki_world_enter(&replay->world);
     }
-    atomic_store(&replay->executor->width, replay->workers);
-    hki_world_enter(&replay->world);
-    *out = replay->executor;
-    return HK_OK;
+    return status;
 }
 
 /* --- calls of its own --- */
@@ -261,7 +309,7 @@ static hk_status find(const hk_executor *executor, struct hki_replay **replay)
     if (executor->ops != &ops) {
         return HK_EINVAL;
     }
-    *replay = executor->self;
+    *replay = ((struct hki_member *)executor->self)->replay;
     return HK_OK;
 }
 

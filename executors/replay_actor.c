@@ -28,7 +28,7 @@ static void serve(struct hki_replay *replay, struct hki_actor *actor)
             actor->timer->fire(actor->timer);
             actor->timer = NULL;
         } else {
-            hki_replay_run_job(replay, actor);
+            hki_member_run_job(actor);
         }
         actor->state = HKI_ACTOR_IDLE;
         hki_replay_pass_turn(replay, actor);
@@ -44,7 +44,6 @@ static void *actor_main(void *arg)
     hki_actor_await_turn(actor);
     actor->agent = hki_agent_self();
     actor->agent->name = "a worker of a replay executor";
-    actor->agent->host_owner = replay->executor;
     hki_world_enter(&replay->world);
     serve(replay, actor);
     /* What ends with the thread is ordered by nobody: main waits for it. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A replay executor from the inside: who takes turns, and how the next is chosen.
+ * Replay executors from the inside: who takes turns, and how the next is chosen.
  *
- * An actor is a thread of the world: the one that made the executor, and those that run
- * its tasks. Exactly one has the turn; the others sleep in the kernel until it is given to
- * them. Whoever has it may read and write all of the world without a lock: giving it is
- * what orders them. Other threads reach only what is under the lock.
+ * All those of one thread are members of one world. An actor is a thread of the world: the
+ * one that made it, and those that run tasks. Exactly one has the turn; the others sleep in the
+ * kernel until it is given to them. Whoever has it may read and write all of the world without a
+ * lock: giving it is what orders them. Other threads reach only what is under the lock.
  */
 #ifndef HOCKET_EXECUTORS_REPLAY_IMPL_H
 #define HOCKET_EXECUTORS_REPLAY_IMPL_H
@@ -49,8 +49,6 @@ struct hki_actor {
 
 struct hki_replay {
     struct hki_world world; /* First: the two convert. */
-    hk_executor *executor;
-    unsigned workers;
     uint64_t seed;
     int64_t begin_ns;
     atomic_int_fast64_t now_ns; /* Written by who has the turn. */
@@ -62,6 +60,7 @@ struct hki_replay {
     struct hki_timer_heap timers;
     uint64_t random;
     uint64_t step;
+    uint64_t tasks;
     bool running;        /* hk_replay_run(): main stands aside. */
     uint64_t steps_last; /* Until this step. */
     bool ending;
@@ -69,8 +68,17 @@ struct hki_replay {
     void *trace_arg;
 
     pthread_mutex_t lock;
+    struct hki_list members; /* Changed by who has the turn. */
+};
+
+/* One executor. */
+struct hki_member {
+    struct hki_list link;
+    struct hki_replay *replay;
+    hk_executor *executor;
+    unsigned workers;
     struct hki_condition settled;
-    struct hki_task_queue queue; /* Under lock, and what follows. */
+    struct hki_task_queue queue; /* Under the world's lock, and what follows. */
     struct hki_list jobs;        /* Those that run. */
     size_t unfinished;           /* Queued, running, or about to be discarded. */
     bool closing;
@@ -107,6 +115,6 @@ void hki_actors_end(struct hki_replay *replay);
 /* --- replay.c --- */
 
 /* On a worker: runs the job that it was given, to its end. */
-void hki_replay_run_job(struct hki_replay *replay, struct hki_actor *actor);
+void hki_member_run_job(struct hki_actor *actor);
 
 #endif

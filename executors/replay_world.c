@@ -50,10 +50,12 @@ static bool is_ready(const struct hki_actor *actor, int64_t now_ns)
 }
 
 /* Whether its task keeps a worker from others: on a pool, one that waits would be replaced. */
-static bool is_occupied(const struct hki_actor *actor, int64_t now_ns)
+static bool is_occupied(const struct hki_actor *actor, const struct hki_member *member,
+                        int64_t now_ns)
 {
-    return actor->job != NULL && !(actor->state == HKI_ACTOR_SLEEPS &&
-                                   actor->agent->block_state != 0 && !is_ready(actor, now_ns));
+    return actor->job != NULL && actor->job->executor == member->executor &&
+           !(actor->state == HKI_ACTOR_SLEEPS && actor->agent->block_state != 0 &&
+             !is_ready(actor, now_ns));
 }
 
 struct choices {
@@ -62,22 +64,33 @@ struct choices {
     size_t timers; /* The first that is due. */
 };
 
+/* How many of its tasks could begin: none while all its workers are occupied. */
+static size_t startable(struct hki_replay *replay, const struct hki_member *member)
+{
+    int64_t now_ns = hki_replay_now_ns(&replay->world);
+    unsigned occupied = 0;
+
+    for (struct hki_list *at = replay->actors.next; at != &replay->actors; at = at->next) {
+        occupied += is_occupied(HKI_CONTAINER(at, struct hki_actor, link), member, now_ns) ? 1 : 0;
+    }
+    return occupied < member->workers ? member->queue.length : 0;
+}
+
 static struct choices look_around(struct hki_replay *replay, bool without_workers)
 {
     int64_t now_ns = hki_replay_now_ns(&replay->world);
     struct choices choices = {0};
-    unsigned occupied = 0;
 
     for (struct hki_list *at = replay->actors.next; at != &replay->actors; at = at->next) {
-        const struct hki_actor *actor = HKI_CONTAINER(at, struct hki_actor, link);
-
-        choices.sleepers += is_ready(actor, now_ns) ? 1 : 0;
-        occupied += is_occupied(actor, now_ns) ? 1 : 0;
+        choices.sleepers += is_ready(HKI_CONTAINER(at, struct hki_actor, link), now_ns) ? 1 : 0;
     }
-    if (!without_workers) {
-        choices.jobs = occupied < replay->workers ? replay->queue.length : 0;
-        choices.timers = hki_timer_heap_next_ns(&replay->timers) <= now_ns ? 1 : 0;
+    if (without_workers) {
+        return choices;
     }
+    for (struct hki_list *at = replay->members.next; at != &replay->members; at = at->next) {
+        choices.jobs += startable(replay, HKI_CONTAINER(at, struct hki_member, link));
+    }
+    choices.timers = hki_timer_heap_next_ns(&replay->timers) <= now_ns ? 1 : 0;
     return choices;
 }
 
@@ -95,16 +108,30 @@ static struct hki_actor *ready_actor(struct hki_replay *replay, uint64_t index)
     return NULL;
 }
 
-static hk_job *queued_job(struct hki_replay *replay, uint64_t index)
+static hk_job *job_of_member(struct hki_member *member, uint64_t index)
 {
     for (int lane = 0; lane < HKI_LANES; lane++) {
-        struct hki_list *jobs = &replay->queue.lanes[lane];
+        struct hki_list *jobs = &member->queue.lanes[lane];
 
         for (struct hki_list *at = jobs->next; at != jobs; at = at->next) {
             if (index-- == 0) {
                 return HKI_CONTAINER(at, hk_job, link);
             }
         }
+    }
+    return NULL;
+}
+
+static hk_job *startable_job(struct hki_replay *replay, uint64_t index)
+{
+    for (struct hki_list *at = replay->members.next; at != &replay->members; at = at->next) {
+        struct hki_member *member = HKI_CONTAINER(at, struct hki_member, link);
+        size_t count = startable(replay, member);
+
+        if (index < count) {
+            return job_of_member(member, index);
+        }
+        index -= count;
     }
     return NULL;
 }
@@ -131,8 +158,10 @@ static void tell(const struct hki_replay *replay, hk_replay_action action,
 /* Under the lock. */
 static void take_job(struct hki_replay *replay, struct hki_actor *actor, hk_job *job)
 {
-    (void)hki_task_queue_remove(&replay->queue, job);
-    hki_running_add(&replay->jobs, job);
+    struct hki_member *member = job->executor->self;
+
+    (void)hki_task_queue_remove(&member->queue, job);
+    hki_running_add(&member->jobs, job);
     actor->job = job;
     actor->task = job->named->name;
     actor->task_number = job->sequence + 1;
@@ -163,7 +192,7 @@ static struct hki_actor *choose(struct hki_replay *replay, hk_replay_action *act
         actor->in_time = woken(actor);
         *action = HK_REPLAY_GOES_ON;
     } else if (index < choices.sleepers + choices.jobs) {
-        take_job(replay, actor, queued_job(replay, index - choices.sleepers));
+        take_job(replay, actor, startable_job(replay, index - choices.sleepers));
         *action = HK_REPLAY_STARTS;
     } else {
         actor->timer = hki_timer_heap_take_due(&replay->timers, hki_replay_now_ns(&replay->world));

@@ -419,20 +419,65 @@ static void other_threads_are_refused(void)
     close_executor();
 }
 
-static void a_thread_has_one_world_at_a_time(void)
+HK_TASK(makes_another)
+{
+    hk_executor *other = NULL;
+
+    (void)in;
+    (void)in_size;
+    (void)call;
+    HKT_STATUS(hk_replay_create(2, NULL, &other), HK_ESTATE);
+    return HK_OK;
+}
+
+static void what_is_wrong_is_refused(void)
 {
     hk_executor *other = NULL;
     hk_duration passed;
 
     open_seed(1);
-    HKT_STATUS(hk_replay_create(2, NULL, &other), HK_ESTATE);
     HKT_STATUS(hk_replay_create(2, NULL, NULL), HK_EINVAL);
+    HKT_STATUS(hk_replay_create(2, &(hk_executor_options){.workers = 5000}, &other), HK_EINVAL);
+    hkt_expect_end(hkt_submit_int(executor, makes_another, 0), HK_OK);
     close_executor();
     HKT_OK_FATAL(hk_inline_create(NULL, &other));
     HKT_STATUS(hk_replay_run(other, 0, NULL), HK_EINVAL);
     HKT_STATUS(hk_replay_now(other, &passed), HK_EINVAL);
     HKT_STATUS(hk_replay_now(NULL, &passed), HK_EINVAL);
     HKT_OK(hk_executor_destroy(other));
+}
+
+static void share_a_world(uint64_t seed, struct record *record)
+{
+    hk_executor *other = NULL;
+    hk_future *futures[4];
+
+    memset(record, 0, sizeof(*record));
+    open_seed(seed);
+    HKT_OK_FATAL(hk_replay_create(99, &(hk_executor_options){.workers = 1}, &other));
+    HKT_OK(hk_replay_trace(other, keep_step, record));
+    for (int i = 0; i < 4; i++) {
+        futures[i] = hkt_submit_int(i < 2 ? executor : other, child, 1);
+    }
+    for (int i = 0; i < 4; i++) {
+        HKT_EQ_INT(hkt_take_int(futures[i]), 1);
+    }
+    HKT_EQ_INT(now(), HK_MS(2)); /* The other one has one worker. */
+    HKT_OK(hk_executor_destroy(other));
+    HKT_EQ_INT(hkt_take_int(hkt_submit_int(executor, hkt_square, 3)), 9);
+    close_executor();
+}
+
+static void executors_of_a_thread_share_a_world(void)
+{
+    static struct record first;
+    static struct record again;
+
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        share_a_world(seed, &first);
+        share_a_world(seed, &again);
+        HKT_EQ_STR(first.text, again.text);
+    }
 }
 
 static void a_text_opens_it(void)
@@ -462,7 +507,8 @@ static CU_TestInfo tests[] = {
     HKT_CASE("completions and serials stand on it", completions_and_serials_stand_on_it),
     HKT_CASE("a full queue does as told", a_full_queue_does_as_told),
     HKT_CASE("other threads are refused", other_threads_are_refused),
-    HKT_CASE("a thread has one world at a time", a_thread_has_one_world_at_a_time),
+    HKT_CASE("what is wrong is refused", what_is_wrong_is_refused),
+    HKT_CASE("executors of a thread share a world", executors_of_a_thread_share_a_world),
     HKT_CASE("a text opens it", a_text_opens_it),
     CU_TEST_INFO_NULL,
 };

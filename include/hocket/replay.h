@@ -36,8 +36,8 @@
  * real seconds before somebody is refused. hk_replay_run() waits
  * for none of them.
  *
- * **Thread safety.** It serves the thread that made it, and its tasks. Submits from other
- * threads get HK_ESTATE, and so does a shutdown that waits; other threads may cancel, but
+ * **Thread safety.** It serves the thread that made it, and the tasks of its world. Submits from
+ * other threads get HK_ESTATE, and so does a shutdown that waits; other threads may cancel, but
  * that is no part of what is replayed.
  * @{
  */
@@ -75,8 +75,9 @@ typedef void hk_replay_trace_fn(const hk_replay_step_info *step, void *arg);
 /**
  * Make an executor that replays what its seed says.
  *
- * hk_executor_destroy() drains it, and lets every timer that is still set come; both in
- * virtual time. Only then does the thread's time go on as usual.
+ * hk_executor_destroy() drains it in virtual time. All replay executors that a thread has at
+ * a time share one world, with one order of events: the seed of the first counts. When the last
+ * is destroyed every timer that is still set comes; then the thread's time goes on as usual.
  *
  * @param seed      Any number.
  * @param options   name, workers (4 by default), queue_capacity, when_full (a submit that blocks,
@@ -86,7 +87,7 @@ typedef void hk_replay_trace_fn(const hk_replay_step_info *step, void *arg);
  * @param[out] out  Owned by the caller, and of the calling thread, which destroys it.
  * @retval HK_OK
  * @retval HK_EINVAL  An option is absurd.
- * @retval HK_ESTATE  The calling thread has one already, or is a task of one.
+ * @retval HK_ESTATE  Called by a task of one.
  * @retval HK_ENOMEM
  */
 HK_API HK_MUST_CHECK hk_status hk_replay_create(uint64_t seed, const hk_executor_options *options,
