@@ -28,6 +28,11 @@ struct hki_world {
 /* The calling thread's; NULL: none. A child of a fork is in none. */
 struct hki_world *hki_world_self(void);
 
+/* For calls that look and do not wait: in a world, others may go on, and a moment passes. Else a
+ * loop around such a call would be the last thing that ever happened there. As for a sleep, no
+ * lock of the library is held; and no wait has begun (see sync/block.h). */
+void hki_world_poll(void);
+
 /* Puts the calling thread into a world; NULL: takes it out. */
 void hki_world_enter(struct hki_world *world);
 

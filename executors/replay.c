@@ -203,8 +203,8 @@ static void statistics(void *self, hk_executor_statistics *out)
     pthread_mutex_lock(&member->replay->lock);
     out->queued = member->queue.counted;
     out->queued_most = member->queue.most;
+    out->workers = member->closing && member->unfinished == 0 ? 0 : member->workers;
     pthread_mutex_unlock(&member->replay->lock);
-    out->workers = member->workers;
 }
 
 static const hk_executor_ops ops = {

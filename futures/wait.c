@@ -14,6 +14,7 @@
 #include "base/fork.h"
 #include "base/memory.h"
 #include "base/time.h"
+#include "base/world.h"
 #include "sync/parker.h"
 
 enum { FEW = 16 }; /* Watches that need no memory. */
@@ -322,7 +323,8 @@ hk_status hki_wait(hk_future *const *futures, size_t count, hk_wait_for what, in
         }
     }
     if (poll) {
-        return HK_ETIMEDOUT;
+        hki_world_poll();
+        return enough(&set) ? HK_OK : HK_ETIMEDOUT;
     }
     if (agent->depth > 0 && deadline_ns == HKI_NEVER && what == HK_ALL_COMPLETED) {
         claim_all(&set, agent);

@@ -231,6 +231,31 @@ static void pools_of_threads_are_waited_for(void)
     close_executor();
 }
 
+HK_TASK(polls_until_told_to_stop)
+{
+    (void)in;
+    (void)in_size;
+    while (!hk_should_stop(call)) {
+    }
+    return HK_ECANCELED;
+}
+
+static void loops_that_look_come_to_an_end(void)
+{
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        hk_future *future = NULL;
+
+        open_seed(seed);
+        HKT_OK_FATAL(hk_submit(executor, polls_until_told_to_stop, NULL, 0,
+                               &(hk_submit_options){.timeout = HK_MS(5)}, &future));
+        while (hk_future_wait(future, 0) == HK_ETIMEDOUT) {
+        }
+        hkt_expect_end(future, HK_EDEADLINE);
+        HKT_TRUE(now() >= HK_MS(5) && now() <= HK_MS(6));
+        close_executor();
+    }
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("a limit of an hour is over at once", a_limit_of_an_hour_is_over_at_once),
     HKT_CASE("limits are those of virtual time", limits_are_those_of_virtual_time),
@@ -242,6 +267,7 @@ static CU_TestInfo tests[] = {
              a_task_that_waits_in_vain_is_refused_before_main),
     HKT_CASE("other sleeps let others go on", other_sleeps_let_others_go_on),
     HKT_CASE("locks exclude tasks that sleep", locks_exclude_tasks_that_sleep),
+    HKT_CASE("loops that look come to an end", loops_that_look_come_to_an_end),
     HKT_CASE("pools of threads are waited for", pools_of_threads_are_waited_for),
     CU_TEST_INFO_NULL,
 };

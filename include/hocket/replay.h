@@ -14,8 +14,9 @@
  * submits a task, and where a task ends. There the seed chooses who is next: a sleeper
  * whose wait is over, a queued task, a timer that is due. What was submitted thus starts
  * when its submitter waits, or in hk_replay_run(): not before, if that is the thread that
- * made the executor. A loop that polls (with a duration of 0) never ends its turn, and what
- * a task does to the operating system (pthread_mutex_lock(), read()) holds up everybody.
+ * made the executor. Looking at a future (a wait of 0) and hk_should_stop() end a turn, too,
+ * and take 10 us of the time below, so that loops around them come to an end. What a task does
+ * to the operating system (pthread_mutex_lock(), read()) holds up everybody.
  * Choices come from the seed alone: not from the clock, nor from addresses.
  *
  * **Workers.** As on a thread pool, at most `workers` tasks (4 by default) have begun and
