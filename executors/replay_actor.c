@@ -27,7 +27,7 @@ static void serve(struct hki_replay *replay, struct hki_actor *actor)
         if (actor->timer != NULL) {
             actor->timer->fire(actor->timer);
             actor->timer = NULL;
-        } else {
+        } else if (actor->job != NULL) {
             hki_member_run_job(actor);
         }
         actor->state = HKI_ACTOR_IDLE;

@@ -39,8 +39,12 @@ struct hki_actor {
     int64_t deadline_ns;
     uint64_t slept_at;   /* The step before it went to sleep. */
     uint64_t refused_at; /* The step at which this task's last sleep was refused; 0: none. */
-    bool in_time;        /* How the sleep ended. */
-    hk_job *job;         /* The task it runs, or shall run; or NULL. */
+    /* As last looked at: the word has changed; that, or the deadline has come. Threads outside
+     * the world may change words at any time, so it is asked once in a step. */
+    bool is_woken;
+    bool is_ready;
+    bool in_time; /* How the sleep ended. */
+    hk_job *job;  /* The task it runs, or shall run; or NULL. */
     struct hki_timer *timer;
     const char *task; /* For the trace. */
     uint64_t task_number;

@@ -39,23 +39,25 @@ int64_t hki_replay_now_ns(struct hki_world *world)
 
 /* --- what could be next --- */
 
-static bool woken(const struct hki_actor *actor)
+static void look_at_sleeps(struct hki_replay *replay)
 {
-    return atomic_load(actor->word) != actor->expected;
-}
+    int64_t now_ns = hki_replay_now_ns(&replay->world);
 
-static bool is_ready(const struct hki_actor *actor, int64_t now_ns)
-{
-    return actor->state == HKI_ACTOR_SLEEPS && (woken(actor) || actor->deadline_ns <= now_ns);
+    for (struct hki_list *at = replay->actors.next; at != &replay->actors; at = at->next) {
+        struct hki_actor *actor = HKI_CONTAINER(at, struct hki_actor, link);
+        bool sleeps = actor->state == HKI_ACTOR_SLEEPS;
+
+        actor->is_woken = sleeps && atomic_load(actor->word) != actor->expected;
+        actor->is_ready = actor->is_woken || (sleeps && actor->deadline_ns <= now_ns);
+    }
 }
 
 /* Whether its task keeps a worker from others: on a pool, one that waits would be replaced. */
-static bool is_occupied(const struct hki_actor *actor, const struct hki_member *member,
-                        int64_t now_ns)
+static bool is_occupied(const struct hki_actor *actor, const struct hki_member *member)
 {
     return actor->job != NULL && actor->job->executor == member->executor &&
            !(actor->state == HKI_ACTOR_SLEEPS && actor->agent->block_state != 0 &&
-             !is_ready(actor, now_ns));
+             !actor->is_ready);
 }
 
 struct choices {
@@ -67,41 +69,35 @@ struct choices {
 /* How many of its tasks could begin: none while all its workers are occupied. */
 static size_t startable(struct hki_replay *replay, const struct hki_member *member)
 {
-    int64_t now_ns = hki_replay_now_ns(&replay->world);
     unsigned occupied = 0;
 
     for (struct hki_list *at = replay->actors.next; at != &replay->actors; at = at->next) {
-        occupied += is_occupied(HKI_CONTAINER(at, struct hki_actor, link), member, now_ns) ? 1 : 0;
+        occupied += is_occupied(HKI_CONTAINER(at, struct hki_actor, link), member) ? 1 : 0;
     }
     return occupied < member->workers ? member->queue.length : 0;
 }
 
-static struct choices look_around(struct hki_replay *replay, bool without_workers)
+static struct choices look_around(struct hki_replay *replay)
 {
-    int64_t now_ns = hki_replay_now_ns(&replay->world);
     struct choices choices = {0};
 
+    look_at_sleeps(replay);
     for (struct hki_list *at = replay->actors.next; at != &replay->actors; at = at->next) {
-        choices.sleepers += is_ready(HKI_CONTAINER(at, struct hki_actor, link), now_ns) ? 1 : 0;
-    }
-    if (without_workers) {
-        return choices;
+        choices.sleepers += HKI_CONTAINER(at, struct hki_actor, link)->is_ready ? 1 : 0;
     }
     for (struct hki_list *at = replay->members.next; at != &replay->members; at = at->next) {
         choices.jobs += startable(replay, HKI_CONTAINER(at, struct hki_member, link));
     }
-    choices.timers = hki_timer_heap_next_ns(&replay->timers) <= now_ns ? 1 : 0;
+    choices.timers = hki_timer_heap_next_ns(&replay->timers) <= hki_replay_now_ns(&replay->world);
     return choices;
 }
 
 static struct hki_actor *ready_actor(struct hki_replay *replay, uint64_t index)
 {
-    int64_t now_ns = hki_replay_now_ns(&replay->world);
-
     for (struct hki_list *at = replay->actors.next; at != &replay->actors; at = at->next) {
         struct hki_actor *actor = HKI_CONTAINER(at, struct hki_actor, link);
 
-        if (is_ready(actor, now_ns) && index-- == 0) {
+        if (actor->is_ready && index-- == 0) {
             return actor;
         }
     }
@@ -175,12 +171,12 @@ static void take_job(struct hki_replay *replay, struct hki_actor *actor, hk_job 
 static struct hki_actor *choose(struct hki_replay *replay, hk_replay_action *action,
                                 uint64_t *count)
 {
-    struct choices choices = look_around(replay, false);
+    struct choices choices = look_around(replay);
     struct hki_actor *actor = NULL;
     uint64_t index;
 
     if (choices.jobs + choices.timers != 0 && (actor = hki_actor_idle(replay)) == NULL) {
-        choices = look_around(replay, true); /* Later, when a worker is free. */
+        choices.jobs = choices.timers = 0; /* Later, when a worker is free. */
     }
     if ((*count = choices.sleepers + choices.jobs + choices.timers) == 0) {
         return NULL;
@@ -189,12 +185,13 @@ static struct hki_actor *choose(struct hki_replay *replay, hk_replay_action *act
     index = draw(replay, *count);
     if (index < choices.sleepers) {
         actor = ready_actor(replay, index);
-        actor->in_time = woken(actor);
+        actor->in_time = actor->is_woken;
         *action = HK_REPLAY_GOES_ON;
     } else if (index < choices.sleepers + choices.jobs) {
         take_job(replay, actor, startable_job(replay, index - choices.sleepers));
         *action = HK_REPLAY_STARTS;
     } else {
+        /* A thread outside the world may just have disarmed it: then the worker does nothing. */
         actor->timer = hki_timer_heap_take_due(&replay->timers, hki_replay_now_ns(&replay->world));
         *action = HK_REPLAY_TIMER;
     }
