@@ -172,10 +172,10 @@ static struct hki_actor *choose(struct hki_replay *replay, hk_replay_action *act
                                 uint64_t *count)
 {
     struct choices choices = look_around(replay);
-    struct hki_actor *actor = NULL;
+    struct hki_actor *actor = choices.jobs + choices.timers == 0 ? NULL : hki_actor_idle(replay);
     uint64_t index;
 
-    if (choices.jobs + choices.timers != 0 && (actor = hki_actor_idle(replay)) == NULL) {
+    if (actor == NULL) {
         choices.jobs = choices.timers = 0; /* Later, when a worker is free. */
     }
     if ((*count = choices.sleepers + choices.jobs + choices.timers) == 0) {
@@ -190,7 +190,7 @@ static struct hki_actor *choose(struct hki_replay *replay, hk_replay_action *act
     } else if (index < choices.sleepers + choices.jobs) {
         take_job(replay, actor, startable_job(replay, index - choices.sleepers));
         *action = HK_REPLAY_STARTS;
-    } else {
+    } else if (actor != NULL) {
         /* A thread outside the world may just have disarmed it: then the worker does nothing. */
         actor->timer = hki_timer_heap_take_due(&replay->timers, hki_replay_now_ns(&replay->world));
         *action = HK_REPLAY_TIMER;
