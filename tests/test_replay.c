@@ -201,6 +201,45 @@ static void some_seeds_show_an_order_bug_again_and_again(void)
     HKT_TRUE(shown > 0 && shown < 40);
 }
 
+struct overtaking {
+    bool submitter_went_on;
+    bool was_overtaken;
+};
+
+HK_TASK(looks_who_was_first)
+{
+    struct overtaking *overtaking = hkt_pointer(in, in_size);
+
+    (void)call;
+    overtaking->was_overtaken = !overtaking->submitter_went_on;
+    return HK_OK;
+}
+
+HK_TASK(submits_and_goes_on)
+{
+    struct overtaking *overtaking = hkt_pointer(in, in_size);
+    hk_future *future = hkt_submit_ref(hk_call_executor(call), looks_who_was_first, overtaking);
+
+    overtaking->submitter_went_on = true;
+    hkt_expect_end(future, HK_OK);
+    return HK_OK;
+}
+
+static void a_task_may_overtake_its_submitter(void)
+{
+    unsigned overtaken = 0;
+
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct overtaking overtaking = {0};
+
+        open_seed(seed);
+        hkt_expect_end(hkt_submit_ref(executor, submits_and_goes_on, &overtaking), HK_OK);
+        overtaken += overtaking.was_overtaken ? 1 : 0;
+        close_executor();
+    }
+    HKT_TRUE(overtaken > 0 && overtaken < 40);
+}
+
 /* --- Steps --- */
 
 static void nothing_runs_before_somebody_waits(void)
@@ -496,6 +535,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("seeds give different orders", seeds_give_different_orders),
     HKT_CASE("some seeds show an order bug, again and again",
              some_seeds_show_an_order_bug_again_and_again),
+    HKT_CASE("a task may overtake its submitter", a_task_may_overtake_its_submitter),
     HKT_CASE("nothing runs before somebody waits", nothing_runs_before_somebody_waits),
     HKT_CASE("no more tasks are under way than workers", no_more_tasks_are_under_way_than_workers),
     HKT_CASE("cancelling reaches queued and sleeping tasks",
