@@ -2,6 +2,7 @@
 /* The time of replay executors, and waits on them. */
 #include <string.h>
 
+#include "tests/allocation_fixture.h"
 #include "tests/fixture.h"
 
 static hk_executor *executor;
@@ -256,6 +257,44 @@ static void loops_that_look_come_to_an_end(void)
     }
 }
 
+/* --- Without memory --- */
+
+static void nothing_yet(void)
+{
+    executor = NULL;
+}
+
+static hk_status make_one(void)
+{
+    return hk_replay_create(1, NULL, &executor);
+}
+
+static void no_world_was_entered(void)
+{
+    int64_t before_ns = hk_now_ns();
+
+    HKT_TRUE(executor == NULL);
+    while (hk_now_ns() == before_ns) { /* The system's time goes on by itself. */
+    }
+}
+
+static void destroy_it(void)
+{
+    HKT_OK(hk_executor_destroy(executor));
+    executor = NULL;
+}
+
+static void making_one_needs_all_its_memory(void)
+{
+    static const struct hkt_allocation_case one = {.name = "hk_replay_create",
+                                                   .prepare = nothing_yet,
+                                                   .call = make_one,
+                                                   .unchanged = no_world_was_entered,
+                                                   .clean = destroy_it};
+
+    hkt_fail_each_allocation(&one);
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("a limit of an hour is over at once", a_limit_of_an_hour_is_over_at_once),
     HKT_CASE("limits are those of virtual time", limits_are_those_of_virtual_time),
@@ -268,6 +307,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("other sleeps let others go on", other_sleeps_let_others_go_on),
     HKT_CASE("locks exclude tasks that sleep", locks_exclude_tasks_that_sleep),
     HKT_CASE("loops that look come to an end", loops_that_look_come_to_an_end),
+    HKT_CASE("making one needs all its memory", making_one_needs_all_its_memory),
     HKT_CASE("pools of threads are waited for", pools_of_threads_are_waited_for),
     CU_TEST_INFO_NULL,
 };
