@@ -62,6 +62,10 @@ void hki_os_pause(void);
  * gone when a woken sleeper returns: it is not read again. */
 bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
 
+/* The same in the kernel, also for a thread of a world (see base/world.h), whose other sleeps
+ * the world decides about. */
+bool hki_os_futex_sleep(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns);
+
 /* Wakes up to count of those who sleep on the word, which may be freed memory by
  * now; returns how many it woke. */
 unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count);

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/time.h"
+#include "base/world.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define THREAD_SANITIZER
@@ -284,12 +285,12 @@ static bool sleep_on_word(_Atomic(uint32_t) *word, uint32_t expected, int64_t de
            errno != ETIMEDOUT;
 }
 
-bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+bool hki_os_futex_sleep(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
 #ifdef THREAD_SANITIZER
     /* ThreadSanitizer runs a signal handler only when the thread next calls a function
      * that it knows, and a system call is none: so come up for air now and then. */
-    int64_t soon_ns = hk_now_ns() + SANITIZER_SLEEP_NS;
+    int64_t soon_ns = hki_system_now_ns() + SANITIZER_SLEEP_NS;
 
     if (soon_ns < deadline_ns) {
         (void)sleep_on_word(word, expected, soon_ns);
@@ -297,6 +298,14 @@ bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadl
     }
 #endif
     return sleep_on_word(word, expected, deadline_ns);
+}
+
+bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
+{
+    struct hki_world *world = hki_world_self();
+
+    return world == NULL ? hki_os_futex_sleep(word, expected, deadline_ns)
+                         : world->sleep(world, word, expected, deadline_ns);
 }
 
 unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count)

@@ -15,6 +15,9 @@
 
 #define HKI_NEVER INT64_MAX
 
+/* The system's clock, also for a thread whose time is that of a world (see base/world.h). */
+int64_t hki_system_now_ns(void);
+
 /* Whether a public call may be given this duration. */
 static inline bool hki_duration_valid(hk_duration duration)
 {

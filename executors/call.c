@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/os.h"
 #include "base/time.h"
+#include "base/world.h"
 
 static _Thread_local hk_call *innermost;
 
@@ -248,7 +249,7 @@ static void ask_outer_calls(hk_call *call)
     }
 }
 
-bool hk_should_stop(hk_call *call)
+static bool should_stop(hk_call *call)
 {
     if (call->link != NULL) {
         return linked_should_stop(call);
@@ -264,6 +265,12 @@ bool hk_should_stop(hk_call *call)
     /* Where no timer speaks up, the task has to ask. */
     return (call->item_end_ns != 0 || call->executor->traits->judged_on_return) &&
            hk_time_left(call) == 0;
+}
+
+bool hk_should_stop(hk_call *call)
+{
+    hki_world_poll();
+    return should_stop(call);
 }
 
 static hk_status linked_token(hk_call *call, hk_cancel **out)
@@ -336,7 +343,7 @@ static void wake_sleeper(struct hki_cancel_watch *watch)
 /* In an initialiser, which no token can reach: in slices, for a shutdown to cut. */
 static hk_status sleep_sliced(hk_call *call, int64_t deadline_ns)
 {
-    while (!hk_should_stop(call)) {
+    while (!should_stop(call)) {
         if (deadline_ns <= hk_now_ns()) {
             return HK_OK;
         }
@@ -360,7 +367,7 @@ hk_status hk_sleep(hk_call *call, hk_duration duration)
             deadline_ns = hki_earlier(deadline_ns, hki_deadline(hk_time_left(call)));
         }
         call->link->ops->sleep(call->link, deadline_ns);
-        return hk_should_stop(call) ? HK_ECANCELED : HK_OK;
+        return should_stop(call) ? HK_ECANCELED : HK_OK;
     }
     if (call->job == NULL) {
         return sleep_sliced(call, deadline_ns);
@@ -377,11 +384,13 @@ hk_status hk_sleep(hk_call *call, hk_duration duration)
     }
     while (!hk_cancel_fired(token)) {
         if (!hki_parker_park(sleeper.parker, deadline_ns)) {
+            /* Without a deadline, in a world where nothing is left that could cut it short. */
+            status = deadline_ns == HKI_NEVER ? HK_EDEADLK : HK_OK;
             break;
         }
     }
     (void)hki_cancel_unwatch(&sleeper.watch);
-    return hk_should_stop(call) ? HK_ECANCELED : HK_OK;
+    return should_stop(call) ? HK_ECANCELED : status;
 }
 
 hk_duration hk_time_left(hk_call *call)

@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 #include "base/time.h"
+#include "base/world.h"
 #include "executors/call.h"
 
 bool hki_limits_timed(const hk_job *job)
@@ -147,8 +148,8 @@ static hk_status hold_timers(hk_executor *executor)
 {
     hk_status status;
 
-    if (atomic_load(&executor->holds_timers)) {
-        return HK_OK;
+    if (hki_world_self() != NULL || atomic_load(&executor->holds_timers)) {
+        return HK_OK; /* A world's timers need no thread. */
     }
     if ((status = hki_timers_hold()) != HK_OK) {
         return status;

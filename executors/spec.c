@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Executors from a line of text: KIND[:NUMBER][?NAME=VALUE&...], or
- * serial[:SPEC OF THE BASE][?...].
+ * serial[:SPEC OF THE BASE][?...]. The number of replay is its seed.
  *
  * Parsing fills a struct spec and never allocates; a fault ends it with a
  * sentence that names the faulty part and what would be right.
  */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include <hocket/inline_executor.h>
 #include <hocket/process_pool.h>
+#include <hocket/replay.h>
 #include <hocket/thread_pool.h>
 
 #include "base/os.h"
@@ -21,12 +23,13 @@
 
 enum { SPEC_MAX_BYTES = 512, CPUS_MAX = 1024 };
 
-enum kind { INLINE, THREADS, PROCESSES, SERIAL };
+enum kind { INLINE, THREADS, PROCESSES, SERIAL, REPLAY };
 
 struct spec {
     char text[SPEC_MAX_BYTES]; /* The copy that names and bases point into. */
     enum kind kind;
     const char *base; /* Of a serial executor. */
+    unsigned long long seed;
     hk_executor_options options;
     int cpus[CPUS_MAX];
     char *message;
@@ -382,7 +385,15 @@ static bool parse_kind(struct spec *spec, char *detail)
         }
         return hk_executor_check_spec(spec->base, spec->message, spec->message_size) == HK_OK;
     }
-    return fault(spec, "unknown executor \"%s\"; there are inline, threads, processes, serial",
+    if (strcmp(kind, "replay") == 0) {
+        spec->kind = REPLAY;
+        spec->seed = 1;
+        return detail == NULL || parse_count(detail, ULLONG_MAX, &spec->seed) ||
+               fault(spec, "replay:%s: the seed is a whole number from 0 to %llu", detail,
+                     ULLONG_MAX);
+    }
+    return fault(spec,
+                 "unknown executor \"%s\"; there are inline, threads, processes, serial, replay",
                  kind);
 }
 
@@ -438,6 +449,8 @@ hk_status hk_executor_open(const char *text, hk_executor **out)
         return hk_thread_pool_create(&spec.options, out);
     case PROCESSES:
         return hk_process_pool_create(&spec.options, out);
+    case REPLAY:
+        return hk_replay_create(spec.seed, &spec.options, out);
     default:
         return open_serial(&spec, out);
     }

@@ -2,9 +2,9 @@
 /*
  * The timer thread and its heap.
  *
- * A binary heap by deadline; each timer knows its place, so that disarming takes
- * no search. One lock guards heap, places and the thread's state; it is a leaf,
- * and not held while a timer fires.
+ * A binary heap by deadline (one more for each world, see base/world.h); each timer knows its
+ * place, so that disarming takes no search. One lock guards heap, places and the thread's state; it
+ * is a leaf, and not held while a timer fires.
  */
 #include "executors/timer.h"
 
@@ -16,99 +16,122 @@
 #include "base/live.h"
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/world.h"
 #include "sync/condition.h"
 
 static struct {
     pthread_mutex_t lock;
     struct hki_condition changed; /* The earliest deadline, or the epoch. */
-    struct hki_timer **heap;      /* [1 .. count]. */
-    size_t count;
-    size_t room;
+    struct hki_timer_heap heap;   /* The timer thread's. */
     unsigned holders;
     bool running;
     uintptr_t epoch; /* A thread serves while this is the number it was started with. */
     pthread_t thread;
 } timers = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = HKI_CONDITION_INIT};
 
-static void put(size_t place, struct hki_timer *timer)
+static void put(struct hki_timer_heap *heap, size_t place, struct hki_timer *timer)
 {
-    timers.heap[place] = timer;
+    heap->timers[place] = timer;
     timer->place = place;
 }
 
-static void sift_up(size_t place)
+static void sift_up(struct hki_timer_heap *heap, size_t place)
 {
-    struct hki_timer *timer = timers.heap[place];
+    struct hki_timer *timer = heap->timers[place];
 
-    while (place > 1 && timers.heap[place / 2]->deadline_ns > timer->deadline_ns) {
-        put(place, timers.heap[place / 2]);
+    while (place > 1 && heap->timers[place / 2]->deadline_ns > timer->deadline_ns) {
+        put(heap, place, heap->timers[place / 2]);
         place /= 2;
     }
-    put(place, timer);
+    put(heap, place, timer);
 }
 
-static void sift_down(size_t place)
+static void sift_down(struct hki_timer_heap *heap, size_t place)
 {
-    struct hki_timer *timer = timers.heap[place];
+    struct hki_timer *timer = heap->timers[place];
 
     for (;;) {
         size_t child = place * 2;
 
-        if (child < timers.count &&
-            timers.heap[child + 1]->deadline_ns < timers.heap[child]->deadline_ns) {
+        if (child < heap->count &&
+            heap->timers[child + 1]->deadline_ns < heap->timers[child]->deadline_ns) {
             child++;
         }
-        if (child > timers.count || timers.heap[child]->deadline_ns >= timer->deadline_ns) {
+        if (child > heap->count || heap->timers[child]->deadline_ns >= timer->deadline_ns) {
             break;
         }
-        put(place, timers.heap[child]);
+        put(heap, place, heap->timers[child]);
         place = child;
     }
-    put(place, timer);
+    put(heap, place, timer);
 }
 
 static void take(struct hki_timer *timer)
 {
+    struct hki_timer_heap *heap = timer->heap;
     size_t place = timer->place;
-    struct hki_timer *last = timers.heap[timers.count--];
+    struct hki_timer *last = heap->timers[heap->count--];
 
     timer->place = 0;
     hki_live_add(HKI_LIVE_TIMERS, -1);
     if (last != timer) {
-        put(place, last);
-        sift_up(place);
-        sift_down(last->place);
+        put(heap, place, last);
+        sift_up(heap, place);
+        sift_down(heap, last->place);
     }
 }
 
-static bool make_room(void)
+static bool make_room(struct hki_timer_heap *heap)
 {
-    size_t room = timers.room == 0 ? 64 : timers.room * 2;
-    struct hki_timer **heap;
+    size_t room = heap->room == 0 ? 64 : heap->room * 2;
+    struct hki_timer **more;
 
-    if (timers.count + 1 < timers.room) {
+    if (heap->count + 1 < heap->room) {
         return true;
     }
-    if ((heap = hki_alloc(room * sizeof(struct hki_timer *))) == NULL) {
+    if ((more = hki_alloc(room * sizeof(struct hki_timer *))) == NULL) {
         return false;
     }
-    if (timers.room != 0) {
-        memcpy(heap, timers.heap, timers.room * sizeof(struct hki_timer *));
-        hki_free(timers.heap, timers.room * sizeof(struct hki_timer *));
+    if (heap->room != 0) {
+        memcpy(more, heap->timers, heap->room * sizeof(struct hki_timer *));
+        hki_free(heap->timers, heap->room * sizeof(struct hki_timer *));
     }
-    timers.heap = heap;
-    timers.room = room;
+    heap->timers = more;
+    heap->room = room;
     return true;
 }
 
-static void free_heap(void)
+void hki_timer_heap_free(struct hki_timer_heap *heap)
 {
-    HKI_ASSERT(timers.count == 0);
-    if (timers.room != 0) {
-        hki_free(timers.heap, timers.room * sizeof(struct hki_timer *));
+    HKI_ASSERT(heap->count == 0);
+    if (heap->room != 0) {
+        hki_free(heap->timers, heap->room * sizeof(struct hki_timer *));
     }
-    timers.heap = NULL;
-    timers.room = 0;
+    heap->timers = NULL;
+    heap->room = 0;
+}
+
+int64_t hki_timer_heap_next_ns(struct hki_timer_heap *heap)
+{
+    int64_t next_ns;
+
+    pthread_mutex_lock(&timers.lock);
+    next_ns = heap->count == 0 ? HKI_NEVER : heap->timers[1]->deadline_ns;
+    pthread_mutex_unlock(&timers.lock);
+    return next_ns;
+}
+
+struct hki_timer *hki_timer_heap_take_due(struct hki_timer_heap *heap, int64_t now_ns)
+{
+    struct hki_timer *first = NULL;
+
+    pthread_mutex_lock(&timers.lock);
+    if (heap->count != 0 && heap->timers[1]->deadline_ns <= now_ns) {
+        first = heap->timers[1];
+        take(first);
+    }
+    pthread_mutex_unlock(&timers.lock);
+    return first;
 }
 
 static void *serve(void *epoch)
@@ -116,7 +139,7 @@ static void *serve(void *epoch)
     hki_os_thread_name("hocket_timer");
     pthread_mutex_lock(&timers.lock);
     while (timers.epoch == (uintptr_t)epoch) {
-        struct hki_timer *first = timers.count == 0 ? NULL : timers.heap[1];
+        struct hki_timer *first = timers.heap.count == 0 ? NULL : timers.heap.timers[1];
 
         if (first == NULL || first->deadline_ns > hk_now_ns()) {
             hki_condition_wait(&timers.changed, &timers.lock,
@@ -177,7 +200,7 @@ void hki_timers_release(void)
     last = --timers.holders == 0;
     thread = timers.thread;
     if (last) {
-        free_heap();
+        hki_timer_heap_free(&timers.heap);
         timers.epoch++;
         timers.running = false;
         hki_condition_broadcast(&timers.changed);
@@ -196,18 +219,21 @@ void hki_timers_release(void)
 hk_status hki_timer_arm(struct hki_timer *timer, int64_t deadline_ns,
                         void (*fire)(struct hki_timer *timer))
 {
+    struct hki_world *world = hki_world_self();
+    struct hki_timer_heap *heap = world == NULL ? &timers.heap : world->timers;
     hk_status status = HK_OK;
 
     pthread_mutex_lock(&timers.lock);
-    HKI_ASSERT(timer->place == 0 && timers.holders > 0);
-    if (make_room()) {
+    HKI_ASSERT(timer->place == 0 && (world != NULL || timers.holders > 0));
+    if (make_room(heap)) {
         timer->deadline_ns = deadline_ns;
         timer->fire = fire;
-        timers.count++;
-        put(timers.count, timer);
-        sift_up(timers.count);
+        timer->heap = heap;
+        heap->count++;
+        put(heap, heap->count, timer);
+        sift_up(heap, heap->count);
         hki_live_add(HKI_LIVE_TIMERS, 1);
-        if (timer->place == 1) {
+        if (timer->place == 1 && world == NULL) {
             hki_condition_signal(&timers.changed);
         }
     } else {
@@ -243,11 +269,11 @@ static void in_parent(void)
 /* The child has no timer thread, and its parent's timers are not its own. */
 static void in_child(void)
 {
-    hki_live_add(HKI_LIVE_TIMERS, -(long)timers.count);
-    for (size_t i = 1; i <= timers.count; i++) {
-        timers.heap[i]->place = 0;
+    hki_live_add(HKI_LIVE_TIMERS, -(long)timers.heap.count);
+    for (size_t i = 1; i <= timers.heap.count; i++) {
+        timers.heap.timers[i]->place = 0;
     }
-    timers.count = 0;
+    timers.heap.count = 0;
     timers.holders = 0;
     timers.running = false;
     hki_condition_init(&timers.changed);

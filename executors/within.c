@@ -13,6 +13,7 @@
 #include "base/fork.h"
 #include "base/memory.h"
 #include "base/time.h"
+#include "base/world.h"
 #include "executors/timer.h"
 #include "futures/promise_impl.h"
 #include "futures/wait_impl.h"
@@ -23,6 +24,7 @@ struct within {
     struct hki_watch watch;
     struct hki_timer timer;
     hk_duration limit;
+    bool holds; /* The timer thread. */
 };
 
 static struct within *within_of(hk_future *future)
@@ -33,12 +35,13 @@ static struct within *within_of(hk_future *future)
 static void destroy(hk_future *future)
 {
     struct within *within = within_of(future);
-    bool foreign = hki_fork_foreign(future->generation);
+    /* The parent's hold stayed with the parent. */
+    bool holds = within->holds && !hki_fork_foreign(future->generation);
 
     hk_future_unref(within->source);
     hki_free(within, sizeof(*within));
-    if (!foreign) {
-        hki_timers_release(); /* The parent's hold stayed with the parent. */
+    if (holds) {
+        hki_timers_release();
     }
 }
 
@@ -111,7 +114,8 @@ hk_status hk_within_at(const hk_site *site, hk_future *source, hk_duration limit
     if ((within = hki_zalloc(sizeof(*within))) == NULL) {
         return HK_ENOMEM;
     }
-    if ((status = hki_timers_hold()) != HK_OK) {
+    within->holds = hki_world_self() == NULL; /* A world's timers need no thread. */
+    if (within->holds && (status = hki_timers_hold()) != HK_OK) {
         hki_free(within, sizeof(*within));
         return status;
     }

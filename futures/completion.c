@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "base/os.h"
 #include "base/time.h"
+#include "base/world.h"
 #include "futures/wait_impl.h"
 #include "sync/condition.h"
 
@@ -280,7 +281,7 @@ static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
         }
     }
     if (!in_time && hki_list_empty(&completion->ready)) {
-        status = HK_ETIMEDOUT;
+        status = hki_block_ran_out(deadline_ns);
     }
     pthread_mutex_unlock(&completion->lock);
     if (begun) {
@@ -320,6 +321,9 @@ hk_status hk_completion_next(hk_completion *completion, hk_duration timeout, hk_
     }
     if (hki_fork_foreign(completion->generation)) {
         return HK_EFORKED;
+    }
+    if (timeout == 0) {
+        hki_world_poll();
     }
     deadline_ns = hki_earlier(completion->deadline_ns, timeout == 0 ? 0 : hki_deadline(timeout));
     for (;;) {

@@ -14,6 +14,7 @@
 #include "base/fork.h"
 #include "base/memory.h"
 #include "base/time.h"
+#include "base/world.h"
 #include "sync/parker.h"
 
 enum { FEW = 16 }; /* Watches that need no memory. */
@@ -272,7 +273,7 @@ static hk_status sleep_for(struct group *group, const struct set *set, int64_t d
         }
         if (!woken && until_ns == deadline_ns) {
             hki_block_end(agent);
-            return HK_ETIMEDOUT;
+            return hki_block_ran_out(deadline_ns);
         }
         if ((status = hki_block_look_again(agent, node, false)) != HK_OK) {
             return group_has_enough(group) ? HK_OK : status; /* Not blocked any more. */
@@ -322,7 +323,8 @@ hk_status hki_wait(hk_future *const *futures, size_t count, hk_wait_for what, in
         }
     }
     if (poll) {
-        return HK_ETIMEDOUT;
+        hki_world_poll();
+        return enough(&set) ? HK_OK : HK_ETIMEDOUT;
     }
     if (agent->depth > 0 && deadline_ns == HKI_NEVER && what == HK_ALL_COMPLETED) {
         claim_all(&set, agent);

@@ -18,6 +18,7 @@
 
 #include <stdint.h>
 
+#include "base/time.h"
 #include "sync/wait_graph.h"
 
 /* Publishes the wait. HK_EDEADLK, and not begun, if it could never end: what waits
@@ -25,6 +26,13 @@
 hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
 
 void hki_block_end(struct hki_agent *agent);
+
+/* What a sleep that has run out gives. One without a deadline does only in a world (see
+ * base/world.h), where nothing is left that could end it. */
+static inline hk_status hki_block_ran_out(int64_t deadline_ns)
+{
+    return deadline_ns == HKI_NEVER ? HK_EDEADLK : HK_ETIMEDOUT;
+}
 
 /*
  * For what is short as a rule, a lock: the pool is not told at once, since a spare

@@ -120,7 +120,7 @@ static hk_status sleep_and_return(hk_cond *cond, hk_lock *lock, struct hki_holde
     if (status != HK_OK) {
         return status;
     }
-    return woken ? HK_OK : HK_ETIMEDOUT;
+    return woken ? HK_OK : hki_block_ran_out(deadline_ns);
 }
 
 hk_status hk_cond_wait_at(const hk_site *site, hk_cond *cond, hk_lock *lock, hk_duration timeout)

@@ -17,7 +17,7 @@ hk_status hki_sleep(struct hki_sleep *sleep)
     while (!sleep->ready(sleep, &expected)) {
         if (!hki_os_futex_wait(sleep->word, expected, sleep->deadline_ns)) {
             /* It may have come together with the deadline; then it is taken. */
-            status = sleep->ready(sleep, &expected) ? HK_OK : HK_ETIMEDOUT;
+            status = sleep->ready(sleep, &expected) ? HK_OK : hki_block_ran_out(sleep->deadline_ns);
             break;
         }
     }

@@ -31,10 +31,15 @@ bool hkt_is_processes(void)
     return strncmp(hkt_executor_spec(), "processes", strlen("processes")) == 0;
 }
 
+bool hkt_is_replay(void)
+{
+    return strncmp(hkt_executor_spec(), "replay", strlen("replay")) == 0;
+}
+
 unsigned hkt_worker_count(void)
 {
     const char *colon = strchr(hkt_executor_spec(), ':');
-    unsigned long count = colon != NULL ? strtoul(colon + 1, NULL, 10) : 1;
+    unsigned long count = hkt_is_replay() ? 4 : colon != NULL ? strtoul(colon + 1, NULL, 10) : 1;
 
     HKT_TRUE_FATAL(count >= 1 && count <= HKT_PLUG_MAX);
     return (unsigned)count;
@@ -44,6 +49,9 @@ hk_status hkt_executor_create(hk_executor_options options, hk_executor **out)
 {
     if (hkt_is_inline()) {
         return hk_inline_create(&options, out);
+    }
+    if (hkt_is_replay()) {
+        return hk_replay_create(1, &options, out);
     }
     if (options.workers == 0) {
         options.workers = hkt_worker_count();
@@ -56,6 +64,9 @@ hk_status hkt_executor_create_default(hk_executor **out)
 {
     if (hkt_is_inline()) {
         return hk_inline_create(NULL, out);
+    }
+    if (hkt_is_replay()) {
+        return hk_replay_create(1, NULL, out);
     }
     return hkt_is_processes() ? hk_process_pool_create(NULL, out)
                               : hk_thread_pool_create(NULL, out);

@@ -36,7 +36,10 @@ bool hkt_is_inline(void);
 /* Whether they run in other processes, where no reference can go. */
 bool hkt_is_processes(void);
 
-/* Workers that --executor names; 1 for inline. */
+/* Whether the order of events is drawn from a seed, and nothing runs until somebody waits. */
+bool hkt_is_replay(void);
+
+/* Workers that --executor names; 1 for inline, those of a default replay executor. */
 unsigned hkt_worker_count(void);
 
 /* An executor of the kind and size that --executor names, with these options. */

@@ -213,12 +213,30 @@ static unsigned choose(const char *wanted)
     return chosen;
 }
 
+/* Makes the test of this name inactive; false when there is none. */
+static bool leave_out(const char *name)
+{
+    bool found = false;
+
+    CU_set_fail_on_inactive(CU_FALSE);
+    for (CU_pSuite suite = CU_get_registry()->pSuite; suite != NULL; suite = suite->pNext) {
+        CU_pTest test = CU_get_test_by_name(name, suite);
+
+        if (test != NULL) {
+            CU_set_test_active(test, CU_FALSE);
+            found = true;
+        }
+    }
+    return found;
+}
+
 static void print_help(const char *program)
 {
     printf("Usage: %s [OPTION]...\n"
            "Runs the test suites of this program.\n\n"
            "  --list               print SUITE/TEST for each test and exit\n"
            "  --run SUITE[/TEST]   run only this suite, or this test\n"
+           "  --skip TEST          run all but this test; may be given several times\n"
            "  --executor SPEC      executor of the suites that take one (default inline)\n"
            "  --junit FILE         write a JUnit report to FILE as well\n"
            "  --help               print this and exit\n\n"
@@ -228,8 +246,12 @@ static void print_help(const char *program)
            program);
 }
 
+enum { SKIPS_MAX = 16 };
+
 struct options {
     const char *run;
+    const char *skip[SKIPS_MAX];
+    unsigned skips;
     const char *junit;
     bool list;
 };
@@ -238,9 +260,13 @@ struct options {
 static int parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option known[] = {
-        {"list", no_argument, NULL, 'l'},           {"run", required_argument, NULL, 'r'},
-        {"executor", required_argument, NULL, 'e'}, {"junit", required_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+        {"list", no_argument, NULL, 'l'},
+        {"run", required_argument, NULL, 'r'},
+        {"executor", required_argument, NULL, 'e'},
+        {"junit", required_argument, NULL, 'j'},
+        {"skip", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
 
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -250,6 +276,13 @@ static int parse_options(int argc, char **argv, struct options *options)
             break;
         case 'r':
             options->run = optarg;
+            break;
+        case 's':
+            if (options->skips == SKIPS_MAX) {
+                fprintf(stderr, "more than %d tests to skip; raise SKIPS_MAX\n", SKIPS_MAX);
+                return 2;
+            }
+            options->skip[options->skips++] = optarg;
             break;
         case 'e':
             executor_spec = optarg;
@@ -289,6 +322,14 @@ static int run(const struct options *options, const char *program)
         fprintf(stderr, "%s: no test is called '%s'; --list prints all names\n", program,
                 options->run);
         return 2;
+    }
+    for (unsigned i = 0; i < options->skips; i++) {
+        if (!leave_out(options->skip[i])) {
+            fprintf(stderr, "%s: no test is called '%s'; --list prints all names\n", program,
+                    options->skip[i]);
+            return 2;
+        }
+        expected--;
     }
     if (options->junit != NULL) {
         if (!hkt_junit_open(options->junit, program)) {

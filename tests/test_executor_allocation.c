@@ -82,7 +82,8 @@ static hk_status end_of(hk_future *future)
 
 static void make_executors(void)
 {
-    static const char *const specs[] = {"inline?name=a", "threads:2", "serial:threads:2"};
+    static const char *const specs[] = {"inline?name=a", "threads:2", "replay:1",
+                                        "serial:threads:2"};
 
     for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
         HKT_OK(hk_executor_destroy(open_or_not(specs[i])));

@@ -63,12 +63,14 @@ static void spin_once(struct process_pool *pool, int64_t deadline_ns)
     }
 }
 
-/* Under the lock: this task's end is to be told at once. */
-static void mark_urgent(const hk_job *job)
+/* Under the lock: this task's end is to be told at once. But not if tasks are short and others
+ * follow: a wake for each would cost as much as the task, and the nap is over soon. */
+static void mark_urgent(const struct process_pool *pool, const hk_job *job)
 {
     struct entry *entry = hki_pool_find(job);
 
-    if (entry != NULL) {
+    if (entry != NULL && (pool->mean_ns == 0 || pool->mean_ns > HKI_NAP_NS ||
+                          pool->outstanding <= pool->busy)) {
         atomic_store(&hki_seat_cell(entry->seat, entry->request)->urgent, 1);
     }
 }
@@ -102,7 +104,7 @@ static bool sleep_on_all(struct process_pool *pool, hk_job *job, struct hki_park
     bool fits;
 
     pthread_mutex_lock(&pool->lock);
-    mark_urgent(job);
+    mark_urgent(pool, job);
     count = list_words(pool, parker, words);
     fits = pool->live + 2 <= WORDS_MAX;
     hki_pool_set_attention(pool, when | HKI_RING_CALLER);
@@ -160,7 +162,7 @@ static bool follow(struct process_pool *pool, hk_job *job, struct hki_parker *pa
                    int64_t deadline_ns)
 {
     pthread_mutex_lock(&pool->lock);
-    mark_urgent(job);
+    mark_urgent(pool, job);
     pthread_mutex_unlock(&pool->lock);
     /* It may have ended before it was marked. */
     if (hki_pool_has_results(pool)) {

@@ -215,6 +215,7 @@ static void reap(void)
             bury(worker, status);
         }
     }
+    tell_all(); /* Somebody may wait for this; the rest can wait. */
     (void)kill_orphans();
 }
 
@@ -456,6 +457,8 @@ static void close_foreign(int control, int ring)
 
 void hki_zygote_process_main(int control, int ring)
 {
+    void *frames[1];
+
     zygote.control = control;
     zygote.ring = ring;
     zygote.pid = getpid();
@@ -473,6 +476,8 @@ void hki_zygote_process_main(int control, int ring)
     }
     (void)hki_os_adopt_orphans();
     hki_oom_watch_start(&oom);
+    /* Loads once what every worker's crash report needs. */
+    (void)hki_os_backtrace(frames, 1);
     for (;;) {
         struct pollfd fds[] = {{.fd = control, .events = POLLIN},
                                {.fd = zygote.events, .events = POLLIN}};
