@@ -69,8 +69,8 @@ static void mark_urgent(const struct process_pool *pool, const hk_job *job)
 {
     struct entry *entry = hki_pool_find(job);
 
-    if (entry != NULL && (pool->mean_ns == 0 || pool->mean_ns > HKI_NAP_NS ||
-                          pool->outstanding <= pool->busy)) {
+    if (entry != NULL &&
+        (pool->mean_ns == 0 || pool->mean_ns > HKI_NAP_NS || pool->outstanding <= pool->busy)) {
         atomic_store(&hki_seat_cell(entry->seat, entry->request)->urgent, 1);
     }
 }

@@ -275,8 +275,8 @@ void hki_seat_take(struct seat *seat, uint32_t request, struct hki_outcome *outc
     }
     if (!find(seat, request, &said, &bytes)) {
         /* Of these two it may be this process that has no memory, or no descriptor. */
-        seat->broke_rules = seat->broke_rules || (said.place != HKI_OUTPUT_SPILL &&
-                                                  said.place != HKI_OUTPUT_OVERFLOW);
+        seat->broke_rules = seat->broke_rules ||
+                            (said.place != HKI_OUTPUT_SPILL && said.place != HKI_OUTPUT_OVERFLOW);
         fail(seat, entry->job, outcome, HK_EWORKER,
              "its result could not be read: the worker's memory was overwritten, or there was "
              "no memory here");

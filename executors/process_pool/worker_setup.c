@@ -131,8 +131,7 @@ void hki_worker_keep_open(struct hki_worker *worker)
     hk_executor *fresh;
 
     /* A task may shut it down; the next one is to find it as this one did. */
-    if (atomic_load(&worker->executor->how) != HKI_OPEN &&
-        make_executor(worker, &fresh) == HK_OK) {
+    if (atomic_load(&worker->executor->how) != HKI_OPEN && make_executor(worker, &fresh) == HK_OK) {
         (void)hk_executor_destroy(worker->executor);
         worker->executor = fresh;
     }
