@@ -288,8 +288,11 @@ hk_status hk_replay_create(uint64_t seed, const hk_executor_options *options, hk
     if (is_new && (replay = world_create(seed)) == NULL) {
         return HK_ENOMEM;
     }
-    status = join_world(replay, options, out);
+    /* One worker is there from the start, so that what was accepted can run without memory. */
+    status =
+        is_new && hki_actor_idle(replay) == NULL ? HK_ENOMEM : join_world(replay, options, out);
     if (is_new && status != HK_OK) {
+        hki_actors_end(replay);
         release(replay);
     } else if (is_new) {
         hki_world_enter(&replay->world);

@@ -366,7 +366,8 @@ static void executors_are_made_or_not(void)
 
 static void on_every_spec(scenario_fn *scenario)
 {
-    static const char *const specs[] = {"inline", "threads:1", "threads:2", "serial:threads:1"};
+    static const char *const specs[] = {"inline", "threads:1", "threads:2", "serial:threads:1",
+                                        "replay:1"};
 
     for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
         scenario_spec = specs[i];

@@ -89,7 +89,7 @@ typedef void hk_replay_trace_fn(const hk_replay_step_info *step, void *arg);
  * @retval HK_OK
  * @retval HK_EINVAL  An option is absurd.
  * @retval HK_ESTATE  Called by a task of one.
- * @retval HK_ENOMEM
+ * @retval HK_ENOMEM  Or no thread to be had.
  */
 HK_API HK_MUST_CHECK hk_status hk_replay_create(uint64_t seed, const hk_executor_options *options,
                                                 hk_executor **out);
