@@ -44,23 +44,24 @@ bool hkt_atomic_compare_exchange(volatile void *word, size_t size, void *expecte
 
 #define atomic_init(word, value) (*(word) = (value))
 
-#define atomic_load_explicit(word, order) HKT_VALUE(word, hkt_atomic_load((word), sizeof(*(word))))
+#define atomic_load_explicit(word, order)                                                          \
+    HKT_VALUE(word, hkt_atomic_load((word), sizeof(__typeof__(*(word)))))
 #define atomic_store_explicit(word, value, order)                                                  \
-    hkt_atomic_store((word), sizeof(*(word)), HKT_BITS(value), order)
+    hkt_atomic_store((word), sizeof(__typeof__(*(word))), HKT_BITS(value), order)
 #define atomic_exchange_explicit(word, value, order)                                               \
-    HKT_VALUE(word, hkt_atomic_exchange((word), sizeof(*(word)), HKT_BITS(value)))
+    HKT_VALUE(word, hkt_atomic_exchange((word), sizeof(__typeof__(*(word))), HKT_BITS(value)))
 #define atomic_fetch_add_explicit(word, value, order)                                              \
-    HKT_VALUE(word, hkt_atomic_add((word), sizeof(*(word)), HKT_BITS(value)))
+    HKT_VALUE(word, hkt_atomic_add((word), sizeof(__typeof__(*(word))), HKT_BITS(value)))
 #define atomic_fetch_sub_explicit(word, value, order)                                              \
-    HKT_VALUE(word, hkt_atomic_add((word), sizeof(*(word)), -HKT_BITS(value)))
+    HKT_VALUE(word, hkt_atomic_add((word), sizeof(__typeof__(*(word))), -HKT_BITS(value)))
 #define atomic_fetch_and_explicit(word, value, order)                                              \
-    HKT_VALUE(word, hkt_atomic_and((word), sizeof(*(word)), HKT_BITS(value)))
+    HKT_VALUE(word, hkt_atomic_and((word), sizeof(__typeof__(*(word))), HKT_BITS(value)))
 #define atomic_fetch_or_explicit(word, value, order)                                               \
-    HKT_VALUE(word, hkt_atomic_or((word), sizeof(*(word)), HKT_BITS(value)))
+    HKT_VALUE(word, hkt_atomic_or((word), sizeof(__typeof__(*(word))), HKT_BITS(value)))
 #define atomic_compare_exchange_strong_explicit(word, expected, value, success, failure)           \
-    hkt_atomic_compare_exchange((word), sizeof(*(word)), (expected), HKT_BITS(value))
+    hkt_atomic_compare_exchange((word), sizeof(__typeof__(*(word))), (expected), HKT_BITS(value))
 #define atomic_compare_exchange_weak_explicit(word, expected, value, success, failure)             \
-    hkt_atomic_compare_exchange((word), sizeof(*(word)), (expected), HKT_BITS(value))
+    hkt_atomic_compare_exchange((word), sizeof(__typeof__(*(word))), (expected), HKT_BITS(value))
 
 #define atomic_load(word)             atomic_load_explicit(word, memory_order_seq_cst)
 #define atomic_store(word, value)     atomic_store_explicit(word, value, memory_order_seq_cst)
