@@ -120,9 +120,17 @@ static void run_ended(struct hki_timer *timer)
         int64_t end_ns = remote->run_end_ns(job->executor->self, job, limits->timeout);
 
         if (end_ns > hk_now_ns()) {
+            bool armed;
+
             atomic_store(&limits->run_end_ns, end_ns);
-            if (hki_timer_arm(timer, end_ns, run_ended) == HK_OK) {
-                let_go_if_over(job); /* Keeps the timer's reference. */
+            /* The armed timer keeps the one reference there is, and may be disarmed at once. */
+            hk_future_ref(&job->future);
+            armed = hki_timer_arm(timer, end_ns, run_ended) == HK_OK;
+            if (armed) {
+                let_go_if_over(job);
+            }
+            hk_future_unref(&job->future);
+            if (armed) {
                 return;
             }
         }

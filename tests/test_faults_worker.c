@@ -14,6 +14,7 @@
 #include "base/os.h"
 #include "base/time.h"
 #include "tests/fault_fixture.h"
+#include "tests/fixture.h"
 
 enum { AROUND = 20 };
 
@@ -268,11 +269,7 @@ HK_TASK(wants_a_lot)
 }
 
 /* Sanitizers reserve terabytes, and end the process when malloc() fails. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HKT_LIMITS_MEMORY false
-#else
-#define HKT_LIMITS_MEMORY true
-#endif
+#define HKT_LIMITS_MEMORY (HKT_ALLOCATOR_SURVIVES_FORK && HKT_CHILDREN_START_THREADS)
 
 HKT_FAULT_CASE(task_without_memory)
 {
