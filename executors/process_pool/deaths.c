@@ -326,13 +326,13 @@ static void bury(struct seat *seat, const struct death *death)
     }
     hki_seat_vacate(seat);
     pool->concluding++; /* Ours: the pool does not end meanwhile. */
-    hki_pool_dispatch(pool);
     pthread_mutex_unlock(&pool->lock);
     if (pool->broken && !broken_before) {
         hki_discard_all(&jobs, HK_EINIT, "no worker could be made ready to run it");
     }
     hki_pool_conclude(pool, batch, count);
     pthread_mutex_lock(&pool->lock);
+    hki_pool_dispatch(pool); /* After the ends are told, for it may start a worker. */
     hki_pool_concluded(pool, count + 1);
     hki_condition_broadcast(&pool->settled);
 }
