@@ -57,6 +57,9 @@ void hki_os_close(int fd);
 /* A moment on the processor, for who looks again and again. */
 void hki_os_pause(void);
 
+/* Lets another thread have the processor, if one waits for it. */
+void hki_os_yield(void);
+
 /* Sleeps while *word holds expected, until somebody wakes it; may also return
  * without a cause. False: the deadline (HKI_NEVER: none) has passed. The word may be
  * gone when a woken sleeper returns: it is not read again. */

@@ -274,6 +274,11 @@ void hki_os_pause(void)
 #endif
 }
 
+void hki_os_yield(void)
+{
+    (void)sched_yield();
+}
+
 static bool sleep_on_word(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
     struct timespec deadline = hki_timespec(deadline_ns);

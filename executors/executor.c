@@ -182,27 +182,71 @@ void hki_executor_close(hk_executor *executor, hk_shutdown_how how)
     }
 }
 
+/* --- counting --- */
+
+/* The calling thread's own tally, or NULL. */
+static struct hki_tally *own_tally(const hk_executor *executor)
+{
+    struct hki_agent *agent = hki_agent_self();
+
+    return agent->host_owner == executor ? agent->tally : NULL;
+}
+
+void hki_executor_count(hk_executor *executor, enum hki_tallied what)
+{
+    struct hki_tally *own = own_tally(executor);
+
+    if (own != NULL) {
+        hki_tally_own(own, what);
+    } else {
+        atomic_fetch_add(&executor->tally.counts[what], 1);
+    }
+}
+
+uint64_t hki_executor_tallied(const hk_executor *executor, enum hki_tallied what)
+{
+    uint64_t workers =
+        executor->traits->tallied == NULL ? 0 : executor->traits->tallied(executor->self, what);
+
+    return workers + hki_tally_read(&executor->tally, what);
+}
+
 /*
  * A back end has done its part once no worker is left; but a thread that cancels
  * a task, or the timer thread, may still be about to publish its end. Every such
- * thread counts `unresolved` down when it is done with the executor, and touches
+ * thread counts the job as resolved when it is done with the executor, and touches
  * it no more. So a join that waits for the count must sleep on something that is
  * not in the executor: one pair for all, as such waits are rare and short.
  */
 static pthread_mutex_t resolve_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hki_condition resolved = HKI_CONDITION_INIT;
 
-/* seq_cst with `unresolved`: either the counter sees the sleeper or the sleeper
- * the count. */
+/* seq_cst with the tally that all share: either the counter sees the sleeper or the sleeper
+ * the count. Workers with a tally of their own have gone before anybody sleeps here. */
 static atomic_uint sleepers;
 
 void hki_executor_resolved(hk_executor *executor)
 {
-    if (atomic_fetch_sub(&executor->unresolved, 1) == 1 && atomic_load(&sleepers) != 0) {
+    struct hki_tally *own = own_tally(executor);
+
+    if (own != NULL) {
+        hki_tally_own(own, HKI_RESOLVED);
+        return;
+    }
+    atomic_fetch_add(&executor->tally.counts[HKI_RESOLVED], 1);
+    if (atomic_load(&sleepers) != 0) {
         pthread_mutex_lock(&resolve_lock);
         hki_condition_broadcast(&resolved);
         pthread_mutex_unlock(&resolve_lock);
     }
+}
+
+/* RESOLVED is read first: it never runs ahead. */
+static bool is_resolved(const hk_executor *executor)
+{
+    uint64_t ended = hki_executor_tallied(executor, HKI_RESOLVED);
+
+    return ended == hki_executor_tallied(executor, HKI_ACCEPTED);
 }
 
 static hk_status await_resolved(hk_executor *executor, int64_t deadline_ns)
@@ -211,7 +255,7 @@ static hk_status await_resolved(hk_executor *executor, int64_t deadline_ns)
 
     pthread_mutex_lock(&resolve_lock);
     atomic_fetch_add(&sleepers, 1);
-    while (atomic_load(&executor->unresolved) != 0 && status == HK_OK) {
+    while (!is_resolved(executor) && status == HK_OK) {
         if (!hki_condition_wait(&resolved, &resolve_lock, deadline_ns)) {
             status = HK_ETIMEDOUT;
         }
@@ -322,7 +366,9 @@ hk_status hk_executor_destroy(hk_executor *executor)
 hk_status hk_executor_stats(hk_executor *executor, hk_executor_statistics *statistics)
 {
     hk_status status = hki_executor_usable(executor);
-    long running;
+    uint64_t stopped;
+    uint64_t started;
+    uint64_t uncounted;
     long straggling;
 
     if (status != HK_OK || statistics == NULL) {
@@ -330,14 +376,16 @@ hk_status hk_executor_stats(hk_executor *executor, hk_executor_statistics *stati
     }
     memset(statistics, 0, sizeof(*statistics));
     /* What ended first, what was submitted last: the sum never runs ahead. */
-    statistics->done = atomic_load(&executor->done);
-    statistics->failed = atomic_load(&executor->failed);
-    statistics->cancelled = atomic_load(&executor->cancelled);
-    running = atomic_load(&executor->running);
+    statistics->done = hki_executor_tallied(executor, HKI_ENDED_WELL);
+    statistics->failed = hki_executor_tallied(executor, HKI_ENDED_ILL);
+    statistics->cancelled = hki_executor_tallied(executor, HKI_ENDED_EARLY);
+    stopped = hki_executor_tallied(executor, HKI_STOPPED);
+    started = hki_executor_tallied(executor, HKI_STARTED);
     straggling = atomic_load(&executor->straggling);
-    statistics->submitted = atomic_load(&executor->submitted);
+    uncounted = hki_executor_tallied(executor, HKI_UNCOUNTED);
+    statistics->submitted = hki_executor_tallied(executor, HKI_ACCEPTED) - uncounted;
     statistics->refused = atomic_load(&executor->refused);
-    statistics->running = running > 0 ? (size_t)running : 0;
+    statistics->running = (size_t)(started - stopped);
     statistics->straggling = straggling > 0 ? (size_t)straggling : 0;
     if (executor->ops->statistics != NULL) {
         executor->ops->statistics(executor->self, statistics);

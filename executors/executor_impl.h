@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "executors/tally.h"
 #include "futures/error_impl.h"
 #include "futures/place.h"
 #include "sync/parker.h"
@@ -69,6 +70,11 @@ struct hki_executor_traits {
      * wait in their own ways. */
     enum hki_wait_kind (*look_at_end)(void *self, size_t *count);
     struct hki_wait_node (*next_of_end)(void *self, size_t i);
+    /* For back ends without a list of queued jobs to take one from (see remove): runs a queued
+     * job on the worker's stack, if nobody else has begun it. NULL: remove, then run_here. */
+    bool (*claim_here)(void *self, hk_job *job, struct hki_agent *agent);
+    /* The sum of its workers' tallies. NULL: they have none. */
+    uint64_t (*tallied)(void *self, enum hki_tallied what);
     /* Limits in time are judged when the task returns. */
     bool judged_on_return;
     /* NULL: the workers are threads of this process. */
@@ -93,14 +99,9 @@ struct hk_executor {
     atomic_int how;                     /* HKI_OPEN, or the hardest shutdown so far. */
     _Atomic(struct hki_error *) broken; /* Why it can serve no more; set once. */
     atomic_bool holds_timers;
-    atomic_uint_fast64_t submitted;
-    atomic_uint_fast64_t done;
-    atomic_uint_fast64_t failed;
-    atomic_uint_fast64_t cancelled;
     atomic_uint_fast64_t refused;
-    atomic_size_t unresolved; /* Jobs whose future has not ended: keeps the executor alive. */
-    atomic_long running;
     atomic_long straggling;
+    struct hki_tally tally; /* Of all threads that have none of their own. */
 };
 
 /* --- executor.c --- */
@@ -124,6 +125,12 @@ unsigned hki_executor_workers(const hk_executor_options *options);
 /* "threads-3" and so on, unless a name was asked for. */
 void hki_executor_name(const hk_executor_options *options, const char *kind,
                        char name[HKI_NAME_MAX]);
+
+/* Counts one. */
+void hki_executor_count(hk_executor *executor, enum hki_tallied what);
+
+/* The counts of all threads. */
+uint64_t hki_executor_tallied(const hk_executor *executor, enum hki_tallied what);
 
 /* One job less is unresolved: the last touch of the executor by who ended it. */
 void hki_executor_resolved(hk_executor *executor);

@@ -57,13 +57,18 @@ static bool claim(hk_future *future, struct hki_agent *agent)
     hk_job *job = hki_job_of(future);
     hk_executor *executor = job->executor;
 
-    if (!executor->ops->remove(executor->self, job)) {
-        return false;
-    }
+    bool ran = true;
+
     agent->claim_depth++;
-    executor->traits->run_here(executor->self, job, agent);
+    if (executor->traits->claim_here != NULL) {
+        ran = executor->traits->claim_here(executor->self, job, agent);
+    } else if (executor->ops->remove(executor->self, job)) {
+        executor->traits->run_here(executor->self, job, agent);
+    } else {
+        ran = false;
+    }
     agent->claim_depth--;
-    return true;
+    return ran;
 }
 
 /* A running job depends on the thread that runs it; one that has not started on
@@ -275,12 +280,16 @@ hk_job *hki_job_create(const struct hki_request *request)
                     request->executor->traits->remote == NULL ? &job_origin : &remote_job_origin,
                     2);
     job->executor = request->executor;
-    atomic_fetch_add(&job->executor->unresolved, 1);
+    hki_executor_count(job->executor, HKI_ACCEPTED);
+    if (request->forced) {
+        hki_executor_count(job->executor, HKI_UNCOUNTED);
+    }
     job->task = request->task;
     job->named = request->named != NULL ? request->named : request->task;
     job->site = request->site;
     hki_list_init(&job->link);
     job->queued = false;
+    job->in_lane = false;
     job->slot = NULL;
     job->limits = NULL;
     job->priority = request->options == NULL ? HK_PRIORITY_NORMAL : request->options->priority;
@@ -302,15 +311,11 @@ void hki_job_drop_input(hk_job *job)
 
 void hki_job_ended(hk_job *job, unsigned phase)
 {
-    hk_executor *executor = job->executor;
-    atomic_uint_fast64_t *counter = phase == HKI_DONE     ? &executor->done
-                                    : phase == HKI_FAILED ? &executor->failed
-                                                          : &executor->cancelled;
-
     hki_limits_disarm(job);
     if (!job->forced) {
-        /* relaxed: a statistic; the publishing that follows orders it. */
-        atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+        hki_executor_count(job->executor, phase == HKI_DONE     ? HKI_ENDED_WELL
+                                          : phase == HKI_FAILED ? HKI_ENDED_ILL
+                                                                : HKI_ENDED_EARLY);
     }
 }
 
@@ -338,14 +343,16 @@ void **hk_job_slot(hk_job *job)
     return &job->slot;
 }
 
-void hk_job_discard(hk_job *job, hk_status status, const char *message)
+bool hki_job_discard(hk_job *job, hk_status status, const char *message)
 {
     hk_future *future = &job->future;
+    bool was_mine;
     /* Its callbacks are callbacks of the executor, which may wait for this end. */
     hk_call call = {.executor = job->executor};
 
     hki_call_enter(&call);
-    if (hki_future_claim_end(future, true, NULL)) {
+    was_mine = hki_future_claim_end(future, true, NULL);
+    if (was_mine) {
         unsigned phase = status == HK_ECANCELED ? HKI_CANCELLED : HKI_FAILED;
         struct hki_error *broken = atomic_load(&job->executor->broken);
 
@@ -361,4 +368,10 @@ void hk_job_discard(hk_job *job, hk_status status, const char *message)
     }
     hki_call_leave(&call);
     hk_future_unref(future);
+    return was_mine;
+}
+
+void hk_job_discard(hk_job *job, hk_status status, const char *message)
+{
+    (void)hki_job_discard(job, status, message);
 }

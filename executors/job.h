@@ -17,6 +17,7 @@
 #include "executors/timer.h"
 #include "futures/cancel_impl.h"
 #include "futures/future_impl.h"
+#include "sync/lane.h"
 
 enum { HKI_INLINE_INPUT = 48, HKI_LABEL_MAX = 64 };
 
@@ -46,7 +47,10 @@ struct hk_job {
     struct hki_list link; /* In the back end's queue, then among its running jobs. */
     uint64_t sequence;    /* Order of arrival in the queue. */
     bool queued;          /* link is in a queue. Under the back end's lock. */
-    void *slot;           /* For a user's back end. */
+    bool in_lane;         /* It went to a lane, or to a worker's deque: who does not run it
+                           * leaves it there, and it is let go of when it is taken. */
+    struct hki_lane_node node;
+    void *slot; /* For a user's back end. */
     struct hki_limits *limits;
     struct hki_value input; /* drop(owner) releases it; data is what the task sees. */
     hk_priority priority;
@@ -118,6 +122,12 @@ static inline struct hki_job_fds *hki_job_fds(const hk_job *job)
 {
     return job->limits == NULL ? NULL : job->limits->fds;
 }
+
+/* As hk_job_discard(); false: it had ended, or begun, before. */
+bool hki_job_discard(hk_job *job, hk_status status, const char *message);
+
+/* As hk_job_run(), but the reference stays with the caller. */
+bool hki_job_run(hk_job *job, void *local, const char *where);
 
 /* An error of the library's about a job. */
 struct hki_error *hki_job_error(const hk_job *job, hk_status status, const char *where,

@@ -98,8 +98,11 @@ hk_status hki_room_await(hk_executor *executor, struct hki_task_queue *queue, pt
     hk_status status = HK_OK;
     bool in_time = true;
 
+    /* Told before it looks: who makes room without the lock looks after that. */
+    atomic_fetch_add(&queue->awaited, 1);
     while (status == HK_OK && must_wait(&room)) {
         status = in_time ? sleep_for(&room, deadline_ns, &in_time) : HK_ETIMEDOUT;
     }
+    atomic_fetch_sub(&queue->awaited, 1);
     return status;
 }

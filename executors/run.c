@@ -56,14 +56,14 @@ static bool arm_limits(hk_job *job)
     return false;
 }
 
-static void count_running(const hk_job *job, long change)
+static void count_running(const hk_job *job, enum hki_tallied what)
 {
     if (!job->forced) {
-        atomic_fetch_add(&job->executor->running, change);
+        hki_executor_count(job->executor, what);
     }
 }
 
-bool hk_job_run(hk_job *job, void *local, const char *where)
+bool hki_job_run(hk_job *job, void *local, const char *where)
 {
     struct hki_agent *agent = hki_agent_self();
     hk_executor *executor = job->executor;
@@ -82,7 +82,7 @@ bool hk_job_run(hk_job *job, void *local, const char *where)
     hki_agent_enter(agent);
     hki_call_enter(&call);
     if (hki_future_start(&job->future, agent) == HK_OK) {
-        count_running(job, 1);
+        count_running(job, HKI_STARTED);
         /* A hard shutdown may have passed between the queue and this moment. */
         if (atomic_load(&executor->how) >= HK_CANCEL_ALL) {
             (void)hki_future_request_stop(&job->future, "the executor is shut down");
@@ -95,15 +95,22 @@ bool hk_job_run(hk_job *job, void *local, const char *where)
                 hki_holder_tell_kept(agent, held, job->named->name);
             }
             hki_call_outcome(&call, returned, &outcome);
-            count_running(job, -1);
+            count_running(job, HKI_STOPPED);
             conclude(job, &outcome);
             ran = true;
         } else {
-            count_running(job, -1);
+            count_running(job, HKI_STOPPED);
         }
     }
     hki_call_leave(&call);
     hki_agent_leave(agent);
+    return ran;
+}
+
+bool hk_job_run(hk_job *job, void *local, const char *where)
+{
+    bool ran = hki_job_run(job, local, where);
+
     hk_future_unref(&job->future);
     return ran;
 }

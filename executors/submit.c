@@ -72,6 +72,9 @@ static hk_status take_back(hk_job *job, hk_status refused)
     if (job->copied) {
         hki_job_drop_input(job); /* Anything else is the caller's again. */
     }
+    if (!job->forced) {
+        hki_executor_count(job->executor, HKI_UNCOUNTED);
+    }
     hki_future_publish(&job->future, HKI_CANCELLED); /* Nobody can see it. */
     hk_future_unref(&job->future);
     hk_future_unref(&job->future);
@@ -108,14 +111,7 @@ hk_status hki_submit(const struct hki_request *request, hk_future **future)
         status = take_back(job, status);
         goto refused;
     }
-    if (!request->forced) {
-        /* relaxed: a statistic. Counted first, so that it is never behind what ended. */
-        atomic_fetch_add_explicit(&executor->submitted, 1, memory_order_relaxed);
-    }
     if ((status = hand_over(job, request->options)) != HK_OK) {
-        if (!request->forced) {
-            atomic_fetch_sub(&executor->submitted, 1);
-        }
         goto refused;
     }
     if (future != NULL) {

@@ -16,7 +16,7 @@ void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options
     for (int lane = 0; lane < HKI_LANES; lane++) {
         hki_list_init(&queue->lanes[lane]);
     }
-    queue->length = 0;
+    atomic_init(&queue->length, 0);
     queue->counted = 0;
     queue->most = 0;
     queue->capacity = options == NULL || options->queue_capacity == 0 ? HKI_QUEUE_DEFAULT
@@ -25,6 +25,8 @@ void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options
     queue->sequence = 0;
     queue->turn = 0;
     hki_condition_init(&queue->room);
+    atomic_init(&queue->awaited, 0);
+    queue->beside = NULL;
 }
 
 void hki_task_queue_destroy(struct hki_task_queue *queue)
@@ -34,7 +36,9 @@ void hki_task_queue_destroy(struct hki_task_queue *queue)
 
 bool hki_task_queue_full(const struct hki_task_queue *queue)
 {
-    return queue->counted >= queue->capacity;
+    size_t beside = queue->beside == NULL ? 0 : hki_lane_count(queue->beside);
+
+    return queue->counted + beside >= queue->capacity;
 }
 
 static int lane_of(const hk_job *job)
@@ -54,6 +58,16 @@ void hki_task_queue_push(struct hki_task_queue *queue, hk_job *job)
     }
 }
 
+void hki_task_queue_made_room(struct hki_task_queue *queue)
+{
+    queue->openings++;
+    if (queue->looked_at != 0) {
+        hki_condition_broadcast(&queue->room); /* Who does not get it looks again. */
+    } else {
+        hki_condition_signal(&queue->room);
+    }
+}
+
 static void take(struct hki_task_queue *queue, hk_job *job)
 {
     hki_list_remove(&job->link);
@@ -61,12 +75,7 @@ static void take(struct hki_task_queue *queue, hk_job *job)
     queue->length--;
     if (!job->forced) {
         queue->counted--;
-        queue->openings++;
-        if (queue->looked_at != 0) {
-            hki_condition_broadcast(&queue->room); /* Who does not get it looks again. */
-        } else {
-            hki_condition_signal(&queue->room);
-        }
+        hki_task_queue_made_room(queue);
     }
 }
 
@@ -80,16 +89,21 @@ static int lane_of_turn(unsigned turn)
     return turn % 5 == 4 ? NORMAL : HIGH;
 }
 
-/* The queue is not empty. */
-static int next_lane(const struct hki_task_queue *queue)
+static bool lane_empty(const struct hki_task_queue *queue, int lane, bool elsewhere)
+{
+    return hki_list_empty(&queue->lanes[lane]) && !(elsewhere && lane == NORMAL);
+}
+
+/* The queue is not empty. elsewhere: nor is the normal lane, whatever it looks like here. */
+static int next_lane(const struct hki_task_queue *queue, bool elsewhere)
 {
     int lane = lane_of_turn(queue->turn);
 
     if (!hki_list_empty(&queue->lanes[ERRANDS])) {
         return ERRANDS;
     }
-    if (hki_list_empty(&queue->lanes[lane])) {
-        for (lane = HIGH; hki_list_empty(&queue->lanes[lane]); lane++) {
+    if (lane_empty(queue, lane, elsewhere)) {
+        for (lane = HIGH; lane_empty(queue, lane, elsewhere); lane++) {
         }
     }
     return lane;
@@ -97,21 +111,33 @@ static int next_lane(const struct hki_task_queue *queue)
 
 hk_job *hki_task_queue_peek(const struct hki_task_queue *queue)
 {
-    return queue->length == 0 ? NULL
-                              : HKI_CONTAINER(queue->lanes[next_lane(queue)].next, hk_job, link);
+    return queue->length == 0
+               ? NULL
+               : HKI_CONTAINER(queue->lanes[next_lane(queue, false)].next, hk_job, link);
+}
+
+hk_job *hki_task_queue_pop_beside(struct hki_task_queue *queue, bool elsewhere)
+{
+    hk_job *job = NULL;
+    int lane;
+
+    if (queue->length == 0) {
+        return NULL;
+    }
+    lane = next_lane(queue, elsewhere);
+    if (lane != ERRANDS) {
+        queue->turn = (queue->turn + 1) % TURNS;
+    }
+    if (!hki_list_empty(&queue->lanes[lane])) {
+        job = HKI_CONTAINER(queue->lanes[lane].next, hk_job, link);
+        take(queue, job);
+    }
+    return job;
 }
 
 hk_job *hki_task_queue_pop(struct hki_task_queue *queue)
 {
-    hk_job *job = hki_task_queue_peek(queue);
-
-    if (job != NULL) {
-        if (lane_of(job) != ERRANDS) {
-            queue->turn = (queue->turn + 1) % TURNS;
-        }
-        take(queue, job);
-    }
-    return job;
+    return hki_task_queue_pop_beside(queue, false);
 }
 
 void hki_task_queue_push_front(struct hki_task_queue *queue, hk_job *job)

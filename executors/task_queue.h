@@ -8,21 +8,24 @@
 
 #include "executors/job.h"
 #include "sync/condition.h"
+#include "sync/lane.h"
 
 enum { HKI_LANES = 4 }; /* Errands of the library, high, normal, low. */
 
 struct hki_task_queue {
     struct hki_list lanes[HKI_LANES];
-    size_t length;  /* All jobs. */
-    size_t counted; /* Those that count for the capacity: all but errands. */
-    size_t most;    /* Highest value of counted so far. */
+    atomic_size_t length; /* All jobs. Written under the lock. */
+    size_t counted;       /* Those that count for the capacity: all but errands. */
+    size_t most;          /* Highest value of counted so far. */
     size_t capacity;
     hk_when_full when_full;
     uint64_t sequence;
     unsigned turn;
     uint64_t openings;         /* How often room was made, see executors/room.c. */
+    atomic_uint awaited;       /* Those who wait for room. */
     unsigned looked_at;        /* Those who wait for room and are in the graph. */
     struct hki_condition room; /* Signalled when counted falls below capacity. */
+    struct hki_lane *beside;   /* What waits there counts, too; NULL: nothing. */
 };
 
 void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options *options);
@@ -35,6 +38,13 @@ void hki_task_queue_push(struct hki_task_queue *queue, hk_job *job);
 
 /* The next by lane and turn; NULL when empty. */
 hk_job *hki_task_queue_pop(struct hki_task_queue *queue);
+
+/* The same, where tasks of the normal lane also wait elsewhere, if so: NULL when it is one of
+ * theirs whose turn it is. */
+hk_job *hki_task_queue_pop_beside(struct hki_task_queue *queue, bool elsewhere);
+
+/* A place may have become free in another way than by this queue. */
+void hki_task_queue_made_room(struct hki_task_queue *queue);
 
 /* As hki_task_queue_pop() would, without taking it out. */
 hk_job *hki_task_queue_peek(const struct hki_task_queue *queue);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread pool: what the table of operations asks of it. A queue under one
- * lock and condition variables; the workers are in workers.c.
+ * The thread pool: what the table of operations asks of it. The workers are in workers.c, what
+ * they do in serve.c, where tasks wait in pending.c.
  *
  * Rank: the pool's lock is a leaf but for the parent's of pthread itself; no job
  * is ended, and no code of the application runs, under it.
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/os.h"
 #include "base/time.h"
 #include "executors/room.h"
 #include "executors/thread_pool_impl.h"
@@ -75,7 +76,7 @@ static void run_here(struct thread_pool *pool, hk_job *job)
 
     if (worker != NULL) {
         hki_agent_self()->claim_depth++;
-        hki_worker_run_job(worker, job);
+        (void)hki_worker_run_job(worker, job);
         hki_agent_self()->claim_depth--;
         return;
     }
@@ -110,9 +111,8 @@ static hk_status enqueue(struct thread_pool *pool, hk_job *job)
     return status;
 }
 
-static hk_status submit(void *self, hk_job *job, hk_duration queue_wait)
+static hk_status submit_to_queue(struct thread_pool *pool, hk_job *job, hk_duration queue_wait)
 {
-    struct thread_pool *pool = self;
     enum decision decision = QUEUE_IT;
     hk_job *victim = NULL;
     hk_status status;
@@ -138,6 +138,77 @@ static hk_status submit(void *self, hk_job *job, hk_duration queue_wait)
     return status;
 }
 
+/* Where it could not be put without a thought: no worker lives, or the lane is full. True:
+ * it may be put now. */
+static bool prepare_lane(struct thread_pool *pool, hk_job *job, hk_duration queue_wait,
+                         hk_status *status)
+{
+    enum decision decision = QUEUE_IT;
+    hk_job *victim = NULL; /* Not by this policy. */
+
+    pthread_mutex_lock(&pool->lock);
+    *status = open_state(pool);
+    if (*status == HK_OK && hki_task_queue_full(&pool->queue)) {
+        decision = decide(pool, queue_wait, &victim, status);
+        if (decision == QUEUE_IT) {
+            *status = open_state(pool);
+        }
+    }
+    if (*status == HK_OK && decision == QUEUE_IT && pool->live == 0) {
+        *status = hki_pool_start_worker(pool);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (*status == HK_OK && decision == RUN_IT_HERE) {
+        run_here(pool, job);
+    }
+    return *status == HK_OK && decision == QUEUE_IT;
+}
+
+/* Work was brought, and nobody looks for it: it may also be that the pool was closed, or the
+ * last worker left, since it was seen open and manned. What is here by now was accepted: it is
+ * run, or ended. */
+static void call_for_help(struct thread_pool *pool)
+{
+    struct hki_list jobs;
+    bool broken;
+
+    hki_list_init(&jobs);
+    pthread_mutex_lock(&pool->lock);
+    hki_pool_grow(pool);
+    hki_pool_abandon(pool, &jobs);
+    broken = pool->broken;
+    pthread_mutex_unlock(&pool->lock);
+    hki_pool_discard_abandoned(pool, &jobs, broken);
+}
+
+static hk_status submit_to_lane(struct thread_pool *pool, hk_job *job, hk_duration queue_wait)
+{
+    hk_status status = HK_OK;
+
+    /* acquire: a hint, both; what changes meanwhile is seen after the put. */
+    if (!atomic_load_explicit(&pool->is_manned, memory_order_acquire) ||
+        hki_lane_count(&pool->lane) >= pool->queue.capacity) {
+        if (!prepare_lane(pool, job, queue_wait, &status)) {
+            return status;
+        }
+    }
+    job->in_lane = true;
+    hki_pool_put(pool, own_worker(pool), job);
+    if (hki_crew_calls(&pool->crew)) {
+        call_for_help(pool);
+    }
+    return HK_OK;
+}
+
+static hk_status submit(void *self, hk_job *job, hk_duration queue_wait)
+{
+    struct thread_pool *pool = self;
+
+    return pool->has_lane && !job->forced && job->priority == HK_PRIORITY_NORMAL
+               ? submit_to_lane(pool, job, queue_wait)
+               : submit_to_queue(pool, job, queue_wait);
+}
+
 static bool remove_job(void *self, hk_job *job)
 {
     struct thread_pool *pool = self;
@@ -146,7 +217,51 @@ static bool remove_job(void *self, hk_job *job)
     pthread_mutex_lock(&pool->lock);
     removed = hki_task_queue_remove(&pool->queue, job);
     pthread_mutex_unlock(&pool->lock);
+    if (!removed && job->in_lane) {
+        atomic_fetch_add(&pool->dead, 1);
+    }
     return removed;
+}
+
+/* Under the lock: one that runs on a worker and was not asked yet, with a reference. A worker
+ * whose task has ended looks at `scans` before it lets go of the job, and then waits for the
+ * lock. */
+static hk_job *find_unasked(struct thread_pool *pool)
+{
+    hk_job *found = NULL;
+
+    atomic_store(&pool->scans, true);
+    for (struct deck *deck = atomic_load(&pool->decks); deck != NULL && found == NULL;
+         deck = deck->next) {
+        struct running *at = atomic_load(&deck->running);
+
+        for (; at != NULL && found == NULL; at = at->outer) {
+            unsigned state = hki_future_state(&at->job->future);
+
+            if (hki_phase(state) == HKI_RUNNING && (state & HKI_STOP) == 0) {
+                hk_future_ref(&at->job->future);
+                found = at->job;
+            }
+        }
+    }
+    atomic_store(&pool->scans, false);
+    return found;
+}
+
+static void stop_all(struct thread_pool *pool)
+{
+    hk_job *job;
+
+    do {
+        pthread_mutex_lock(&pool->lock);
+        job = find_unasked(pool);
+        pthread_mutex_unlock(&pool->lock);
+        if (job != NULL) {
+            (void)hki_future_request_stop(&job->future, "the executor is shut down");
+            hk_future_unref(&job->future);
+        }
+    } while (job != NULL);
+    hki_running_stop_all(&pool->running, &pool->lock);
 }
 
 static void begin_shutdown(void *self, hk_shutdown_how how)
@@ -158,14 +273,15 @@ static void begin_shutdown(void *self, hk_shutdown_how how)
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
     if (how >= HK_CANCEL_QUEUED) {
-        hki_task_queue_take_all(&pool->queue, &jobs);
+        hki_pool_take_all(pool, &jobs);
     }
-    hki_condition_broadcast(&pool->work);
+    hki_pool_update_wants(pool);
+    hki_pool_alert(pool);
     hki_condition_broadcast(&pool->queue.room);
     pthread_mutex_unlock(&pool->lock);
-    hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
+    hki_pool_discard_all(pool, &jobs, HK_ECANCELED, "the executor is shut down");
     if (how >= HK_CANCEL_ALL) {
-        hki_running_stop_all(&pool->running, &pool->lock);
+        stop_all(pool);
     }
 }
 
@@ -195,9 +311,27 @@ static void destroy(void *self)
     struct thread_pool *pool = self;
 
     hki_task_queue_destroy(&pool->queue);
+    hki_decks_free(&pool->decks);
     pthread_mutex_destroy(&pool->lock);
     hki_free(pool->cpus, pool->cpu_count * sizeof(*pool->cpus));
     hki_free(pool, sizeof(*pool));
+}
+
+/* Under the lock. Of a lane it is known what each take has met, and what is there now. */
+static size_t queued_most(struct thread_pool *pool)
+{
+    size_t most = pool->queue.most;
+    size_t now = hki_lane_count(&pool->lane);
+
+    hki_brief_lock_take(&pool->lane.consumer);
+    most = pool->lane.most > most ? pool->lane.most : most;
+    hki_brief_lock_release(&pool->lane.consumer);
+    return now > most ? now : most;
+}
+
+static uint64_t tallied(void *self, enum hki_tallied what)
+{
+    return hki_decks_tallied(&((struct thread_pool *)self)->decks, what);
 }
 
 static void statistics(void *self, hk_executor_statistics *out)
@@ -205,8 +339,8 @@ static void statistics(void *self, hk_executor_statistics *out)
     struct thread_pool *pool = self;
 
     pthread_mutex_lock(&pool->lock);
-    out->queued = pool->queue.counted;
-    out->queued_most = pool->queue.most;
+    out->queued = hki_pool_pending(pool, true);
+    out->queued_most = queued_most(pool);
     out->workers = pool->live;
     out->workers_idle = pool->idle;
     out->workers_blocked = pool->blocked;
@@ -221,8 +355,9 @@ static hk_status resize(void *self, unsigned workers)
     pthread_mutex_lock(&pool->lock);
     pool->target = workers;
     /* Superfluous ones notice, and others may be needed now. */
-    hki_condition_broadcast(&pool->work);
-    for (unsigned i = 0; i < workers && pool->queue.length != 0; i++) {
+    hki_pool_update_wants(pool);
+    hki_pool_alert(pool);
+    for (unsigned i = 0; i < workers && hki_pool_has_work(pool); i++) {
         hki_pool_grow(pool);
     }
     pthread_mutex_unlock(&pool->lock);
@@ -235,7 +370,7 @@ static hk_status restart(void *self)
 
     pthread_mutex_lock(&pool->lock);
     pool->restarts++;
-    hki_condition_broadcast(&pool->work);
+    hki_pool_alert(pool);
     pthread_mutex_unlock(&pool->lock);
     return HK_OK;
 }
@@ -335,20 +470,21 @@ static const hk_executor_ops ops = {
 
 /* --- beyond the table --- */
 
-static void run_claimed(void *self, hk_job *job, struct hki_agent *agent)
+static bool claim_here(void *self, hk_job *job, struct hki_agent *agent)
 {
     (void)self;
-    hki_worker_run_job(agent->host, job);
+    return hki_worker_claim(agent->host, job);
 }
 
 /* Under the lock. Whether another worker could be started if all wait: those in a task
  * make room for one, also if they wait for a lock and have not told the pool yet (see
  * sync/block.h). Those in their initialiser or finaliser do not, and hki_pool_grow() counts
  * on the former for as many tasks. */
-static bool can_grow(const struct thread_pool *pool)
+static bool can_grow(struct thread_pool *pool)
 {
     return pool->live < pool->target + pool->spares_max && !pool->cannot_grow &&
-           pool->leaving + pool->starting < pool->target && pool->queue.length > pool->starting;
+           pool->leaving + pool->starting < pool->target &&
+           hki_pool_pending(pool, false) > pool->starting;
 }
 
 /* A queued task moves when any worker does, or when another could be started. One that
@@ -359,7 +495,7 @@ static enum hki_wait_kind look(void *self, size_t *count)
     bool moves;
 
     pthread_mutex_lock(&pool->lock);
-    moves = pool->queue.length == 0 || can_grow(pool);
+    moves = hki_pool_pending(pool, false) == 0 || can_grow(pool);
     *count = pool->live;
     pthread_mutex_unlock(&pool->lock);
     /* Without a worker, and unable to start one, it discards what is queued. */
@@ -412,7 +548,8 @@ static struct hki_wait_node next_of_end(void *self, size_t i)
 }
 
 static const struct hki_executor_traits traits = {.claims = true,
-                                                  .run_here = run_claimed,
+                                                  .claim_here = claim_here,
+                                                  .tallied = tallied,
                                                   .look = look,
                                                   .look_at_end = look_at_end,
                                                   .next_of_end = next_of_end,
@@ -433,6 +570,10 @@ static hk_status set_up(struct thread_pool *pool, const hk_executor_options *opt
                                                                 : options->spare_workers;
     pool->tasks_per_worker = options->tasks_per_worker;
     pool->target = hki_executor_workers(options);
+    pool->search_pauses = hki_os_cpu_count() > 1 ? HKI_SEARCH_PAUSES : 0;
+    pool->has_lane = options->queue_capacity == 0 && options->when_full == HK_FULL_BLOCKS;
+    pool->queue.beside = pool->has_lane ? &pool->lane : NULL;
+    hki_pool_update_wants(pool);
     if (options->cpu_count != 0) {
         if ((pool->cpus = hki_alloc(options->cpu_count * sizeof(*pool->cpus))) == NULL) {
             return HK_ENOMEM;
@@ -458,11 +599,12 @@ hk_status hk_thread_pool_create(const hk_executor_options *options, hk_executor 
         return HK_ENOMEM;
     }
     pthread_mutex_init(&pool->lock, NULL);
-    hki_condition_init(&pool->work);
     hki_condition_init(&pool->settled);
     hki_task_queue_init(&pool->queue, options);
+    hki_lane_init(&pool->lane);
     hki_list_init(&pool->running);
     hki_list_init(&pool->workers);
+    hki_list_init(&pool->sleepers);
     hki_list_init(&pool->departed);
     if ((status = set_up(pool, options)) != HK_OK ||
         (status = hk_executor_create(&ops, pool, options, &pool->executor)) != HK_OK) {

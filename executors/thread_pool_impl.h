@@ -2,35 +2,58 @@
 /*
  * The thread pool from the inside.
  *
- * Counting (all under `lock`)
+ * Where tasks wait
+ *   lane    what other threads submit, first in first out; no lock (sync/lane.h)
+ *   decks   one a worker: what its tasks submit, and what it took from the lane in one go;
+ *           others steal from it (sync/deque.h)
+ *   queue   all that needs more: other priorities, errands, and every task of a pool whose
+ *           capacity or policy was asked for, for these are exact. Under `lock`.
+ * A task that is cancelled, or that a wait takes over, stays in the lane or deck until it is
+ * taken from there; `dead` counts those.
+ *
+ * Workers (counted under `lock`)
  *   live      threads between their start and their end
  *   starting  of these, not in their loop yet
- *   idle      of these, waiting on `work`
- *   busy      of these, running a task and not blocked in a wait
+ *   idle      of these, asleep for want of work: the list `sleepers`, newest first
+ *   busy      of these, at work or looking for it, and not blocked in a wait
  *   blocked   of these, inside a wait of a task
  *   leaving   of the live ones, those that have decided to leave
  *   present   threads that have not handed themselves over to be joined
- *   A worker takes a task only while busy < target. So with blocked workers there
- *   may be more threads than target, but no more than target compute, but for a
- *   moment when a blocked one returns.
+ *   A worker works only while busy <= target. So with blocked workers there may be more
+ *   threads than target, but no more than target compute, but for a moment when a blocked
+ *   one returns.
+ *
+ * A busy worker goes from task to task without the lock, until it finds none, or `attention`
+ * says that something has changed. Who brings work asks the crew word whether to call for
+ * help, see executors/crew.h.
  *
  * A worker leaves when it is superfluous (live - leaving - blocked > target) and has been
  * idle for a moment, when it has been idle for idle_exit, when it has run
- * tasks_per_worker tasks, when all are restarted, or when the pool is closed and its queue
- * empty. Its thread is joined by the next one that leaves, or by a join of the pool.
+ * tasks_per_worker tasks, when all are restarted, or when the pool is closed and nothing is
+ * left. Its thread is joined by the next one that leaves, or by a join of the pool.
  */
 #ifndef HOCKET_EXECUTORS_THREAD_POOL_IMPL_H
 #define HOCKET_EXECUTORS_THREAD_POOL_IMPL_H
 
 #include <pthread.h>
 
+#include "executors/crew.h"
+#include "executors/deck.h"
 #include "executors/running.h"
 #include "executors/task_queue.h"
 #include "executors/worker_init.h"
+#include "sync/lane.h"
 
-enum { HKI_SPARES_DEFAULT = 64, HKI_WHERE_MAX = 64 };
+enum {
+    HKI_SPARES_DEFAULT = 64,
+    HKI_WHERE_MAX = 64,
+    /* A search is worth its time as long as it is cheaper than being woken, some 20 us: it
+     * pays in latency alone, between a submit and the one after it. */
+    HKI_SEARCH_PAUSES = 200,
+};
 
 struct thread_pool {
+    /* Set once. */
     hk_executor *executor;
     struct hki_worker_hooks hooks;
     size_t stack_size;
@@ -39,14 +62,25 @@ struct thread_pool {
     hk_duration idle_exit; /* HK_FOREVER: never. */
     unsigned spares_max;
     unsigned tasks_per_worker; /* 0: no limit. */
-    atomic_uint finishing;     /* Workers whose task has ended, all but for telling. */
+    bool has_lane;             /* Neither capacity nor policy was asked for. */
+    int search_pauses;         /* 0 on a single processor: nothing comes while one looks. */
+
+    /* Read by all, changed seldom. */
+    atomic_uint attention __attribute__((aligned(64))); /* Busy workers look at the rest again. */
+    atomic_bool scans;                                  /* Somebody reads the running chains. */
+    atomic_bool is_manned;                              /* live is not 0. */
+    _Atomic(struct deck *) decks;
+    atomic_long dead;
+
+    struct hki_crew crew;
+    struct hki_lane lane __attribute__((aligned(64)));
 
     pthread_mutex_t lock;
-    struct hki_condition work;    /* For idle workers. */
     struct hki_condition settled; /* starting fell to 0, or live did. */
     struct hki_task_queue queue;
-    struct hki_list running; /* Jobs under way. */
+    struct hki_list running; /* Jobs under way on threads that are no workers. */
     struct hki_list workers;
+    struct hki_list sleepers;
     struct hki_list departed; /* Workers whose threads wait to be joined. */
     unsigned target;
     unsigned live;
@@ -66,13 +100,21 @@ struct thread_pool {
 struct worker {
     struct hki_list link; /* workers or departed. */
     struct thread_pool *pool;
+    struct deck *deck; /* Its own, while it lives. */
     pthread_t thread;
     unsigned index;
-    unsigned tasks_left;
-    uint64_t restarts;       /* Of the pool, when this one was started. */
-    bool finishing;          /* Own thread only. */
-    int64_t idle_since_ns;   /* Own thread only. 0: it has just worked. */
-    struct hki_agent *agent; /* NULL until it runs. Under the pool's lock, as the next. */
+    unsigned tasks_left;   /* 0: no limit. */
+    bool is_worn;          /* It has run as many as it may. Own thread only. */
+    unsigned attention;    /* Of the pool, when it last looked. */
+    unsigned tick;         /* Tasks of its own that it has taken. */
+    int64_t batch_end;     /* What is in its deck before this place came from the lane. */
+    uint64_t restarts;     /* Of the pool, when this one was started. */
+    int64_t idle_since_ns; /* Own thread only. 0: it has just worked. */
+    /* Under the pool's lock: */
+    struct hki_list idle_link; /* sleepers. */
+    struct hki_condition wake;
+    bool woken;              /* Called for: it is counted as busy, and as searching. */
+    struct hki_agent *agent; /* NULL until it runs. */
     bool is_ready;           /* Its initialiser has returned. */
     void *local;
     char name[HKI_NAME_MAX + 12];
@@ -87,10 +129,61 @@ hk_status hki_pool_start_worker(struct thread_pool *pool);
 /* Under the lock: after a change, wakes or starts a worker if there is work for it. */
 void hki_pool_grow(struct thread_pool *pool);
 
-/* Runs a job that is out of the queue on the stack of a worker. */
-void hki_worker_run_job(struct worker *worker, hk_job *job);
+/* The same, taking the lock, if the crew word asks for it. */
+void hki_pool_call(struct thread_pool *pool);
+
+/* Under the lock: every worker looks at the state of the pool again. */
+void hki_pool_alert(struct thread_pool *pool);
+
+/* Under the lock: whether who brings work has to ask there, after a change. */
+void hki_pool_update_wants(struct thread_pool *pool);
+
+/* Under the lock: nobody will serve what is queued; takes it over. */
+void hki_pool_abandon(struct thread_pool *pool, struct hki_list *jobs);
+
+/* Without the lock: ends what was taken over. */
+void hki_pool_discard_abandoned(struct thread_pool *pool, struct hki_list *jobs, bool broken);
 
 /* Joins the threads of a list of departed workers and frees the records. */
 void hki_pool_join_departed(struct hki_list *departed);
+
+/* --- serve.c --- */
+
+/* Under the lock: serves until the worker has a reason to leave. The caller counts
+ * it as leaving before the lock is released, so that others do not leave, too, for
+ * the same reason. */
+void hki_worker_serve(struct worker *worker);
+
+/* Runs a job that has been taken on the stack of a worker, and lets go of it. False: it had
+ * ended, or begun, before. */
+bool hki_worker_run_job(struct worker *worker, hk_job *job);
+
+/* A queued job that a wait of this worker wants, see claim_here in executor_impl.h. */
+bool hki_worker_claim(struct worker *worker, hk_job *job);
+
+extern const struct hki_agent_host_ops hki_worker_host_ops;
+
+/* --- pending.c: all places where tasks wait, as one --- */
+
+/* A job for the lane or the worker's own deck. Lock-free. */
+void hki_pool_put(struct thread_pool *pool, struct worker *worker, hk_job *job);
+
+/* The next for this worker; NULL: it met none. */
+hk_job *hki_pool_take(struct thread_pool *pool, struct worker *worker);
+
+/* Whether anything waits. seq_cst. */
+bool hki_pool_has_work(struct thread_pool *pool);
+
+/* How many wait, dead ones not counted; those that count for the capacity alone, or all.
+ * Under the lock. */
+size_t hki_pool_pending(struct thread_pool *pool, bool counted);
+
+/* Under the lock: moves all to a list, or what is in one deck to the queue's front. */
+void hki_pool_take_all(struct thread_pool *pool, struct hki_list *jobs);
+void hki_pool_empty_deck(struct thread_pool *pool, struct deck *deck);
+
+/* Without any lock: ends them. */
+void hki_pool_discard_all(struct thread_pool *pool, struct hki_list *jobs, hk_status status,
+                          const char *message);
 
 #endif

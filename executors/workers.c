@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The workers of a thread pool: starting, serving, being blocked, leaving. */
+/* The workers of a thread pool: starting, being called for, leaving. What they do in between is
+ * in serve.c. */
 #include <signal.h>
 #include <stdio.h>
 
@@ -10,167 +11,20 @@
 #include "executors/thread_pool_impl.h"
 #include "sync/condition.h"
 
-/* How long a spare worker stays when it is not needed any more: nested waits come
- * in series, and starting a thread costs more than keeping one for a moment. */
-#define SPARE_LINGER HK_MS(100)
-
-/* Under the lock. */
-static bool is_superfluous(const struct thread_pool *pool)
+void hki_pool_abandon(struct thread_pool *pool, struct hki_list *jobs)
 {
-    return pool->live - pool->leaving - pool->blocked > pool->target;
-}
-
-/* --- what a worker tells its pool while it runs a task --- */
-
-static void block(void *host)
-{
-    struct thread_pool *pool = ((struct worker *)host)->pool;
-
-    pthread_mutex_lock(&pool->lock);
-    pool->busy--;
-    pool->blocked++;
-    hki_pool_grow(pool);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-static void unblock(void *host)
-{
-    struct thread_pool *pool = ((struct worker *)host)->pool;
-
-    pthread_mutex_lock(&pool->lock);
-    pool->blocked--;
-    pool->busy++;
-    if (pool->idle != 0 && is_superfluous(pool)) {
-        hki_condition_signal(&pool->work); /* A spare learns that it need not stay. */
-    }
-    pthread_mutex_unlock(&pool->lock);
-}
-
-static void finishing(void *host)
-{
-    struct worker *worker = host;
-
-    worker->finishing = true;
-    atomic_fetch_add(&worker->pool->finishing, 1);
-}
-
-static void finished(struct worker *worker)
-{
-    if (worker->finishing) {
-        worker->finishing = false;
-        atomic_fetch_sub(&worker->pool->finishing, 1);
+    if (pool->broken || (pool->live == 0 && hki_pool_has_work(pool))) {
+        hki_pool_take_all(pool, jobs);
     }
 }
 
-static void occupied(void *host)
-{
-    struct worker *worker = host;
-    struct thread_pool *pool = worker->pool;
-
-    if (worker->finishing) {
-        finished(worker);
-        /* A submit may have counted on it. */
-        pthread_mutex_lock(&pool->lock);
-        hki_pool_grow(pool);
-        pthread_mutex_unlock(&pool->lock);
-    }
-}
-
-static const struct hki_agent_host_ops host_ops = {block, unblock, finishing, occupied};
-
-/* --- serving --- */
-
-void hki_worker_run_job(struct worker *worker, hk_job *job)
-{
-    struct thread_pool *pool = worker->pool;
-
-    pthread_mutex_lock(&pool->lock);
-    hki_running_add(&pool->running, job);
-    pthread_mutex_unlock(&pool->lock);
-    (void)hk_job_run(job, worker->local, worker->where);
-    pthread_mutex_lock(&pool->lock);
-    hki_running_remove(job, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-/* Under the lock: when a worker that is idle has been so for as long as it may. */
-static int64_t leaves_at(const struct worker *worker)
-{
-    const struct thread_pool *pool = worker->pool;
-    hk_duration limit = is_superfluous(pool) ? SPARE_LINGER : pool->idle_exit;
-    int64_t deadline_ns;
-
-    if (limit == HK_FOREVER || __builtin_add_overflow(worker->idle_since_ns, limit, &deadline_ns)) {
-        return HKI_NEVER;
-    }
-    return deadline_ns;
-}
-
-/* Under the lock: sleeps until there may be work. False when it has been idle for
- * as long as it may; waking up without a cause does not start that time again. */
-static bool idle_for_a_while(struct worker *worker)
-{
-    struct thread_pool *pool = worker->pool;
-    bool woken;
-
-    if (worker->idle_since_ns == 0) {
-        worker->idle_since_ns = hk_now_ns();
-    }
-    pool->idle++;
-    woken = hki_condition_wait(&pool->work, &pool->lock, leaves_at(worker));
-    pool->idle--;
-    return woken || pool->queue.length != 0;
-}
-
-/* Under the lock: serves until the worker has a reason to leave. The caller counts
- * it as leaving before the lock is released, so that others do not leave, too, for
- * the same reason. */
-static void serve(struct worker *worker)
-{
-    struct thread_pool *pool = worker->pool;
-
-    while (worker->restarts == pool->restarts) {
-        hk_job *job = pool->busy < pool->target ? hki_task_queue_pop(&pool->queue) : NULL;
-
-        if (job != NULL) {
-            worker->idle_since_ns = 0;
-            pool->busy++;
-            hki_pool_grow(pool); /* More is queued than a submit counted on? */
-            pthread_mutex_unlock(&pool->lock);
-            hki_worker_run_job(worker, job);
-            pthread_mutex_lock(&pool->lock);
-            finished(worker);
-            pool->busy--;
-            if (worker->tasks_left != 0 && --worker->tasks_left == 0) {
-                return;
-            }
-        } else if ((pool->closing || pool->broken) && pool->queue.length == 0) {
-            return;
-        } else {
-            bool lingers = is_superfluous(pool);
-
-            if (!idle_for_a_while(worker) && (is_superfluous(pool) || !lingers)) {
-                return; /* Too many, or idle for as long as it may. */
-            }
-        }
-    }
-}
-
-/* Under the lock: nobody will serve what is queued. */
-static void abandon(struct thread_pool *pool, struct hki_list *jobs)
-{
-    if (pool->broken || (pool->live == 0 && pool->queue.length != 0)) {
-        hki_task_queue_take_all(&pool->queue, jobs);
-    }
-}
-
-/* Without the lock. */
-static void discard_abandoned(struct hki_list *jobs, bool broken)
+void hki_pool_discard_abandoned(struct thread_pool *pool, struct hki_list *jobs, bool broken)
 {
     if (broken) {
-        hki_discard_all(jobs, HK_EINIT, "the worker initialiser failed before it could start");
+        hki_pool_discard_all(pool, jobs, HK_EINIT,
+                             "the worker initialiser failed before it could start");
     } else {
-        hki_discard_all(jobs, HK_EBROKEN, "no worker thread could be started to run it");
+        hki_pool_discard_all(pool, jobs, HK_EBROKEN, "no worker thread could be started to run it");
     }
 }
 
@@ -184,14 +38,19 @@ static void leave(struct worker *worker)
 
     hki_list_init(&earlier);
     hki_list_init(&jobs);
+    worker->agent->tally = NULL; /* The deck's: the next one counts there. */
     hki_list_remove(&worker->link);
     pool->live--;
+    /* What it submitted and did not run comes before what others bring. */
+    hki_pool_empty_deck(pool, worker->deck);
+    worker->deck->is_taken = false;
+    hki_pool_update_wants(pool);
     hki_pool_grow(pool);
-    abandon(pool, &jobs);
+    hki_pool_abandon(pool, &jobs);
     broken = pool->broken;
     pthread_mutex_unlock(&pool->lock);
 
-    discard_abandoned(&jobs, broken);
+    hki_pool_discard_abandoned(pool, &jobs, broken);
     /* Under the graph's lock, for a look may still read this thread's record, and the name
      * in the worker's. */
     hki_wait_graph_lock();
@@ -226,7 +85,8 @@ static void *worker_main(void *arg)
     pthread_mutex_unlock(&pool->lock);
     status = hki_worker_initialise(pool->executor, &pool->hooks, worker->where, &worker->local);
     /* Only now: a wait in the initialiser is none of a worker that is busy. */
-    agent->host_ops = &host_ops;
+    agent->host_ops = &hki_worker_host_ops;
+    agent->tally = &worker->deck->tally;
     agent->host = worker;
     agent->host_owner = pool->executor;
 
@@ -236,15 +96,16 @@ static void *worker_main(void *arg)
     pool->broken = pool->broken || status != HK_OK;
     hki_condition_broadcast(&pool->settled);
     if (status == HK_OK) {
-        serve(worker);
+        hki_worker_serve(worker);
         pool->leaving++;
+        hki_pool_update_wants(pool);
         pthread_mutex_unlock(&pool->lock);
         agent->host_ops = NULL; /* Nor is a wait in the finaliser. */
         hki_worker_finish(&pool->hooks, worker->local);
         pthread_mutex_lock(&pool->lock);
         pool->leaving--;
     } else {
-        hki_condition_broadcast(&pool->work); /* The others leave too. */
+        hki_pool_alert(pool); /* The others leave too. */
         hki_condition_broadcast(&pool->queue.room);
     }
     leave(worker);
@@ -307,13 +168,16 @@ static int create_thread(struct worker *worker)
 hk_status hki_pool_start_worker(struct thread_pool *pool)
 {
     struct worker *worker = hki_zalloc(sizeof(*worker));
+    struct deck *deck = worker == NULL ? NULL : hki_deck_take(&pool->decks);
     int failed;
 
-    if (worker == NULL) {
+    if (deck == NULL) {
+        hki_free(worker, sizeof(*worker));
         pool->cannot_grow = true;
         return HK_ENOMEM;
     }
     worker->pool = pool;
+    worker->deck = deck;
     worker->index = free_index(pool);
     worker->tasks_left = pool->tasks_per_worker;
     worker->restarts = pool->restarts;
@@ -327,6 +191,7 @@ hk_status hki_pool_start_worker(struct thread_pool *pool)
         pool->live--;
         pool->present--;
         pool->starting--;
+        deck->is_taken = false;
         hki_free(worker, sizeof(*worker));
         pool->cannot_grow = true;
         errno = failed;
@@ -334,27 +199,80 @@ hk_status hki_pool_start_worker(struct thread_pool *pool)
     }
     pool->cannot_grow = false;
     pool->started_ever++;
+    hki_pool_update_wants(pool);
     hki_live_add(HKI_LIVE_WORKERS, 1);
     return HK_OK;
+}
+
+void hki_pool_update_wants(struct thread_pool *pool)
+{
+    atomic_store(&pool->is_manned, pool->live != 0);
+    /* A worker that leaves is replaced once it has left. */
+    hki_crew_want(&pool->crew, pool->closing || pool->broken || pool->live == 0 ||
+                                   pool->live - pool->blocked < pool->target);
+}
+
+void hki_pool_alert(struct thread_pool *pool)
+{
+    atomic_fetch_add(&pool->attention, 1);
+    for (struct hki_list *at = pool->sleepers.next; at != &pool->sleepers; at = at->next) {
+        hki_condition_signal(&HKI_CONTAINER(at, struct worker, idle_link)->wake);
+    }
+}
+
+/* Calls the worker that went to sleep last: its memory is warm. It is counted as busy and
+ * searching from now on, so that nobody calls another for the same task. */
+static void wake_one(struct thread_pool *pool)
+{
+    struct worker *worker = HKI_CONTAINER(pool->sleepers.next, struct worker, idle_link);
+
+    hki_list_remove(&worker->idle_link);
+    worker->woken = true;
+    pool->idle--;
+    pool->busy++;
+    hki_crew_add(&pool->crew, HKI_CREW_SEARCHING - HKI_CREW_SLEEPING);
+    hki_condition_signal(&worker->wake);
+}
+
+static unsigned count_finishing(struct thread_pool *pool)
+{
+    unsigned count = 0;
+
+    for (struct deck *deck = atomic_load(&pool->decks); deck != NULL; deck = deck->next) {
+        /* seq_cst: what was brought before is seen by the worker when it has finished. */
+        count += atomic_load(&deck->is_finishing) ? 1 : 0;
+    }
+    return count;
 }
 
 void hki_pool_grow(struct thread_pool *pool)
 {
     size_t wanted;
-    size_t available;
 
-    if (pool->queue.length == 0 || pool->busy >= pool->target || pool->broken) {
+    if (pool->busy >= pool->target || pool->broken || !hki_pool_has_work(pool)) {
         return;
     }
     if (pool->idle != 0) {
-        hki_condition_signal(&pool->work);
+        /* A searcher finds it, and calls for another if there is more. */
+        if (hki_crew_searching(atomic_load(&pool->crew.word)) == 0) {
+            wake_one(pool);
+        }
+        return;
     }
-    wanted = pool->target - pool->busy;
-    wanted = pool->queue.length < wanted ? pool->queue.length : wanted;
-    available = (size_t)pool->idle + pool->starting;
-    if (wanted > available + atomic_load(&pool->finishing) &&
+    wanted = hki_pool_pending(pool, false);
+    wanted = pool->target - pool->busy < wanted ? pool->target - pool->busy : wanted;
+    if (wanted > pool->starting + count_finishing(pool) &&
         pool->live - pool->blocked < pool->target && pool->live < pool->target + pool->spares_max) {
         (void)hki_pool_start_worker(pool);
+    }
+}
+
+void hki_pool_call(struct thread_pool *pool)
+{
+    if (hki_crew_calls(&pool->crew)) {
+        pthread_mutex_lock(&pool->lock);
+        hki_pool_grow(pool);
+        pthread_mutex_unlock(&pool->lock);
     }
 }
 
