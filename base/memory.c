@@ -21,6 +21,7 @@
 
 #include "base/assert.h"
 #include "base/os.h"
+#include "base/tally.h"
 
 /* jemalloc's control call; absent unless the process has jemalloc. */
 extern int mallctl(const char *name, void *old, size_t *old_size, void *new_value, size_t new_size)
@@ -41,9 +42,6 @@ static void to_free(void *memory, size_t size, void *context)
 
 static hk_allocator allocator = {from_malloc, to_free, NULL};
 
-static atomic_uint_fast64_t live_blocks;
-static atomic_uint_fast64_t live_bytes;
-static atomic_uint_fast64_t allocations;
 static atomic_long fail_countdown;
 
 /* A header as large as the strictest alignment, so that what follows keeps it. */
@@ -76,10 +74,9 @@ void *hki_alloc(size_t size)
     if (should_fail() || (memory = allocator.allocate(size, allocator.context)) == NULL) {
         return NULL;
     }
-    /* relaxed: statistics; nothing is published through them. */
-    atomic_fetch_add_explicit(&live_blocks, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&live_bytes, size, memory_order_relaxed);
-    atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
+    hki_tally_add(HKI_TALLY_BLOCKS, 1);
+    hki_tally_add(HKI_TALLY_BYTES, (int64_t)size);
+    hki_tally_add(HKI_TALLY_ALLOCATIONS, 1);
     return memory;
 }
 
@@ -99,9 +96,8 @@ void hki_free(void *memory, size_t size)
         return;
     }
     allocator.release(memory, size, allocator.context);
-    /* relaxed: statistics; nothing is published through them. */
-    atomic_fetch_sub_explicit(&live_bytes, size, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&live_blocks, 1, memory_order_relaxed);
+    hki_tally_add(HKI_TALLY_BYTES, -(int64_t)size);
+    hki_tally_add(HKI_TALLY_BLOCKS, -1);
 }
 
 void *hki_block_alloc(size_t size)
@@ -145,7 +141,7 @@ hk_status hk_allocator_set(const hk_allocator *wanted)
     if (wanted != NULL && (wanted->allocate == NULL || wanted->release == NULL)) {
         return HK_EINVAL;
     }
-    if (atomic_load(&live_blocks) != 0) {
+    if (hki_tally_sum(HKI_TALLY_BLOCKS) != 0) {
         return HK_ESTATE;
     }
     allocator = wanted != NULL ? *wanted : standard;
@@ -201,9 +197,9 @@ hk_status hk_memory_stats(hk_memory_statistics *statistics)
         return HK_EINVAL;
     }
     memset(statistics, 0, sizeof(*statistics));
-    statistics->live_blocks = atomic_load(&live_blocks);
-    statistics->live_bytes = atomic_load(&live_bytes);
-    statistics->allocations = atomic_load(&allocations);
+    statistics->live_blocks = (uint64_t)hki_tally_sum(HKI_TALLY_BLOCKS);
+    statistics->live_bytes = (uint64_t)hki_tally_sum(HKI_TALLY_BYTES);
+    statistics->allocations = (uint64_t)hki_tally_sum(HKI_TALLY_ALLOCATIONS);
     if (malloc_is_jemalloc()) {
         ask_jemalloc(statistics);
     } else {
