@@ -111,7 +111,8 @@ static void in_child(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* The priority lets constructors of the application count. */
+/* The priority lets constructors of the application count. And the handlers that are registered
+ * first are called last before a fork: this lock may be wanted by who holds another. */
 __attribute__((constructor(101))) static void set_up(void)
 {
     atomic_store(&has_key, pthread_key_create(&key, leave) == 0);

@@ -19,13 +19,18 @@
 
 #include "base/list.h"
 #include "base/live.h"
+#include "base/slab.h"
 
 enum {
     HKI_TALLY_BLOCKS, /* Of base/memory.c, as the next two. */
     HKI_TALLY_BYTES,
     HKI_TALLY_ALLOCATIONS,
     HKI_TALLY_LIVE, /* The first of base/live.c. */
-    HKI_TALLIES = HKI_TALLY_LIVE + HKI_LIVE_KINDS
+    /* The first of base/slab.c: how many objects of each class were made, and released. Two
+     * that only grow, as how many were made is asked for, too. */
+    HKI_TALLY_MADE = HKI_TALLY_LIVE + HKI_LIVE_KINDS,
+    HKI_TALLY_RELEASED = HKI_TALLY_MADE + HKI_SLAB_SLOTS,
+    HKI_TALLIES = HKI_TALLY_RELEASED + HKI_SLAB_SLOTS
 };
 
 struct hki_tally {
