@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/live.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 
-static atomic_long counts[HKI_LIVE_KINDS];
+#include "base/tally.h"
 
 static const char *const names[HKI_LIVE_KINDS] = {
     [HKI_LIVE_FUTURES] = "futures",
@@ -25,13 +24,12 @@ static const char *const names[HKI_LIVE_KINDS] = {
 
 void hki_live_add(enum hki_live_kind kind, long change)
 {
-    /* relaxed: a statistic; whoever compares it has synchronised otherwise. */
-    atomic_fetch_add_explicit(&counts[kind], change, memory_order_relaxed);
+    hki_tally_add(HKI_TALLY_LIVE + (unsigned)kind, change);
 }
 
 long hki_live_count(enum hki_live_kind kind)
 {
-    return atomic_load(&counts[kind]);
+    return (long)hki_tally_sum(HKI_TALLY_LIVE + (unsigned)kind);
 }
 
 size_t hki_live_total(char *text, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How many objects of each kind are alive: what a leak test compares before and
- * after. One relaxed add for each birth and death.
+ * after. Each birth and death is one step of a thread's own counter (base/tally.h).
  */
 #ifndef HOCKET_BASE_LIVE_H
 #define HOCKET_BASE_LIVE_H

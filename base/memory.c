@@ -21,6 +21,8 @@
 
 #include "base/assert.h"
 #include "base/os.h"
+#include "base/slab.h"
+#include "base/tally.h"
 
 /* jemalloc's control call; absent unless the process has jemalloc. */
 extern int mallctl(const char *name, void *old, size_t *old_size, void *new_value, size_t new_size)
@@ -41,10 +43,22 @@ static void to_free(void *memory, size_t size, void *context)
 
 static hk_allocator allocator = {from_malloc, to_free, NULL};
 
-static atomic_uint_fast64_t live_blocks;
-static atomic_uint_fast64_t live_bytes;
-static atomic_uint_fast64_t allocations;
 static atomic_long fail_countdown;
+atomic_uint hki_memory_reasons = HKI_MEMORY_UNSETTLED;
+
+/* A sanitizer must see each object come and go: one that is cached could be used after its end,
+ * or by two threads, and look alive. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
 
 /* A header as large as the strictest alignment, so that what follows keeps it. */
 union block {
@@ -52,7 +66,7 @@ union block {
     max_align_t align;
 };
 
-static bool should_fail(void)
+bool hki_memory_should_fail(void)
 {
     /* relaxed: a counter that tests set before they start; 0 is the normal case. */
     if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) <= 0) {
@@ -65,7 +79,41 @@ long hki_memory_fail_at(long nth)
 {
     long left = atomic_exchange(&fail_countdown, nth);
 
+    if (nth > 0) {
+        atomic_fetch_or(&hki_memory_reasons, HKI_MEMORY_FAILING);
+    } else {
+        atomic_fetch_and(&hki_memory_reasons, ~(unsigned)HKI_MEMORY_FAILING);
+    }
     return left > 0 ? left : 0;
+}
+
+unsigned hki_memory_settle(void)
+{
+    const char *word = getenv("HOCKET_ALLOC");
+    bool is_cached = SANITIZED == 0;
+
+    if (word != NULL && strcmp(word, "malloc") == 0) {
+        is_cached = false;
+    } else if (word != NULL && strcmp(word, "cache") == 0) {
+        is_cached = true;
+    }
+    /* Several threads may do so at once, and come to the same. In this order nobody finds it
+     * settled and misses the answer. */
+    if (!is_cached) {
+        atomic_fetch_or(&hki_memory_reasons, HKI_MEMORY_UNCACHED);
+    }
+    return atomic_fetch_and(&hki_memory_reasons, ~(unsigned)HKI_MEMORY_UNSETTLED) &
+           ~(unsigned)HKI_MEMORY_UNSETTLED;
+}
+
+void *hki_memory_store_alloc(size_t size)
+{
+    return malloc(size);
+}
+
+void hki_memory_store_free(void *memory)
+{
+    free(memory);
 }
 
 void *hki_alloc(size_t size)
@@ -73,13 +121,13 @@ void *hki_alloc(size_t size)
     void *memory;
 
     HKI_ASSERT(size != 0);
-    if (should_fail() || (memory = allocator.allocate(size, allocator.context)) == NULL) {
+    if (hki_memory_should_fail() ||
+        (memory = allocator.allocate(size, allocator.context)) == NULL) {
         return NULL;
     }
-    /* relaxed: statistics; nothing is published through them. */
-    atomic_fetch_add_explicit(&live_blocks, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&live_bytes, size, memory_order_relaxed);
-    atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
+    hki_tally_add(HKI_TALLY_BLOCKS, 1);
+    hki_tally_add(HKI_TALLY_BYTES, (int64_t)size);
+    hki_tally_add(HKI_TALLY_ALLOCATIONS, 1);
     return memory;
 }
 
@@ -99,9 +147,8 @@ void hki_free(void *memory, size_t size)
         return;
     }
     allocator.release(memory, size, allocator.context);
-    /* relaxed: statistics; nothing is published through them. */
-    atomic_fetch_sub_explicit(&live_bytes, size, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&live_blocks, 1, memory_order_relaxed);
+    hki_tally_add(HKI_TALLY_BYTES, -(int64_t)size);
+    hki_tally_add(HKI_TALLY_BLOCKS, -1);
 }
 
 void *hki_block_alloc(size_t size)
@@ -138,15 +185,31 @@ void hk_free(void *memory)
     }
 }
 
+static void count(hk_memory_statistics *statistics)
+{
+    statistics->live_blocks = (uint64_t)hki_tally_sum(HKI_TALLY_BLOCKS);
+    statistics->live_bytes = (uint64_t)hki_tally_sum(HKI_TALLY_BYTES);
+    statistics->allocations = (uint64_t)hki_tally_sum(HKI_TALLY_ALLOCATIONS);
+    hki_slab_count(&statistics->live_blocks, &statistics->live_bytes, &statistics->allocations);
+}
+
 hk_status hk_allocator_set(const hk_allocator *wanted)
 {
     static const hk_allocator standard = {from_malloc, to_free, NULL};
+    hk_memory_statistics statistics;
 
     if (wanted != NULL && (wanted->allocate == NULL || wanted->release == NULL)) {
         return HK_EINVAL;
     }
-    if (atomic_load(&live_blocks) != 0) {
+    count(&statistics);
+    if (statistics.live_blocks != 0) {
         return HK_ESTATE;
+    }
+    hki_slab_trim();
+    if (wanted != NULL) {
+        atomic_fetch_or(&hki_memory_reasons, HKI_MEMORY_FOREIGN);
+    } else {
+        atomic_fetch_and(&hki_memory_reasons, ~(unsigned)HKI_MEMORY_FOREIGN);
     }
     allocator = wanted != NULL ? *wanted : standard;
     return HK_OK;
@@ -201,9 +264,7 @@ hk_status hk_memory_stats(hk_memory_statistics *statistics)
         return HK_EINVAL;
     }
     memset(statistics, 0, sizeof(*statistics));
-    statistics->live_blocks = atomic_load(&live_blocks);
-    statistics->live_bytes = atomic_load(&live_bytes);
-    statistics->allocations = atomic_load(&allocations);
+    count(statistics);
     if (malloc_is_jemalloc()) {
         ask_jemalloc(statistics);
     } else {

@@ -5,16 +5,19 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/slab.h"
 #include "base/time.h"
 #include "executors/call.h"
 #include "futures/wait_impl.h"
+
+static const struct hki_slab_class jobs = {HKI_SLAB_JOBS, sizeof(hk_job)};
 
 static void destroy(hk_future *future)
 {
     hk_job *job = hki_job_of(future);
 
     hki_limits_destroy(job);
-    hki_free(job, sizeof(*job));
+    hki_slab_free(&jobs, job);
 }
 
 /* Takes a job that will not run out of its back end's queue; the reference comes
@@ -267,13 +270,13 @@ static uint16_t attempts(const struct hki_request *request)
 
 hk_job *hki_job_create(const struct hki_request *request)
 {
-    hk_job *job = hki_alloc(sizeof(*job));
+    hk_job *job = hki_slab_alloc(&jobs);
 
     if (job == NULL) {
         return NULL;
     }
     if (set_input(job, request) != HK_OK) {
-        hki_free(job, sizeof(*job));
+        hki_slab_free(&jobs, job);
         return NULL;
     }
     hki_future_init(&job->future,

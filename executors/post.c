@@ -8,7 +8,7 @@
  */
 #include "executors/post.h"
 
-#include "base/memory.h"
+#include "base/slab.h"
 #include "executors/job.h"
 
 struct errand {
@@ -17,6 +17,8 @@ struct errand {
     void *arg;
     bool ran;
 };
+
+static const struct hki_slab_class errands = {HKI_SLAB_ERRANDS, sizeof(struct errand)};
 
 static hk_status run_errand(hk_call *call, const void *in, size_t in_size)
 {
@@ -36,7 +38,7 @@ static void drop_errand(void *dropped)
     if (!errand->ran) {
         (errand->refused != NULL ? errand->refused : errand->fn)(errand->arg);
     }
-    hki_free(errand, sizeof(*errand));
+    hki_slab_free(&errands, errand);
 }
 
 static const hk_task errand_task = {"hocket errand", run_errand, 0, "", 0};
@@ -50,7 +52,7 @@ hk_status hki_post(hk_executor *executor, void (*fn)(void *arg), void (*refused)
     if (status != HK_OK) {
         return status;
     }
-    if ((errand = hki_alloc(sizeof(*errand))) == NULL) {
+    if ((errand = hki_slab_alloc(&errands)) == NULL) {
         return HK_ENOMEM;
     }
     *errand = (struct errand){fn, refused, arg, false};
@@ -63,7 +65,7 @@ hk_status hki_post(hk_executor *executor, void (*fn)(void *arg), void (*refused)
                                               .forced = true},
                         NULL);
     if (status != HK_OK) {
-        hki_free(errand, sizeof(*errand));
+        hki_slab_free(&errands, errand);
     }
     return status;
 }

@@ -8,7 +8,7 @@
  */
 #include <hocket/chain.h>
 
-#include "base/memory.h"
+#include "base/slab.h"
 #include "futures/place.h"
 #include "futures/promise_impl.h"
 #include "futures/wait_impl.h"
@@ -24,6 +24,8 @@ struct step {
     void *arg;
 };
 
+static const struct hki_slab_class steps = {HKI_SLAB_STEPS, sizeof(struct step)};
+
 static struct step *step_of(hk_future *future)
 {
     return (struct step *)(void *)future;
@@ -35,7 +37,7 @@ static void destroy(hk_future *future)
 
     hki_promise_release(&step->promise);
     hk_future_unref(step->source);
-    hki_free(step, sizeof(*step));
+    hki_slab_free(&steps, step);
 }
 
 static void stop(hk_future *future, hk_cancel_level level)
@@ -164,7 +166,7 @@ static hk_status chain(const hk_site *site, hk_future *source, unsigned when, hk
         (status = hki_place_check(where)) != HK_OK) {
         return status;
     }
-    if ((step = hki_zalloc(sizeof(*step))) == NULL) {
+    if ((step = hki_slab_zalloc(&steps)) == NULL) {
         return HK_ENOMEM;
     }
     hki_promise_init(&step->promise, &step_origin, site);

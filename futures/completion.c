@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/slab.h"
 #include "base/time.h"
 #include "base/world.h"
 #include "futures/wait_impl.h"
@@ -29,6 +30,8 @@ struct entry {
     hk_future *future;
     uintptr_t tag;
 };
+
+static const struct hki_slab_class entries = {HKI_SLAB_ENTRIES, sizeof(struct entry)};
 
 struct hk_completion {
     pthread_mutex_t lock;
@@ -107,7 +110,7 @@ hk_status hk_completion_add(hk_completion *completion, hk_future *future, uintpt
     if (hki_fork_foreign(completion->generation)) {
         return HK_EFORKED;
     }
-    if ((entry = hki_zalloc(sizeof(*entry))) == NULL) {
+    if ((entry = hki_slab_zalloc(&entries)) == NULL) {
         return HK_ENOMEM;
     }
     entry->watch.fire = fire;
@@ -154,7 +157,7 @@ static void deliver(struct entry *entry, hk_future **future, uintptr_t *tag)
     } else {
         hk_future_unref(entry->future);
     }
-    hki_free(entry, sizeof(*entry));
+    hki_slab_free(&entries, entry);
 }
 
 /* Waiting for the next one is waiting for any that is outstanding. */

@@ -18,7 +18,7 @@
 
 #include "base/fork.h"
 #include "base/live.h"
-#include "base/memory.h"
+#include "base/slab.h"
 #include "futures/future_impl.h"
 #include "futures/place.h"
 #include "futures/wait_impl.h"
@@ -36,12 +36,14 @@ struct hk_hook {
     _Atomic(struct hki_agent *) runner; /* While RUNNING. */
 };
 
+static const struct hki_slab_class hooks = {HKI_SLAB_HOOKS, sizeof(hk_hook)};
+
 static void release(hk_hook *hook)
 {
     /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
     if (atomic_fetch_sub_explicit(&hook->references, 1, memory_order_acq_rel) == 1) {
         hk_future_unref(hook->future);
-        hki_free(hook, sizeof(*hook));
+        hki_slab_free(&hooks, hook);
         hki_live_add(HKI_LIVE_HOOKS, -1);
     }
 }
@@ -148,7 +150,7 @@ hk_status hk_future_on_done(hk_future *future, hk_executor *where, hk_done_fn *f
         (status = hki_place_check(where)) != HK_OK) {
         return status;
     }
-    if ((hook = hki_zalloc(sizeof(*hook))) == NULL) {
+    if ((hook = hki_slab_zalloc(&hooks)) == NULL) {
         return HK_ENOMEM;
     }
     hki_live_add(HKI_LIVE_HOOKS, 1);

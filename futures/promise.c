@@ -7,7 +7,10 @@
 
 #include "base/fork.h"
 #include "base/memory.h"
+#include "base/slab.h"
 #include "futures/wait_impl.h"
+
+static const struct hki_slab_class promises = {HKI_SLAB_PROMISES, sizeof(hk_promise)};
 
 void hki_promise_init(hk_promise *promise, const struct hki_origin *origin, const hk_site *site)
 {
@@ -28,7 +31,7 @@ static void destroy(hk_future *future)
     hk_promise *promise = HKI_CONTAINER(future, hk_promise, future);
 
     hki_promise_release(promise);
-    hki_free(promise, sizeof(*promise));
+    hki_slab_free(&promises, promise);
 }
 
 enum hki_wait_kind hki_promise_look(hk_future *future, size_t *count)
@@ -80,7 +83,7 @@ hk_status hk_promise_create_at(const hk_site *site, hk_promise **out, hk_future 
     if (out == NULL || future == NULL) {
         return HK_EINVAL;
     }
-    if ((promise = hki_alloc(sizeof(*promise))) == NULL) {
+    if ((promise = hki_slab_alloc(&promises)) == NULL) {
         return HK_ENOMEM;
     }
     hki_promise_init(promise, &promise_origin, site);

@@ -7,6 +7,14 @@
  * gets jemalloc. An application with an allocator of its own names it once,
  * before anything else.
  *
+ * Small objects of one size (futures with their tasks, promises, callbacks) come from
+ * slabs, blocks of malloc of some 100 KiB to 1 MiB, and what is released is kept for the next
+ * ones: up to 128 of a kind for each thread, the others for all. What was not needed for a second
+ * or more goes back by halves, as long as the program makes new ones, but for some 2 MiB of a
+ * kind. Each object is allocated and released by itself with HOCKET_ALLOC=malloc in the
+ * environment, in a build with AddressSanitizer or ThreadSanitizer (unless HOCKET_ALLOC=cache),
+ * and while an allocator of the application's is set.
+ *
  * **Thread safety.** hk_allocator_set() belongs before any other call; the rest
  * may be called from any thread.
  * @{
@@ -50,9 +58,9 @@ HK_API HK_MUST_CHECK hk_status hk_allocator_set(const hk_allocator *allocator);
 
 /** What hk_memory_stats() fills in; all in bytes but the counts. */
 typedef struct hk_memory_statistics {
-    uint64_t live_blocks;          /**< Blocks the library holds now. */
-    uint64_t live_bytes;           /**< Bytes the library holds now. */
-    uint64_t allocations;          /**< Blocks it ever asked for. */
+    uint64_t live_blocks; /**< Blocks the library holds now, without what is kept for the next. */
+    uint64_t live_bytes;  /**< Bytes the library holds now, likewise. */
+    uint64_t allocations; /**< Blocks it ever asked for. */
     uint64_t process_allocated;    /**< Bytes the process's allocator has handed out. */
     uint64_t process_resident;     /**< Bytes it keeps in physical memory; 0 if it cannot say. */
     const char *process_allocator; /**< "jemalloc" or "malloc": whose figures those are. */
