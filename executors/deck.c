@@ -64,12 +64,12 @@ void hki_decks_free(_Atomic(struct deck *) *list)
     atomic_store(list, NULL);
 }
 
-uint64_t hki_decks_tallied(_Atomic(struct deck *) *list, enum hki_tallied what)
+uint64_t hki_decks_counted(_Atomic(struct deck *) *list, enum hki_counted what)
 {
     uint64_t sum = 0;
 
     for (struct deck *deck = atomic_load(list); deck != NULL; deck = deck->next) {
-        sum += hki_tally_read(&deck->tally, what);
+        sum += hki_work_count_read(&deck->counts, what);
     }
     return sum;
 }

@@ -18,7 +18,7 @@ struct running {
 
 struct deck {
     struct hki_deque deque __attribute__((aligned(64)));
-    struct hki_tally tally;
+    struct hki_work_counts counts;
     _Atomic(struct running *) running; /* Innermost first. */
     atomic_bool is_finishing;          /* Its outermost task has ended, all but for telling. */
     bool is_taken;                     /* By a worker. Under the pool's lock. */
@@ -31,6 +31,6 @@ struct deck *hki_deck_take(_Atomic(struct deck *) *list);
 /* When nobody can reach them any more. */
 void hki_decks_free(_Atomic(struct deck *) *list);
 
-uint64_t hki_decks_tallied(_Atomic(struct deck *) *list, enum hki_tallied what);
+uint64_t hki_decks_counted(_Atomic(struct deck *) *list, enum hki_counted what);
 
 #endif

@@ -184,31 +184,32 @@ void hki_executor_close(hk_executor *executor, hk_shutdown_how how)
 
 /* --- counting --- */
 
-/* The calling thread's own tally, or NULL. */
-static struct hki_tally *own_tally(const hk_executor *executor)
+/* The calling thread's own counts, or NULL. */
+static struct hki_work_counts *own_counts(const hk_executor *executor)
 {
     struct hki_agent *agent = hki_agent_self();
 
-    return agent->host_owner == executor ? agent->tally : NULL;
+    return agent->host_owner == executor ? agent->counts : NULL;
 }
 
-void hki_executor_count(hk_executor *executor, enum hki_tallied what)
+void hki_executor_count(hk_executor *executor, enum hki_counted what)
 {
-    struct hki_tally *own = own_tally(executor);
+    struct hki_work_counts *own = own_counts(executor);
 
     if (own != NULL) {
-        hki_tally_own(own, what);
+        hki_work_count_own(own, what);
     } else {
-        atomic_fetch_add(&executor->tally.counts[what], 1);
+        atomic_fetch_add(&executor->counts.of[what], 1);
     }
 }
 
-uint64_t hki_executor_tallied(const hk_executor *executor, enum hki_tallied what)
+uint64_t hki_executor_counted(const hk_executor *executor, enum hki_counted what)
 {
-    uint64_t workers =
-        executor->traits->tallied == NULL ? 0 : executor->traits->tallied(executor->self, what);
+    uint64_t workers = executor->traits->counted_by_workers == NULL
+                           ? 0
+                           : executor->traits->counted_by_workers(executor->self, what);
 
-    return workers + hki_tally_read(&executor->tally, what);
+    return workers + hki_work_count_read(&executor->counts, what);
 }
 
 /*
@@ -221,19 +222,19 @@ uint64_t hki_executor_tallied(const hk_executor *executor, enum hki_tallied what
 static pthread_mutex_t resolve_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hki_condition resolved = HKI_CONDITION_INIT;
 
-/* seq_cst with the tally that all share: either the counter sees the sleeper or the sleeper
- * the count. Workers with a tally of their own have gone before anybody sleeps here. */
+/* seq_cst with the counts that all share: either the counter sees the sleeper or the sleeper
+ * the count. Workers with counts of their own have gone before anybody sleeps here. */
 static atomic_uint sleepers;
 
 void hki_executor_resolved(hk_executor *executor)
 {
-    struct hki_tally *own = own_tally(executor);
+    struct hki_work_counts *own = own_counts(executor);
 
     if (own != NULL) {
-        hki_tally_own(own, HKI_RESOLVED);
+        hki_work_count_own(own, HKI_RESOLVED);
         return;
     }
-    atomic_fetch_add(&executor->tally.counts[HKI_RESOLVED], 1);
+    atomic_fetch_add(&executor->counts.of[HKI_RESOLVED], 1);
     if (atomic_load(&sleepers) != 0) {
         pthread_mutex_lock(&resolve_lock);
         hki_condition_broadcast(&resolved);
@@ -244,9 +245,9 @@ void hki_executor_resolved(hk_executor *executor)
 /* RESOLVED is read first: it never runs ahead. */
 static bool is_resolved(const hk_executor *executor)
 {
-    uint64_t ended = hki_executor_tallied(executor, HKI_RESOLVED);
+    uint64_t ended = hki_executor_counted(executor, HKI_RESOLVED);
 
-    return ended == hki_executor_tallied(executor, HKI_ACCEPTED);
+    return ended == hki_executor_counted(executor, HKI_ACCEPTED);
 }
 
 static hk_status await_resolved(hk_executor *executor, int64_t deadline_ns)
@@ -376,14 +377,14 @@ hk_status hk_executor_stats(hk_executor *executor, hk_executor_statistics *stati
     }
     memset(statistics, 0, sizeof(*statistics));
     /* What ended first, what was submitted last: the sum never runs ahead. */
-    statistics->done = hki_executor_tallied(executor, HKI_ENDED_WELL);
-    statistics->failed = hki_executor_tallied(executor, HKI_ENDED_ILL);
-    statistics->cancelled = hki_executor_tallied(executor, HKI_ENDED_EARLY);
-    stopped = hki_executor_tallied(executor, HKI_STOPPED);
-    started = hki_executor_tallied(executor, HKI_STARTED);
+    statistics->done = hki_executor_counted(executor, HKI_ENDED_WELL);
+    statistics->failed = hki_executor_counted(executor, HKI_ENDED_ILL);
+    statistics->cancelled = hki_executor_counted(executor, HKI_ENDED_EARLY);
+    stopped = hki_executor_counted(executor, HKI_STOPPED);
+    started = hki_executor_counted(executor, HKI_STARTED);
     straggling = atomic_load(&executor->straggling);
-    uncounted = hki_executor_tallied(executor, HKI_UNCOUNTED);
-    statistics->submitted = hki_executor_tallied(executor, HKI_ACCEPTED) - uncounted;
+    uncounted = hki_executor_counted(executor, HKI_UNCOUNTED);
+    statistics->submitted = hki_executor_counted(executor, HKI_ACCEPTED) - uncounted;
     statistics->refused = atomic_load(&executor->refused);
     statistics->running = (size_t)(started - stopped);
     statistics->straggling = straggling > 0 ? (size_t)straggling : 0;

@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
-#include "executors/tally.h"
+#include "executors/work_counts.h"
 #include "futures/error_impl.h"
 #include "futures/place.h"
 #include "sync/parker.h"
@@ -74,7 +74,7 @@ struct hki_executor_traits {
      * job on the worker's stack, if nobody else has begun it. NULL: remove, then run_here. */
     bool (*claim_here)(void *self, hk_job *job, struct hki_agent *agent);
     /* The sum of its workers' tallies. NULL: they have none. */
-    uint64_t (*tallied)(void *self, enum hki_tallied what);
+    uint64_t (*counted_by_workers)(void *self, enum hki_counted what);
     /* Limits in time are judged when the task returns. */
     bool judged_on_return;
     /* NULL: the workers are threads of this process. */
@@ -101,7 +101,7 @@ struct hk_executor {
     atomic_bool holds_timers;
     atomic_uint_fast64_t refused;
     atomic_long straggling;
-    struct hki_tally tally; /* Of all threads that have none of their own. */
+    struct hki_work_counts counts; /* Of all threads that have none of their own. */
 };
 
 /* --- executor.c --- */
@@ -127,10 +127,10 @@ void hki_executor_name(const hk_executor_options *options, const char *kind,
                        char name[HKI_NAME_MAX]);
 
 /* Counts one. */
-void hki_executor_count(hk_executor *executor, enum hki_tallied what);
+void hki_executor_count(hk_executor *executor, enum hki_counted what);
 
 /* The counts of all threads. */
-uint64_t hki_executor_tallied(const hk_executor *executor, enum hki_tallied what);
+uint64_t hki_executor_counted(const hk_executor *executor, enum hki_counted what);
 
 /* One job less is unresolved: the last touch of the executor by who ended it. */
 void hki_executor_resolved(hk_executor *executor);

@@ -56,7 +56,7 @@ static bool arm_limits(hk_job *job)
     return false;
 }
 
-static void count_running(const hk_job *job, enum hki_tallied what)
+static void count_running(const hk_job *job, enum hki_counted what)
 {
     if (!job->forced) {
         hki_executor_count(job->executor, what);

@@ -329,9 +329,9 @@ static size_t queued_most(struct thread_pool *pool)
     return now > most ? now : most;
 }
 
-static uint64_t tallied(void *self, enum hki_tallied what)
+static uint64_t counted_by_workers(void *self, enum hki_counted what)
 {
-    return hki_decks_tallied(&((struct thread_pool *)self)->decks, what);
+    return hki_decks_counted(&((struct thread_pool *)self)->decks, what);
 }
 
 static void statistics(void *self, hk_executor_statistics *out)
@@ -549,7 +549,7 @@ static struct hki_wait_node next_of_end(void *self, size_t i)
 
 static const struct hki_executor_traits traits = {.claims = true,
                                                   .claim_here = claim_here,
-                                                  .tallied = tallied,
+                                                  .counted_by_workers = counted_by_workers,
                                                   .look = look,
                                                   .look_at_end = look_at_end,
                                                   .next_of_end = next_of_end,

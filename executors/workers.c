@@ -38,7 +38,7 @@ static void leave(struct worker *worker)
 
     hki_list_init(&earlier);
     hki_list_init(&jobs);
-    worker->agent->tally = NULL; /* The deck's: the next one counts there. */
+    worker->agent->counts = NULL; /* The deck's: the next one counts there. */
     hki_list_remove(&worker->link);
     pool->live--;
     /* What it submitted and did not run comes before what others bring. */
@@ -86,7 +86,7 @@ static void *worker_main(void *arg)
     status = hki_worker_initialise(pool->executor, &pool->hooks, worker->where, &worker->local);
     /* Only now: a wait in the initialiser is none of a worker that is busy. */
     agent->host_ops = &hki_worker_host_ops;
-    agent->tally = &worker->deck->tally;
+    agent->counts = &worker->deck->counts;
     agent->host = worker;
     agent->host_owner = pool->executor;
 

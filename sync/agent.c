@@ -229,7 +229,7 @@ static void leave_parent(void)
     own.host_ops = NULL;
     own.host = NULL;
     own.host_owner = NULL;
-    own.tally = NULL;
+    own.counts = NULL;
     if (own.slot != HKI_SLOT_NONE) {
         own.thread_id = hki_os_thread_id();
     }

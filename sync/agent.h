@@ -19,7 +19,7 @@
 
 struct hki_holder;
 struct hki_party;
-struct hki_tally;
+struct hki_work_counts;
 
 /* What a pool wants to know of the thread that is its worker. */
 struct hki_agent_host_ops {
@@ -46,7 +46,7 @@ struct hki_agent {
     const struct hki_agent_host_ops *host_ops;
     void *host;
     void *host_owner;        /* The executor that host works for. */
-    struct hki_tally *tally; /* What this thread alone counts for it; NULL: nothing. */
+    struct hki_work_counts *counts; /* What this thread alone counts for it; NULL: nothing. */
     /* What it has declared itself for, see sync/party.h. Written under the graph's lock, also
      * by others, when an object ends; its own thread asks without it whether there is any. */
     _Atomic(struct hki_party *) parties;
