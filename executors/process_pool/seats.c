@@ -165,7 +165,6 @@ bool hki_pool_hire(struct process_pool *pool)
     struct seat *seat = empty_seat(pool);
     int pair[2];
     int stop_event;
-    int theirs;
 
     if (seat == NULL || pool->lost || !may_start(pool)) {
         return false;
@@ -178,14 +177,9 @@ bool hki_pool_hire(struct process_pool *pool)
         hki_os_close(pair[1]);
         return later(pool);
     }
-    if ((theirs = hki_os_duplicate(stop_event)) < 0) {
-        hki_os_close(pair[0]);
-        hki_os_close(pair[1]);
-        hki_os_close(stop_event);
-        return later(pool);
-    }
     reset_channel(seat);
-    if (hki_zygote_spawn(&pool->client, seat->index, seat->generation, pair[1], theirs) != HK_OK) {
+    if (hki_zygote_spawn(&pool->client, seat->index, seat->generation, pair[1], stop_event) !=
+        HK_OK) {
         hki_os_close(pair[0]);
         hki_os_close(stop_event);
         return later(pool);

@@ -17,15 +17,18 @@
 
 #include "base/memory.h"
 #include "base/os.h"
+#include "executors/process_pool/crash_report.h"
 #include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/fd_passing.h"
 #include "executors/process_pool/memory.h"
-#include "executors/process_pool/oom_watch.h"
 
-enum { ORPHANS_MAX = 256, REQUESTS_AT_ONCE = 64 };
+enum {
+    ORPHANS_MAX = 256,
+    REQUESTS_AT_ONCE = 64,
+    OOM_BLAME = 500, /* Of 1000: want of memory shall take workers before the application. */
+};
 
 static struct hki_zygote_process zygote;
-static struct hki_oom_watch oom;
 
 static _Noreturn void leave(void);
 
@@ -188,7 +191,7 @@ static void bury(struct hki_zygote_worker *worker, int status)
     }
     worker->wait_status = status;
     worker->out_of_memory = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !worker->killed &&
-                            hki_oom_watch_explains(&oom);
+                            hki_oom_watch_explains(&zygote.oom);
     worker->say_died = true;
     report(worker);
 }
@@ -198,7 +201,7 @@ static void bury(struct hki_zygote_worker *worker, int status)
 static void reap(void)
 {
     hki_os_child_events_drain(zygote.events);
-    hki_oom_watch_read(&oom);
+    hki_oom_watch_read(&zygote.oom);
     for (;;) {
         siginfo_t ended = {0};
         struct hki_zygote_worker *worker;
@@ -263,7 +266,16 @@ static int32_t map_pool(const struct hki_zygote_pool *pool, int memory)
     if (pool == NULL || HKI_FAULT("zygote_map_fails")) {
         return ENOMEM;
     }
-    return hki_pool_memory_map_fixed(pool->page, pool->bytes, memory) == 0 ? 0 : errno;
+    if (hki_pool_memory_map_fixed(pool->page, pool->bytes, memory) != 0) {
+        return errno;
+    }
+    if (!hki_pool_memory_hide(pool->page)) {
+        int32_t error = errno;
+
+        hki_pool_memory_unmap_fixed(pool->page, pool->bytes);
+        return error;
+    }
+    return 0;
 }
 
 static void serve_register(const struct hki_zygote_message *message, int memory, int answer)
@@ -304,13 +316,27 @@ static void serve_unregister(const struct hki_zygote_message *message)
     }
 }
 
+/* The worker is born with the blame that it shall bear: the zygote bears it for a moment, and
+ * by a descriptor that is open, while a worker would have to find the file. */
 static pid_t fork_worker(void)
 {
+    int before = 0;
+    bool is_raised;
+    pid_t pid;
+    int error;
+
     if (HKI_FAULT("fork_fails")) {
         errno = EAGAIN;
         return -1;
     }
-    return fork();
+    is_raised = hki_os_oom_blame_raise(zygote.blame, OOM_BLAME, &before);
+    pid = fork();
+    error = errno;
+    if (pid != 0 && is_raised) {
+        hki_os_oom_blame_set(zygote.blame, before);
+    }
+    errno = error;
+    return pid;
 }
 
 static void serve_spawn(const struct hki_zygote_message *message, int socket, int stop_event)
@@ -457,8 +483,6 @@ static void close_foreign(int control, int ring)
 
 void hki_zygote_process_main(int control, int ring)
 {
-    void *frames[1];
-
     zygote.control = control;
     zygote.ring = ring;
     zygote.pid = getpid();
@@ -475,9 +499,9 @@ void hki_zygote_process_main(int control, int ring)
         _exit(EXIT_FAILURE); /* The parent hears it by the end of the socket. */
     }
     (void)hki_os_adopt_orphans();
-    hki_oom_watch_start(&oom);
-    /* Loads once what every worker's crash report needs. */
-    (void)hki_os_backtrace(frames, 1);
+    hki_oom_watch_start(&zygote.oom);
+    zygote.blame = hki_os_oom_blame_open();
+    (void)hki_crash_report_prepare(); /* For the workers; this process tells nobody. */
     for (;;) {
         struct pollfd fds[] = {{.fd = control, .events = POLLIN},
                                {.fd = zygote.events, .events = POLLIN}};

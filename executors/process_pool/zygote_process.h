@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/list.h"
+#include "executors/process_pool/oom_watch.h"
 #include "executors/process_pool/worker.h"
 #include "executors/process_pool/zygote_messages.h"
 
@@ -45,6 +46,8 @@ struct hki_zygote_process {
     int control;
     int ring;
     int events; /* Readable when a child has ended. */
+    int blame;  /* See hki_os_oom_blame_open(); -1: not to be had. */
+    struct hki_oom_watch oom;
     pid_t pid;
     struct hki_list pools;
     struct hki_list reports;

@@ -24,6 +24,17 @@ static void unmap_other_pools(const struct hki_zygote_process *zygote,
     }
 }
 
+static void close_zygotes(const struct hki_zygote_process *zygote)
+{
+    const int fds[] = {zygote->control, zygote->events, zygote->blame, zygote->oom.fd};
+
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (fds[i] >= 0) {
+            hki_os_close(fds[i]);
+        }
+    }
+}
+
 void hki_zygote_become_worker(const struct hki_zygote_process *zygote,
                               const struct hki_zygote_worker *worker, int socket, int stop_event)
 {
@@ -42,9 +53,11 @@ void hki_zygote_become_worker(const struct hki_zygote_process *zygote,
     if (getppid() != zygote->pid) {
         _exit(EXIT_FAILURE); /* It was gone before it could have been noticed. */
     }
-    hki_os_close(zygote->control);
-    hki_os_close(zygote->events);
+    close_zygotes(zygote);
     unmap_other_pools(zygote, worker->pool);
+    if (!hki_pool_memory_show(start.page, start.index)) {
+        _exit(EXIT_FAILURE); /* There is no place to say why. */
+    }
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     hki_zygote_worker_main(&start);
