@@ -84,7 +84,9 @@ static void reset_channel(struct seat *seat)
     atomic_store(&seat->done, 0);
     atomic_store(&channel->tail, 0);
     atomic_store(&channel->done, 0);
-    atomic_store(&channel->may_spin, 0);
+    /* What waits for it is given to it as soon as it says that it is ready. */
+    atomic_store(&channel->may_spin,
+                 seat->pool->queue.length != 0 && seat->pool->busy < seat->pool->cpus ? 1 : 0);
     atomic_store(&channel->retire, 0);
     atomic_store(&channel->sleeping, 0);
     atomic_store(&channel->stage, HKI_WORKER_STARTING);

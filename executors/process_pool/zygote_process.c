@@ -25,7 +25,7 @@
 enum {
     ORPHANS_MAX = 256,
     REQUESTS_AT_ONCE = 64,
-    OOM_BLAME = 500, /* Of 1000: want of memory shall take workers before the application. */
+    QUIET_MS = 1,
 };
 
 static struct hki_zygote_process zygote;
@@ -39,9 +39,9 @@ static size_t pool_size(uint32_t count)
     return sizeof(struct hki_zygote_pool) + count * sizeof(struct hki_zygote_worker);
 }
 
-static struct hki_zygote_pool *find_pool(uint64_t number)
+static struct hki_zygote_pool *find_pool(const struct hki_zygote_process *in, uint64_t number)
 {
-    for (struct hki_list *link = zygote.pools.next; link != &zygote.pools; link = link->next) {
+    for (struct hki_list *link = in->pools.next; link != &in->pools; link = link->next) {
         struct hki_zygote_pool *pool = HKI_CONTAINER(link, struct hki_zygote_pool, link);
 
         if (pool->number == number && !pool->leaving) {
@@ -65,16 +65,24 @@ static struct hki_zygote_worker *find_worker(pid_t pid)
     return NULL;
 }
 
+struct hki_zygote_worker *hki_zygote_channel(const struct hki_zygote_process *in, uint64_t number,
+                                             uint32_t index)
+{
+    struct hki_zygote_pool *pool = find_pool(in, number);
+
+    return pool != NULL && index < pool->count ? &pool->workers[index] : NULL;
+}
+
 /* The channel that a message means; a parent that names none is not to be trusted with
  * anything else. */
 static struct hki_zygote_worker *channel_of(const struct hki_zygote_message *message)
 {
-    struct hki_zygote_pool *pool = find_pool(message->number);
+    struct hki_zygote_worker *worker = hki_zygote_channel(&zygote, message->number, message->index);
 
-    if (pool == NULL || message->index >= pool->count) {
+    if (worker == NULL) {
         leave();
     }
-    return &pool->workers[message->index];
+    return worker;
 }
 
 static struct hki_zygote_pool *pool_create(const struct hki_zygote_message *message)
@@ -170,7 +178,7 @@ static size_t kill_orphans(void)
     size_t count = hki_os_children(processes, ORPHANS_MAX);
 
     for (size_t i = 0; i < count; i++) {
-        if (find_worker(processes[i]) == NULL) {
+        if (find_worker(processes[i]) == NULL && processes[i] != zygote.spare) {
             (void)kill(processes[i], SIGKILL);
         }
     }
@@ -189,6 +197,7 @@ static void bury(struct hki_zygote_worker *worker, int status)
         }
         return;
     }
+    zygote.spare_can_wait = true; /* Deaths come in bursts, and each is to be heard of at once. */
     worker->wait_status = status;
     worker->out_of_memory = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !worker->killed &&
                             hki_oom_watch_explains(&zygote.oom);
@@ -211,7 +220,7 @@ static void reap(void)
             break;
         }
         worker = find_worker(ended.si_pid);
-        if (worker != NULL) {
+        if (worker != NULL || hki_zygote_spare_died(&zygote, ended.si_pid)) {
             (void)kill(-ended.si_pid, SIGKILL);
         }
         if (waitpid(ended.si_pid, &status, 0) == ended.si_pid && worker != NULL) {
@@ -243,6 +252,7 @@ static size_t kill_workers(void)
 /* Kills and reaps the workers, and whom they leave. */
 static _Noreturn void leave(void)
 {
+    hki_zygote_spare_drop(&zygote);
     while (kill_workers() + kill_orphans() > 0) {
         pid_t gone = waitpid(-1, NULL, 0);
         struct hki_zygote_worker *worker = gone > 0 ? find_worker(gone) : NULL;
@@ -283,6 +293,7 @@ static void serve_register(const struct hki_zygote_message *message, int memory,
     struct hki_zygote_pool *pool = pool_create(message);
     int32_t error = map_pool(pool, memory);
 
+    hki_zygote_spare_drop(&zygote);
     if (hki_os_write(answer, &error, sizeof(error)) && error == 0) {
         hki_list_append(&zygote.pools, &pool->link);
         return;
@@ -298,11 +309,12 @@ static void serve_register(const struct hki_zygote_message *message, int memory,
 /* Its workers should be gone; those that are not have nobody to work for. */
 static void serve_unregister(const struct hki_zygote_message *message)
 {
-    struct hki_zygote_pool *pool = find_pool(message->number);
+    struct hki_zygote_pool *pool = find_pool(&zygote, message->number);
 
     if (pool == NULL) {
         return; /* Its registration failed, and the parent did not wait to hear it. */
     }
+    hki_zygote_spare_drop(&zygote); /* Which holds its memory. */
     hki_pool_memory_unmap_fixed(pool->page, pool->bytes);
     pool->leaving = true;
     for (uint32_t i = 0; i < pool->count; i++) {
@@ -316,30 +328,7 @@ static void serve_unregister(const struct hki_zygote_message *message)
     }
 }
 
-/* The worker is born with the blame that it shall bear: the zygote bears it for a moment, and
- * by a descriptor that is open, while a worker would have to find the file. */
-static pid_t fork_worker(void)
-{
-    int before = 0;
-    bool is_raised;
-    pid_t pid;
-    int error;
-
-    if (HKI_FAULT("fork_fails")) {
-        errno = EAGAIN;
-        return -1;
-    }
-    is_raised = hki_os_oom_blame_raise(zygote.blame, OOM_BLAME, &before);
-    pid = fork();
-    error = errno;
-    if (pid != 0 && is_raised) {
-        hki_os_oom_blame_set(zygote.blame, before);
-    }
-    errno = error;
-    return pid;
-}
-
-static void serve_spawn(const struct hki_zygote_message *message, int socket, int stop_event)
+static void serve_spawn(const struct hki_zygote_message *message, const int *fds)
 {
     struct hki_zygote_worker *worker = channel_of(message);
     pid_t pid;
@@ -352,12 +341,8 @@ static void serve_spawn(const struct hki_zygote_message *message, int socket, in
     worker->out_of_memory = false;
     worker->fork_errno = 0;
     (void)HKI_FAULT("spawning");
-    pid = fork_worker();
-    if (pid == 0) {
-        hki_zygote_become_worker(&zygote, worker, socket, stop_event);
-    }
+    pid = hki_zygote_fork(&zygote, worker, message, fds);
     if (pid > 0) {
-        (void)setpgid(pid, pid); /* Whoever comes first: it is done before a kill. */
         worker->pid = pid;
         worker->pool->alive++;
     } else {
@@ -382,14 +367,9 @@ static void refuse_spawn(const struct hki_zygote_message *message, int error)
 
 static void serve_kill(const struct hki_zygote_message *message)
 {
-    struct hki_zygote_pool *pool = find_pool(message->number);
-    struct hki_zygote_worker *worker;
+    struct hki_zygote_worker *worker = hki_zygote_channel(&zygote, message->number, message->index);
 
-    if (pool == NULL || message->index >= pool->count) {
-        return;
-    }
-    worker = &pool->workers[message->index];
-    if (worker->pid > 0 && worker->generation == message->generation) {
+    if (worker != NULL && worker->pid > 0 && worker->generation == message->generation) {
         worker->killed = worker->killed || message->value == SIGKILL;
         (void)kill(-worker->pid, message->value);
     }
@@ -410,7 +390,7 @@ static void serve(const struct hki_zygote_message *message, const int *fds, size
         break;
     case HKI_ZYGOTE_SPAWN:
         if (count == HKI_ZYGOTE_MESSAGE_FDS) {
-            serve_spawn(message, fds[0], fds[1]);
+            serve_spawn(message, fds);
         } else {
             refuse_spawn(message, EMFILE);
         }
@@ -481,11 +461,38 @@ static void close_foreign(int control, int ring)
     hki_os_close_others(STDERR_FILENO + 1, kept, 2);
 }
 
+static void serve_once(void)
+{
+    struct pollfd fds[] = {{.fd = zygote.control, .events = POLLIN},
+                           {.fd = zygote.events, .events = POLLIN}};
+    int ready;
+
+    if (!hki_list_empty(&zygote.reports)) {
+        fds[0].events |= POLLOUT;
+    }
+    ready = poll(fds, 2, !zygote.spare_wanted ? -1 : zygote.spare_can_wait ? QUIET_MS : 0);
+    if (ready == 0) {
+        hki_zygote_spare_make(&zygote);
+        return;
+    }
+    if (ready < 0) {
+        return;
+    }
+    if (fds[1].revents != 0) {
+        reap();
+    }
+    if (fds[0].revents != 0) {
+        serve_all();
+    }
+    tell_all();
+}
+
 void hki_zygote_process_main(int control, int ring)
 {
     zygote.control = control;
     zygote.ring = ring;
     zygote.pid = getpid();
+    zygote.spare_socket = -1;
     hki_list_init(&zygote.pools);
     hki_list_init(&zygote.reports);
     (void)setpgid(0, 0);
@@ -503,21 +510,6 @@ void hki_zygote_process_main(int control, int ring)
     zygote.blame = hki_os_oom_blame_open();
     (void)hki_crash_report_prepare(); /* For the workers; this process tells nobody. */
     for (;;) {
-        struct pollfd fds[] = {{.fd = control, .events = POLLIN},
-                               {.fd = zygote.events, .events = POLLIN}};
-
-        if (!hki_list_empty(&zygote.reports)) {
-            fds[0].events |= POLLOUT;
-        }
-        if (poll(fds, 2, -1) < 0) {
-            continue;
-        }
-        if (fds[1].revents != 0) {
-            reap();
-        }
-        if (fds[0].revents != 0) {
-            serve_all();
-        }
-        tell_all();
+        serve_once();
     }
 }
