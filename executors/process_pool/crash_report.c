@@ -21,6 +21,10 @@ enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 static struct hki_crash *volatile report;
 static volatile uint32_t process; /* Whose report it is; 0: nobody's. */
 
+/* Inherited like what they tell of; but the zygote of a worker starts with no handlers. */
+static bool has_stack;
+static bool is_prepared;
+
 static volatile sig_atomic_t reporting;
 
 /* For the others si_addr means something else, or nothing. */
@@ -79,17 +83,15 @@ static bool install_stack(void)
 
 bool hki_crash_report_prepare(void)
 {
-    static bool is_prepared;
     void *warm_up[1];
 
-    if (is_prepared) {
-        return true;
-    }
     /* The first walk of a process loads what later ones need. */
     (void)hki_os_backtrace(warm_up, 1);
-    if (!install_stack()) {
+    is_prepared = false;
+    if (!has_stack && !install_stack()) {
         return false;
     }
+    has_stack = true;
     for (size_t i = 0; i < SIGNALS; i++) {
         struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND};
         struct sigaction before;
@@ -109,5 +111,5 @@ bool hki_crash_report_install(struct hki_crash *crash)
 {
     report = crash;
     process = hki_fork_generation(); /* From here on a crash is told. */
-    return hki_crash_report_prepare();
+    return is_prepared || hki_crash_report_prepare();
 }

@@ -489,10 +489,9 @@ static void serve_once(void)
 
 void hki_zygote_process_main(int control, int ring)
 {
-    zygote.control = control;
-    zygote.ring = ring;
-    zygote.pid = getpid();
-    zygote.spare_socket = -1;
+    /* A worker's zygote is a copy of what was one. */
+    zygote = (struct hki_zygote_process){
+        .control = control, .ring = ring, .pid = getpid(), .spare_socket = -1};
     hki_list_init(&zygote.pools);
     hki_list_init(&zygote.reports);
     (void)setpgid(0, 0);
