@@ -39,9 +39,9 @@ static size_t pool_size(uint32_t count)
     return sizeof(struct hki_zygote_pool) + count * sizeof(struct hki_zygote_worker);
 }
 
-static struct hki_zygote_pool *find_pool(const struct hki_zygote_process *in, uint64_t number)
+static struct hki_zygote_pool *find_pool(const struct hki_zygote_process *process, uint64_t number)
 {
-    for (struct hki_list *link = in->pools.next; link != &in->pools; link = link->next) {
+    for (struct hki_list *link = process->pools.next; link != &process->pools; link = link->next) {
         struct hki_zygote_pool *pool = HKI_CONTAINER(link, struct hki_zygote_pool, link);
 
         if (pool->number == number && !pool->leaving) {
@@ -65,10 +65,10 @@ static struct hki_zygote_worker *find_worker(pid_t pid)
     return NULL;
 }
 
-struct hki_zygote_worker *hki_zygote_channel(const struct hki_zygote_process *in, uint64_t number,
-                                             uint32_t index)
+struct hki_zygote_worker *hki_zygote_channel(const struct hki_zygote_process *process,
+                                             uint64_t number, uint32_t index)
 {
-    struct hki_zygote_pool *pool = find_pool(in, number);
+    struct hki_zygote_pool *pool = find_pool(process, number);
 
     return pool != NULL && index < pool->count ? &pool->workers[index] : NULL;
 }

@@ -61,7 +61,7 @@ struct hki_zygote_process {
 _Noreturn void hki_zygote_process_main(int control, int ring);
 
 /* The record of a worker's channel; NULL: there is no such pool or channel. */
-struct hki_zygote_worker *hki_zygote_channel(const struct hki_zygote_process *zygote,
+struct hki_zygote_worker *hki_zygote_channel(const struct hki_zygote_process *process,
                                              uint64_t number, uint32_t index);
 
 /* --- zygote_spare.c --- */
