@@ -25,7 +25,7 @@
 enum {
     ORPHANS_MAX = 256,
     REQUESTS_AT_ONCE = 64,
-    QUIET_MS = 1,
+    QUIET_MS = 1, /* Deaths come in bursts, each to be heard of at once; and starts do. */
 };
 
 static struct hki_zygote_process zygote;
@@ -197,7 +197,6 @@ static void bury(struct hki_zygote_worker *worker, int status)
         }
         return;
     }
-    zygote.spare_can_wait = true; /* Deaths come in bursts, and each is to be heard of at once. */
     worker->wait_status = status;
     worker->out_of_memory = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !worker->killed &&
                             hki_oom_watch_explains(&zygote.oom);
@@ -470,7 +469,7 @@ static void serve_once(void)
     if (!hki_list_empty(&zygote.reports)) {
         fds[0].events |= POLLOUT;
     }
-    ready = poll(fds, 2, !zygote.spare_wanted ? -1 : zygote.spare_can_wait ? QUIET_MS : 0);
+    ready = poll(fds, 2, zygote.spare_wanted ? QUIET_MS : -1);
     if (ready == 0) {
         hki_zygote_spare_make(&zygote);
         return;

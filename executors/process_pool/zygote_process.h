@@ -51,10 +51,9 @@ struct hki_zygote_process {
     pid_t pid;
     struct hki_list pools;
     struct hki_list reports;
-    pid_t spare;         /* A child that waits to become a worker; 0: there is none. */
-    int spare_socket;    /* By which it hears which one; -1: likewise. */
-    bool spare_wanted;   /* One is to be made as soon as nobody waits. */
-    bool spare_can_wait; /* Until it is quiet: the processors are needed elsewhere. */
+    pid_t spare;       /* A child that waits to become a worker; 0: there is none. */
+    int spare_socket;  /* By which it hears which one; -1: likewise. */
+    bool spare_wanted; /* One is to be made when it has been quiet. */
 };
 
 /* The child's life after its fork, with all signals blocked. */

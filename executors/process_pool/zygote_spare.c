@@ -3,7 +3,8 @@
  * Forking workers, and one ahead of time: most of what a worker's start takes is its fork, so
  * the zygote has a child in store that only waits to hear which worker it is. It knows the
  * pools that there were when it was forked: when one comes or goes, so does the spare. It is
- * made after a worker was asked for, as then another one may be, and when nobody waits.
+ * made after a worker was asked for, as then another one may be, and when it has been quiet for
+ * a moment: until then the processors belong to the worker that comes up.
  */
 #include <errno.h>
 #include <signal.h>
@@ -89,7 +90,6 @@ void hki_zygote_spare_make(struct hki_zygote_process *zygote)
     pid_t pid;
 
     zygote->spare_wanted = false; /* If it fails: at the next worker again. */
-    zygote->spare_can_wait = false;
     if (zygote->spare != 0 || HKI_FAULT("spare_fails") || !hki_socket_pair(pair)) {
         return;
     }
@@ -122,7 +122,6 @@ static pid_t use_spare(struct hki_zygote_process *zygote, const struct hki_zygot
     }
     /* If it is killed before it reads this, its death is the worker's. */
     forget(zygote);
-    zygote->spare_can_wait = true; /* It did its service; now the worker is to come up. */
     return pid;
 }
 
