@@ -49,9 +49,6 @@ int hki_os_timer_create(void);
  * again. */
 void hki_os_timer_set(int fd, int64_t when_ns);
 
-/* Another descriptor of the same thing, close-on-exec. -1 with errno on failure. */
-int hki_os_duplicate(int fd);
-
 void hki_os_close(int fd);
 
 /* A moment on the processor, for who looks again and again. */
@@ -113,15 +110,15 @@ void hki_os_frame_text(const void *frame, char *text, size_t size);
 /* The name that the kernel shows for the calling thread; "" if unknown. */
 void hki_os_thread_own_name(char *text, size_t size);
 
-/* Raises the share of blame that this process bears when memory runs out, from 0 to 1000
- * in all. False with errno. */
-bool hki_os_oom_blame(int more);
+/* The share of blame that this process bears when memory runs out, up to 1000, by a descriptor
+ * that it keeps; a child is born with its parent's. -1 with errno. */
+int hki_os_oom_blame_open(void);
+/* Raises it by so much; *before: what it was. False: it is as it was. */
+bool hki_os_oom_blame_raise(int fd, int more, int *before);
+void hki_os_oom_blame_set(int fd, int blame);
 
 /* Bytes that this process keeps resident and shares with no other by intent; 0 if unknown. */
 uint64_t hki_os_private_bytes(void);
-
-/* Takes a range of addresses out of use: what touches it dies, and nothing else comes there. */
-bool hki_os_forbid(void *address, size_t bytes);
 
 /* Writes all of it, again after interruptions. False with errno on failure. */
 bool hki_os_write(int fd, const void *bytes, size_t size);

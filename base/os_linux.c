@@ -247,11 +247,6 @@ void hki_os_timer_set(int fd, int64_t when_ns)
     (void)timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-int hki_os_duplicate(int fd)
-{
-    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
-}
-
 void hki_os_close(int fd)
 {
     close(fd);
@@ -432,27 +427,6 @@ void hki_os_thread_own_name(char *text, size_t size)
     }
 }
 
-bool hki_os_oom_blame(int more)
-{
-    static const char path[] = "/proc/self/oom_score_adj";
-    char text[32];
-    long score;
-    int fd;
-    bool written;
-
-    if (!read_file(path, text, sizeof(text))) {
-        return false;
-    }
-    score = strtol(text, NULL, 10) + more;
-    if ((fd = open(path, O_WRONLY | O_CLOEXEC)) < 0) {
-        return false;
-    }
-    snprintf(text, sizeof(text), "%ld", score > 1000 ? 1000 : score);
-    written = hki_os_write(fd, text, strlen(text));
-    close(fd);
-    return written;
-}
-
 uint64_t hki_os_private_bytes(void)
 {
     char text[128];
@@ -468,12 +442,6 @@ uint64_t hki_os_private_bytes(void)
     resident = strtoull(rest, &rest, 10);
     shared = strtoull(rest, &rest, 10);
     return resident > shared ? (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
-}
-
-bool hki_os_forbid(void *address, size_t bytes)
-{
-    return mmap(address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-                -1, 0) != MAP_FAILED;
 }
 
 bool hki_os_write(int fd, const void *bytes, size_t size)

@@ -77,6 +77,38 @@ void hki_os_die_with_parent(void)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
+int hki_os_oom_blame_open(void)
+{
+    return open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+}
+
+static bool write_blame(int fd, int blame)
+{
+    char text[16];
+    int length = snprintf(text, sizeof(text), "%d", blame);
+
+    return pwrite(fd, text, (size_t)length, 0) == length;
+}
+
+bool hki_os_oom_blame_raise(int fd, int more, int *before)
+{
+    enum { MOST = 1000 };
+    char text[16];
+    ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+
+    if (got <= 0) {
+        return false;
+    }
+    text[got] = '\0';
+    *before = (int)strtol(text, NULL, 10);
+    return write_blame(fd, *before + more > MOST ? MOST : *before + more);
+}
+
+void hki_os_oom_blame_set(int fd, int blame)
+{
+    (void)write_blame(fd, blame);
+}
+
 /* The file is a line of numbers, which may be longer than any buffer: a number may lie
  * across two reads. */
 size_t hki_os_children(int *processes, size_t max)

@@ -54,6 +54,21 @@ static void release_extra(struct hki_future_extra *extra)
     hki_free(extra, sizeof(*extra));
 }
 
+bool hki_future_unref_shared(hk_future *future)
+{
+    /* relaxed: a first guess; the exchange looks again. */
+    unsigned references = atomic_load_explicit(&future->references, memory_order_relaxed);
+
+    while (references > 1) {
+        /* acq_rel: pairs with hk_future_unref(), whose last owner sees all earlier uses. */
+        if (atomic_compare_exchange_weak_explicit(&future->references, &references, references - 1,
+                                                  memory_order_acq_rel, memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void hk_future_unref(hk_future *future)
 {
     unsigned state;

@@ -182,6 +182,9 @@ struct hki_future_extra *hki_future_extra(hk_future *future);
 /* The token that fires with STOP, made when first asked for; NULL without memory. */
 hk_cancel *hki_future_stop_token(hk_future *future);
 
+/* Gives a reference back if it is not the last, whose end may call the application: true. */
+bool hki_future_unref_shared(hk_future *future);
+
 /* HK_OK, or HK_EFORKED for an unfinished future of a parent process. */
 hk_status hki_future_usable(const hk_future *future);
 

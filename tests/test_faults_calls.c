@@ -332,6 +332,37 @@ HKT_FAULT_CASE(nested_pools)
     hkt_fault_close(pool);
 }
 
+HK_TASK(breaks_down)
+{
+    (void)call;
+    (void)raise(SIGSEGV);
+    return HK_OK;
+}
+
+/* Whether the crash of a worker below is told with its place. */
+HK_TASK(loses_a_worker)
+{
+    hk_executor *pool = hkt_fault_pool((hk_executor_options){.workers = 1});
+    hk_future *future = hkt_fault_submit(pool, breaks_down, NULL);
+    const hk_error *error = NULL;
+    int told;
+
+    HKT_CHILD_STATUS(hk_future_error(future, HK_FOREVER, &error), HK_OK);
+    told =
+        error != NULL && error->term_signal == SIGSEGV && strstr(error->message, "; in ") != NULL;
+    hk_future_unref(future);
+    hkt_fault_close(pool);
+    return hk_return(call, &told, sizeof(told));
+}
+
+HKT_FAULT_CASE(crashes_in_nested_pools)
+{
+    hk_executor *pool = hkt_fault_pool((hk_executor_options){.workers = 1});
+
+    HKT_CHILD_TRUE(hkt_fault_int(hkt_fault_submit(pool, loses_a_worker, NULL)) == 1);
+    hkt_fault_close(pool);
+}
+
 /* --- G51: code that came later --- */
 
 HKT_FAULT_CASE(code_loaded_later)
@@ -422,6 +453,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("G47 a callback may throw its future away", callback_throws_away),
     HKT_CASE("G47 a callback may kill a worker", callback_kills_a_worker),
     HKT_CASE("G50 pools in workers of pools, down to the limit", nested_pools),
+    HKT_CASE("G50 a crash in a pool within a pool is told with its place", crashes_in_nested_pools),
     HKT_CASE("G51 a function that was loaded later is no task", code_loaded_later),
     HKT_CASE("G52 results outlive their pool", results_outlive_the_pool),
     HKT_CASE("G54 times of zero, in the past, and without end", times_at_the_edge),

@@ -250,8 +250,15 @@ static void a_worker_that_cannot_be_started_at_once_comes_later(void)
     hkt_processes_end(pool);
 }
 
+static void count_call(hk_future *future, void *calls)
+{
+    (void)future;
+    atomic_fetch_add((atomic_int *)calls, 1);
+}
+
 static void no_helper_thread_is_no_hang(void)
 {
+    atomic_int calls = 0;
     hk_executor_options options = {.workers = 1};
     hk_executor *pool = NULL;
     hk_future *future;
@@ -264,9 +271,11 @@ static void no_helper_thread_is_no_hang(void)
     pool = hkt_processes(options);
     HKT_TRUE(hki_fault_set("courier_fails", HKI_FAULT_PARENT, HKI_FAULT_EVERY, HKI_FAULT_FAILS));
     future = hkt_submit_int(pool, hkt_ends_by, -3);
+    HKT_OK(hk_future_on_done(future, NULL, count_call, &calls, NULL));
     hkt_expect_lost(future, 0, 3);
     hkt_expect_health(pool);
     HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_EQ_INT(atomic_load(&calls), 1);
     HKT_TRUE(hki_fault_passes("courier_fails", HKI_FAULT_PARENT) > 0);
     hkt_processes_end(pool);
 }

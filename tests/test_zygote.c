@@ -150,11 +150,29 @@ static void a_kill_for_an_old_generation_kills_nobody(void)
     hkt_expect_good_child(kills_by_generation, NULL);
 }
 
+/* Whether a signal is handled as the zygote has it for its workers: not at all, but for those of
+ * a crash, whose handler is the library's and runs on a stack of its own. */
+static bool is_handled_rightly(int number)
+{
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE,  SIGILL,
+                                  SIGABRT, SIGSYS, SIGTRAP, SIGXCPU};
+    struct sigaction action;
+
+    if (sigaction(number, NULL, &action) != 0) {
+        return true; /* The C library keeps it to itself. */
+    }
+    for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++) {
+        if (number == crashes[i]) {
+            return (action.sa_flags & SA_SIGINFO) != 0 && (action.sa_flags & SA_ONSTACK) != 0;
+        }
+    }
+    return action.sa_handler == (number == SIGPIPE ? SIG_IGN : SIG_DFL);
+}
+
 /* Exits with 0 if it has only what it should have, else with what is wrong. */
 static void worker_looks_around(const struct hki_worker_start *start)
 {
     DIR *dir = opendir("/proc/self/fd");
-    struct sigaction action;
     sigset_t blocked;
     char target[64] = "";
 
@@ -176,8 +194,7 @@ static void worker_looks_around(const struct hki_worker_start *start)
         if (sigismember(&blocked, number) == 1) {
             _exit(3);
         }
-        if (sigaction(number, NULL, &action) == 0 &&
-            action.sa_handler != (number == SIGPIPE ? SIG_IGN : SIG_DFL)) {
+        if (!is_handled_rightly(number)) {
             fprintf(stderr, "signal %d\n", number);
             _exit(4);
         }
@@ -219,6 +236,46 @@ static void has_foreign_things(void *nothing)
 static void a_worker_has_no_descriptor_and_no_signal_of_the_application(void)
 {
     hkt_expect_good_child(has_foreign_things, NULL);
+}
+
+static int oom_blame_of(int32_t pid)
+{
+    char path[64];
+    int blame = -1;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+    file = fopen(path, "re");
+    HKT_CHILD_TRUE(file != NULL && fscanf(file, "%d", &blame) == 1);
+    fclose(file);
+    return blame;
+}
+
+static bool zygote_bears(void *blame)
+{
+    return oom_blame_of(hki_zygote_pid()) == *(int *)blame;
+}
+
+static void blames_workers(void *nothing)
+{
+    struct hkt_client client;
+    int own = oom_blame_of(getpid());
+    int32_t pid;
+
+    (void)nothing;
+    hkt_zygote_start(hkt_worker_stays);
+    hkt_client_open(&client);
+    for (uint32_t i = 0; i < 2; i++) { /* The second one gets no more than the first. */
+        pid = hkt_spawn(&client, i, 1);
+        HKT_CHILD_TRUE(oom_blame_of(pid) == (own > 500 ? 1000 : own + 500));
+        HKT_CHILD_TRUE(hkt_eventually(zygote_bears, &own)); /* More as long as it forks. */
+    }
+    hkt_client_close(&client);
+}
+
+static void want_of_memory_takes_workers_before_the_zygote(void)
+{
+    hkt_expect_good_child(blames_workers, NULL);
 }
 
 static bool is_mapped(const void *address)
@@ -341,13 +398,14 @@ static void write_counter(const char *path, int kills)
 static void each_step_of_the_counter_explains_one_death(void)
 {
     char path[] = "/tmp/hocket-oom-XXXXXX";
-    struct hki_oom_watch watch = {.seen = 2, .now = 2};
+    struct hki_oom_watch watch;
     int fd = mkstemp(path);
 
     HKT_TRUE_FATAL(fd >= 0);
     close(fd);
-    snprintf(watch.path, sizeof(watch.path), "%s", path);
+    HKT_TRUE(!hki_oom_watch_open(&watch, path)); /* It is empty yet. */
     write_counter(path, 2);
+    HKT_TRUE_FATAL(hki_oom_watch_open(&watch, path));
     hki_oom_watch_read(&watch);
     HKT_TRUE(!hki_oom_watch_explains(&watch));
     write_counter(path, 4);
@@ -362,8 +420,10 @@ static void each_step_of_the_counter_explains_one_death(void)
     HKT_EQ_INT(unlink(path), 0);
     hki_oom_watch_read(&watch);
     HKT_TRUE(!hki_oom_watch_explains(&watch));
+    hki_oom_watch_end(&watch);
     hki_oom_watch_start(&watch); /* Whatever this system has. */
     HKT_TRUE(!hki_oom_watch_explains(&watch));
+    hki_oom_watch_end(&watch);
 }
 
 static CU_TestInfo start_tests[] = {
@@ -377,6 +437,7 @@ static CU_TestInfo worker_tests[] = {
     HKT_TEST(the_parent_hears_how_a_worker_ended),
     HKT_TEST(a_kill_for_an_old_generation_kills_nobody),
     HKT_TEST(a_worker_has_no_descriptor_and_no_signal_of_the_application),
+    HKT_TEST(want_of_memory_takes_workers_before_the_zygote),
     HKT_TEST(a_worker_shares_its_own_pools_memory_alone),
     HKT_TEST(a_spawn_that_fails_says_why_and_the_next_may_succeed),
     HKT_TEST(the_librarys_own_worker_comes_and_goes),

@@ -12,6 +12,7 @@
 #include "base/os.h"
 #include "base/time.h"
 #include "executors/process_pool/fd_passing.h"
+#include "executors/process_pool/memory.h"
 #include "executors/process_pool/packed_error.h"
 
 enum { ARENA_BYTES = 1 << 20 };
@@ -41,7 +42,10 @@ static _Noreturn void be_worker(const struct hkt_worker *worker, int socket, pid
 
     /* As the zygote does: also a sanitizer's handlers would change how it dies. */
     for (int number = 1; number < SIGRTMIN; number++) {
-        (void)signal(number, SIG_DFL);
+        (void)signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
+    }
+    if (!hki_pool_memory_hide(worker->page) || !hki_pool_memory_show(worker->page, 0)) {
+        _exit(EXIT_FAILURE);
     }
     hki_os_die_with_parent();
     if (getppid() != parent) {

@@ -147,6 +147,7 @@ void hkt_spawn_asked(struct hkt_client *client, uint32_t index, uint32_t generat
     client->seen[index].socket = pair[0];
     HKT_CHILD_STATUS(hki_zygote_spawn(&client->zygote, index, generation, pair[1], stop_event),
                      HK_OK);
+    close(stop_event);
 }
 
 int32_t hkt_spawn(struct hkt_client *client, uint32_t index, uint32_t generation)

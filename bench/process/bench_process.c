@@ -125,7 +125,7 @@ static const struct bench_family deadline = {
 
 static const struct bench_family idle = {
     .name = "idle",
-    .title = "nothing to do for 2 s; all processes and threads of the pool",
+    .title = "2 s with nothing to do, 2 s after the last task; all processes and threads",
     .driver = &pool_idle_driver,
     .metrics = {{"wakeups", "/s"}, {"cpu", "%"}},
     .metric_count = 2,

@@ -15,13 +15,15 @@
 
 enum { WORDS_MAX = 64, LOOKS = 32 };
 
-/* Whether a processor is left for who only looks. */
+/* Whether there may be something to see soon, and a processor is left for who only looks. When
+ * no worker has anything, one is being started as a rule, which needs the processor more. */
 static bool may_spin(const struct process_pool *pool)
 {
     /* relaxed: a hint, without the lock. */
-    return atomic_load_explicit(&((struct process_pool *)pool)->busy, memory_order_relaxed) <
-               pool->cpus &&
-           pool->page->spin_ns != 0;
+    unsigned busy =
+        atomic_load_explicit(&((struct process_pool *)pool)->busy, memory_order_relaxed);
+
+    return busy != 0 && busy < pool->cpus && pool->page->spin_ns != 0;
 }
 
 /* True once the parker has a token. */

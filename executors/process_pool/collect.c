@@ -2,11 +2,8 @@
 /* Collecting: from cells that are done to futures that have ended. */
 #include <signal.h>
 
-#include "executors/process_pool/pool.h"
-
-#include "base/live.h"
-#include "base/memory.h"
 #include "base/time.h"
+#include "executors/process_pool/pool.h"
 
 enum { MEAN_OF = 8, SHORT_NS = 50000, LONG_NS = 1000000, MOST_NS = 1000000000 };
 
@@ -147,9 +144,9 @@ void hki_pool_conclude(struct process_pool *pool, struct finished *batch, unsign
         hki_chunk_release(left);
 
         /* The last reference to a failure that nobody read calls a hook of the application. */
-        if (drain || failed) {
+        if (drain || (failed && !hki_future_unref_shared(&job->future))) {
             hki_courier_send(pool, job, drain);
-        } else {
+        } else if (!failed) {
             hk_future_unref(&job->future);
         }
     }

@@ -43,6 +43,7 @@ static void *courier_main(void *arg)
     struct hki_list *first;
 
     hki_os_thread_name("hk-courier");
+    atomic_store(&courier->pool->courier_agent, hki_agent_self());
     pthread_mutex_lock(&courier->lock);
     for (;;) {
         if ((first = hki_list_take_first(&courier->jobs)) != NULL) {

@@ -16,9 +16,14 @@ static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, 
 
 enum { SIGNALS = sizeof(signals) / sizeof(signals[0]) };
 
-/* Written before the handlers are installed. */
-static struct hki_crash *report;
-static uint32_t process;
+/* Where this process writes its report: nowhere as long as it is the zygote, which has the
+ * handlers for its workers to inherit. */
+static struct hki_crash *volatile report;
+static volatile uint32_t process; /* Whose report it is; 0: nobody's. */
+
+/* Inherited like what they tell of; but the zygote of a worker starts with no handlers. */
+static bool has_stack;
+static bool is_prepared;
 
 static volatile sig_atomic_t reporting;
 
@@ -31,17 +36,18 @@ static bool has_address(const siginfo_t *info)
 
 static void write_report(const siginfo_t *info, const void *context)
 {
+    struct hki_crash *crash = report;
     size_t frames;
 
-    report->signal = info->si_signo;
-    report->code = info->si_code;
-    report->address = has_address(info) ? (uint64_t)(uintptr_t)info->si_addr : 0;
-    report->frame[0] = hki_os_signal_place(context);
-    atomic_store(&report->frames, 1);
-    atomic_store(&report->said, 1);
+    crash->signal = info->si_signo;
+    crash->code = info->si_code;
+    crash->address = has_address(info) ? (uint64_t)(uintptr_t)info->si_addr : 0;
+    crash->frame[0] = hki_os_signal_place(context);
+    atomic_store(&crash->frames, 1);
+    atomic_store(&crash->said, 1);
     /* Last: on a broken stack the walk may end the process. */
-    frames = hki_os_backtrace_of_signal(context, report->frame, HKI_FRAMES_MAX);
-    atomic_store(&report->frames, (uint32_t)frames);
+    frames = hki_os_backtrace_of_signal(context, crash->frame, HKI_FRAMES_MAX);
+    atomic_store(&crash->frames, (uint32_t)frames);
 }
 
 static void crashed(int signal, siginfo_t *info, void *context)
@@ -75,17 +81,17 @@ static bool install_stack(void)
     return true;
 }
 
-bool hki_crash_report_install(struct hki_crash *crash)
+bool hki_crash_report_prepare(void)
 {
     void *warm_up[1];
 
-    report = crash;
-    process = hki_fork_generation();
     /* The first walk of a process loads what later ones need. */
     (void)hki_os_backtrace(warm_up, 1);
-    if (!install_stack()) {
+    is_prepared = false;
+    if (!has_stack && !install_stack()) {
         return false;
     }
+    has_stack = true;
     for (size_t i = 0; i < SIGNALS; i++) {
         struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND};
         struct sigaction before;
@@ -97,5 +103,13 @@ bool hki_crash_report_install(struct hki_crash *crash)
             (void)sigaction(signals[i], &action, NULL);
         }
     }
+    is_prepared = true;
     return true;
+}
+
+bool hki_crash_report_install(struct hki_crash *crash)
+{
+    report = crash;
+    process = hki_fork_generation(); /* From here on a crash is told. */
+    return is_prepared || hki_crash_report_prepare();
 }

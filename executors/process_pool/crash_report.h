@@ -12,8 +12,13 @@
 #include "executors/process_pool/layout.h"
 
 /* Handles the signals of a crash that nobody handles yet: a sanitizer's handlers stay, where
- * it has any. Once for the process, whose children say nothing there. False with errno: no
- * memory for the stack; the worker can do without. */
+ * it has any. The handlers, their stack and what they need are inherited by children, so the
+ * zygote does this once for all its workers. False with errno: no memory for the stack; the
+ * worker can do without. */
+bool hki_crash_report_prepare(void);
+
+/* From now on a crash of this process is told there, and none of its children's; prepares
+ * what the zygote has not. */
 bool hki_crash_report_install(struct hki_crash *crash);
 
 #endif

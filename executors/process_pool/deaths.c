@@ -310,6 +310,9 @@ static void bury(struct seat *seat, const struct death *death)
 {
     struct process_pool *pool = seat->pool;
     bool broken_before = pool->broken;
+    bool has_broken;
+    int socket = seat->socket;
+    int stop_event = seat->stop_event;
     struct finished batch[HKI_CELLS];
     struct hki_list jobs;
     unsigned count;
@@ -324,13 +327,18 @@ static void bury(struct seat *seat, const struct death *death)
     } else if (seat->ended == 0 && !seat->asked_to_die && seat->life != SEAT_LEAVING) {
         pool->tokens -= 1.0;
     }
+    seat->socket = -1; /* Ours to close, when those who wait have been told. */
+    seat->stop_event = -1;
     hki_seat_vacate(seat);
+    has_broken = pool->broken && !broken_before;
     pool->concluding++; /* Ours: the pool does not end meanwhile. */
     pthread_mutex_unlock(&pool->lock);
-    if (pool->broken && !broken_before) {
+    if (has_broken) {
         hki_discard_all(&jobs, HK_EINIT, "no worker could be made ready to run it");
     }
     hki_pool_conclude(pool, batch, count);
+    hki_os_close(socket);
+    hki_os_close(stop_event);
     pthread_mutex_lock(&pool->lock);
     hki_pool_dispatch(pool); /* After the ends are told, for it may start a worker. */
     hki_pool_concluded(pool, count + 1);

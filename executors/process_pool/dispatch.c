@@ -4,9 +4,8 @@
  * before others, for it may still be looking for work; then to a new one; then, a few ahead,
  * to the one with the least.
  */
-#include "executors/process_pool/pool.h"
-
 #include "base/time.h"
+#include "executors/process_pool/pool.h"
 #include "executors/room.h"
 
 enum { WAKE_NS = 30000, SHORT_NS = 50000, LONG_RUN_NS = 200000 };

@@ -198,6 +198,29 @@ void hki_pool_memory_unmap_fixed(void *address, size_t bytes)
     hki_pool_addresses_give_back(address);
 }
 
+/* A core file holds nothing of what is hidden: reading all of a sparse file would fill it. */
+bool hki_pool_memory_hide(struct hki_pool_page *page)
+{
+    size_t hidden = (size_t)(page->arena_at - page->channels_at);
+    void *first = hki_pool_at(page, page->channels_at);
+
+    return mprotect(page, (size_t)page->channels_at, PROT_READ) == 0 &&
+           mprotect(first, hidden, PROT_NONE) == 0 && madvise(first, hidden, MADV_DONTDUMP) == 0;
+}
+
+bool hki_pool_memory_show(const struct hki_pool_page *page, uint32_t index)
+{
+    struct hki_channel *channel = hki_channel_of(page, index);
+    void *extent = hki_pool_at(page, page->overflow_at + index * HKI_OVERFLOW_EXTENT);
+
+    if (mprotect(channel, (size_t)page->channel_stride, PROT_READ | PROT_WRITE) != 0 ||
+        mprotect(extent, HKI_OVERFLOW_EXTENT, PROT_READ | PROT_WRITE) != 0) {
+        return false;
+    }
+    (void)madvise(channel, (size_t)page->channel_stride, MADV_DODUMP);
+    return true;
+}
+
 void hki_pool_memory_discard(struct hki_pool_memory *memory, uint64_t offset, uint64_t bytes)
 {
     uint64_t unit = page_size();

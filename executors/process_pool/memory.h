@@ -32,6 +32,12 @@ hk_status hki_pool_addresses_reserve(void);
 int hki_pool_memory_map_fixed(void *address, size_t bytes, int fd);
 void hki_pool_memory_unmap_fixed(void *address, size_t bytes);
 
+/* In the zygote, for its workers to inherit: the page is read only, and what belongs to one
+ * worker is out of reach. False with errno. */
+bool hki_pool_memory_hide(struct hki_pool_page *page);
+/* In a worker: its own channel and extent are within reach again. False with errno. */
+bool hki_pool_memory_show(const struct hki_pool_page *page, uint32_t index);
+
 /*
  * Makes one for so many channels and bytes of arena, with the layout of the page filled in
  * and all that must not fail later allocated: the page and the channels (not their pages of

@@ -8,33 +8,29 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool read_text(const char *path, char *text, size_t size)
+/* From its beginning. */
+static bool read_text(int fd, char *text, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     size_t used = 0;
     ssize_t got = 1;
 
-    if (fd < 0) {
-        return false;
-    }
     while (used < size - 1 && got != 0) {
-        got = read(fd, text + used, size - 1 - used);
+        got = pread(fd, text + used, size - 1 - used, (off_t)used);
         if (got < 0 && errno != EINTR) {
             break;
         }
         used += got > 0 ? (size_t)got : 0;
     }
-    close(fd);
     text[used] = '\0';
     return got >= 0;
 }
 
-static bool read_counter(const char *path, uint64_t *counter)
+static bool read_counter(int fd, uint64_t *counter)
 {
     static const char key[] = "oom_kill ";
     char text[1024];
 
-    if (path[0] == '\0' || !read_text(path, text, sizeof(text))) {
+    if (fd < 0 || !read_text(fd, text, sizeof(text))) {
         return false;
     }
     for (char *line = text; line != NULL; line = strchr(line, '\n')) {
@@ -63,11 +59,23 @@ static bool lists(const char *list, const char *word)
     return false;
 }
 
+bool hki_oom_watch_open(struct hki_oom_watch *watch, const char *path)
+{
+    watch->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (!read_counter(watch->fd, &watch->seen)) {
+        hki_oom_watch_end(watch);
+        return false;
+    }
+    watch->now = watch->seen;
+    return true;
+}
+
 /* A line is "number:controllers:folder"; version 2 has one, with no controllers. */
 static bool try_line(struct hki_oom_watch *watch, char *line)
 {
     char *controllers = strchr(line, ':');
     char *folder = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
+    char path[512];
     int length = 0;
 
     if (folder == NULL) {
@@ -76,15 +84,24 @@ static bool try_line(struct hki_oom_watch *watch, char *line)
     controllers++;
     folder++;
     if (*controllers == ':') {
-        length = snprintf(watch->path, sizeof(watch->path), "/sys/fs/cgroup%s/memory.events",
+        length = snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.events",
                           strcmp(folder, "/") == 0 ? "" : folder);
     } else if (lists(controllers, "memory")) {
-        length =
-            snprintf(watch->path, sizeof(watch->path), "/sys/fs/cgroup/memory%s/memory.oom_control",
-                     strcmp(folder, "/") == 0 ? "" : folder);
+        length = snprintf(path, sizeof(path), "/sys/fs/cgroup/memory%s/memory.oom_control",
+                          strcmp(folder, "/") == 0 ? "" : folder);
     }
-    return length > 0 && (size_t)length < sizeof(watch->path) &&
-           read_counter(watch->path, &watch->seen);
+    return length > 0 && (size_t)length < sizeof(path) && hki_oom_watch_open(watch, path);
+}
+
+static bool read_file(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is_read = fd >= 0 && read_text(fd, text, size);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_read;
 }
 
 void hki_oom_watch_start(struct hki_oom_watch *watch)
@@ -92,24 +109,30 @@ void hki_oom_watch_start(struct hki_oom_watch *watch)
     char text[4096];
     char *rest = NULL;
 
-    memset(watch, 0, sizeof(*watch));
-    if (!read_text("/proc/self/cgroup", text, sizeof(text))) {
+    *watch = (struct hki_oom_watch){.fd = -1};
+    if (!read_file("/proc/self/cgroup", text, sizeof(text))) {
         return;
     }
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
         if (try_line(watch, line)) {
-            watch->now = watch->seen;
             return;
         }
     }
-    watch->path[0] = '\0';
+}
+
+void hki_oom_watch_end(struct hki_oom_watch *watch)
+{
+    if (watch->fd >= 0) {
+        close(watch->fd);
+    }
+    watch->fd = -1;
 }
 
 void hki_oom_watch_read(struct hki_oom_watch *watch)
 {
     watch->seen = watch->now; /* What nobody's death explained was another's. */
-    (void)read_counter(watch->path, &watch->now);
+    (void)read_counter(watch->fd, &watch->now);
 }
 
 bool hki_oom_watch_explains(struct hki_oom_watch *watch)

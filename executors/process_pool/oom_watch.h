@@ -10,13 +10,18 @@
 #include <stdint.h>
 
 struct hki_oom_watch {
-    char path[512]; /* "": there is no counter that could be read. */
-    uint64_t seen;  /* What it was when it was last asked for. */
+    int fd;        /* Of the counter's file; -1: there is none that could be read. */
+    uint64_t seen; /* What it was when it was last asked for. */
     uint64_t now;
 };
 
-/* Finds the counter and reads it. Allocates nothing, and keeps no descriptor. */
+/* Finds the counter and reads it. Allocates nothing, and keeps its file open: to find it again
+ * would take longer than all else that is done for a death. */
 void hki_oom_watch_start(struct hki_oom_watch *watch);
+void hki_oom_watch_end(struct hki_oom_watch *watch);
+
+/* Watches this file. False: it has no counter. */
+bool hki_oom_watch_open(struct hki_oom_watch *watch, const char *path);
 
 /* Before a number of deaths is looked at: reads the counter; each of its steps since the
  * last time explains one of these deaths. */

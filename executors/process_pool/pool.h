@@ -35,6 +35,7 @@
 #include "executors/process_pool/arena.h"
 #include "executors/process_pool/zygote.h"
 #include "executors/task_queue.h"
+#include "sync/agent.h"
 #include "sync/condition.h"
 
 enum {
@@ -171,6 +172,8 @@ struct process_pool {
     struct learned learned[HKI_LEARNED];
 
     struct courier *courier; /* NULL until the first callback. */
+    /* Its thread, for the wait-for graph; NULL until it runs, and there until the pool ends. */
+    _Atomic(struct hki_agent *) courier_agent;
 };
 
 /* --- process_pool.c --- */

@@ -84,7 +84,9 @@ static void reset_channel(struct seat *seat)
     atomic_store(&seat->done, 0);
     atomic_store(&channel->tail, 0);
     atomic_store(&channel->done, 0);
-    atomic_store(&channel->may_spin, 0);
+    /* What waits for it is given to it as soon as it says that it is ready. */
+    atomic_store(&channel->may_spin,
+                 seat->pool->queue.length != 0 && seat->pool->busy < seat->pool->cpus ? 1 : 0);
     atomic_store(&channel->retire, 0);
     atomic_store(&channel->sleeping, 0);
     atomic_store(&channel->stage, HKI_WORKER_STARTING);
@@ -165,7 +167,6 @@ bool hki_pool_hire(struct process_pool *pool)
     struct seat *seat = empty_seat(pool);
     int pair[2];
     int stop_event;
-    int theirs;
 
     if (seat == NULL || pool->lost || !may_start(pool)) {
         return false;
@@ -178,14 +179,9 @@ bool hki_pool_hire(struct process_pool *pool)
         hki_os_close(pair[1]);
         return later(pool);
     }
-    if ((theirs = hki_os_duplicate(stop_event)) < 0) {
-        hki_os_close(pair[0]);
-        hki_os_close(pair[1]);
-        hki_os_close(stop_event);
-        return later(pool);
-    }
     reset_channel(seat);
-    if (hki_zygote_spawn(&pool->client, seat->index, seat->generation, pair[1], theirs) != HK_OK) {
+    if (hki_zygote_spawn(&pool->client, seat->index, seat->generation, pair[1], stop_event) !=
+        HK_OK) {
         hki_os_close(pair[0]);
         hki_os_close(stop_event);
         return later(pool);

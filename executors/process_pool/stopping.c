@@ -135,9 +135,9 @@ static bool condemn(struct entry *entry)
                                           hki_cell_word(entry->request, HKI_CELL_KILLING));
 }
 
-bool hki_pool_overrun(void *self, hk_job *job)
+/* Stops the worker of a job, if one has it. False: no worker has or had it. */
+static bool stop_by(struct process_pool *pool, const hk_job *job, void (*stop)(struct entry *entry))
 {
-    struct process_pool *pool = self;
     struct entry *entry;
     bool kept;
 
@@ -146,15 +146,28 @@ bool hki_pool_overrun(void *self, hk_job *job)
     kept = entry != NULL || job->taken;
     if (entry != NULL) {
         force(entry);
-        if (pool->kill_grace > 0) {
-            hki_seat_signal(entry->seat, SIGKILL, pool->kill_grace);
-            entry->seat->signal_request = entry->request;
-        } else if (condemn(entry)) {
-            hki_seat_signal(entry->seat, SIGKILL, 0);
-        }
+        stop(entry);
     }
     pthread_mutex_unlock(&pool->lock);
     return kept;
+}
+
+/* Under the lock: SIGKILL after the grace, if it still runs then; without one at once. */
+static void overrun_entry(struct entry *entry)
+{
+    struct process_pool *pool = entry->seat->pool;
+
+    if (pool->kill_grace > 0) {
+        hki_seat_signal(entry->seat, SIGKILL, pool->kill_grace);
+        entry->seat->signal_request = entry->request;
+    } else if (condemn(entry)) {
+        hki_seat_signal(entry->seat, SIGKILL, 0);
+    }
+}
+
+bool hki_pool_overrun(void *self, hk_job *job)
+{
+    return stop_by(self, job, overrun_entry);
 }
 
 /* Under the lock. SIGTERM, and SIGKILL after the grace; without one SIGKILL at once. */
@@ -162,7 +175,6 @@ static void kill_entry(struct entry *entry)
 {
     struct process_pool *pool = entry->seat->pool;
 
-    force(entry);
     if (!condemn(entry)) {
         return; /* Just done: the worker may live. */
     }
@@ -177,18 +189,7 @@ static void kill_entry(struct entry *entry)
 
 bool hki_pool_kill(void *self, hk_job *job)
 {
-    struct process_pool *pool = self;
-    struct entry *entry;
-    bool kept;
-
-    pthread_mutex_lock(&pool->lock);
-    entry = hki_pool_find(job);
-    kept = entry != NULL || job->taken;
-    if (entry != NULL) {
-        kill_entry(entry);
-    }
-    pthread_mutex_unlock(&pool->lock);
-    return kept;
+    return stop_by(self, job, kill_entry);
 }
 
 void hki_seat_carry_out(struct seat *seat)

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* How a forked copy of the zygote becomes a worker. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -16,9 +14,6 @@
 #include "base/os.h"
 #include "executors/process_pool/crash_report.h"
 #include "executors/process_pool/worker_impl.h"
-
-/* Of 1000: a system that lacks memory shall take workers before the application. */
-enum { OOM_BLAME = 500 };
 
 _Noreturn void hki_worker_leave(int status)
 {
@@ -49,32 +44,6 @@ static hk_status refused(struct hki_worker *worker, const char *what, struct hki
         .where = worker->where,
     });
     return HK_EINIT;
-}
-
-/* A range of the pool's memory that is not this worker's to touch. */
-static void forbid(const struct hki_pool_page *page, uint64_t from, uint64_t to)
-{
-    if (from < to) {
-        /* Best effort: without it a wild write can do more harm, no more. */
-        (void)hki_os_forbid(hki_pool_at(page, from), to - from);
-    }
-}
-
-/* A worker sees its own channel and extent, and only reads the page: what it scribbles over
- * by mistake is its own, or in the arena. */
-static void confine(const struct hki_worker *worker)
-{
-    const struct hki_pool_page *page = worker->page;
-    uint64_t channels_end = page->channels_at + page->channel_count * page->channel_stride;
-    uint64_t extents_end = page->overflow_at + page->channel_count * HKI_OVERFLOW_EXTENT;
-    uint64_t channel_at = page->channels_at + worker->index * page->channel_stride;
-    uint64_t extent_at = page->overflow_at + worker->index * HKI_OVERFLOW_EXTENT;
-
-    forbid(page, page->channels_at, channel_at);
-    forbid(page, channel_at + page->channel_stride, channels_end);
-    forbid(page, page->overflow_at, extent_at);
-    forbid(page, extent_at + HKI_OVERFLOW_EXTENT, extents_end);
-    (void)mprotect(worker->page, page->channels_at, PROT_READ);
 }
 
 static hk_status set_environment(struct hki_worker *worker, struct hki_error **failure)
@@ -120,7 +89,9 @@ static hk_status set_scheduling(struct hki_worker *worker, struct hki_error **fa
 
 static hk_status make_executor(const struct hki_worker *worker, hk_executor **out)
 {
-    hk_executor_options options = {.max_payload = (size_t)worker->page->max_payload,
+    /* It has no workers; else the processors would be counted for the default. */
+    hk_executor_options options = {.workers = 1,
+                                   .max_payload = (size_t)worker->page->max_payload,
                                    .name = strchr(worker->where, ' ') + 1};
 
     return hk_inline_create(&options, out);
@@ -156,9 +127,6 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
              page->name, start->index);
     hki_os_thread_name(strchr(worker->where, ' ') + 1);
     hki_agent_self()->name = worker->where;
-    (void)hki_os_oom_blame(OOM_BLAME);
-    confine(worker);
-    (void)signal(SIGPIPE, SIG_IGN);
     (void)hki_crash_report_install(&worker->channel->crash);
     if ((status = set_environment(worker, failure)) != HK_OK ||
         (status = set_scheduling(worker, failure)) != HK_OK) {

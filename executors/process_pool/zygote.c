@@ -443,7 +443,6 @@ hk_status hki_zygote_spawn(struct hki_zygote_client *client, uint32_t index, uin
     int error = errno;
 
     hki_os_close(socket);
-    hki_os_close(stop_event);
     errno = error;
     return status;
 }

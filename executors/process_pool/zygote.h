@@ -54,7 +54,8 @@ void hki_zygote_unregister(struct hki_zygote_client *client);
 
 /* Asks for a worker in channel `index`, which has none: it was never spawned, could not be, or
  * its death was told. socket: the worker's end, sent and closed here in
- * any case; stop_event likewise. The answer comes by spawned(). HK_EBROKEN, HK_ESYS. */
+ * any case; stop_event is sent, and stays the caller's. The answer comes by spawned(). HK_EBROKEN,
+ * HK_ESYS. */
 hk_status hki_zygote_spawn(struct hki_zygote_client *client, uint32_t index, uint32_t generation,
                            int socket, int stop_event);
 

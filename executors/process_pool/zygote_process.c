@@ -17,15 +17,18 @@
 
 #include "base/memory.h"
 #include "base/os.h"
+#include "executors/process_pool/crash_report.h"
 #include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/fd_passing.h"
 #include "executors/process_pool/memory.h"
-#include "executors/process_pool/oom_watch.h"
 
-enum { ORPHANS_MAX = 256, REQUESTS_AT_ONCE = 64 };
+enum {
+    ORPHANS_MAX = 256,
+    REQUESTS_AT_ONCE = 64,
+    QUIET_MS = 1, /* Deaths come in bursts, each to be heard of at once; and starts do. */
+};
 
 static struct hki_zygote_process zygote;
-static struct hki_oom_watch oom;
 
 static _Noreturn void leave(void);
 
@@ -36,9 +39,9 @@ static size_t pool_size(uint32_t count)
     return sizeof(struct hki_zygote_pool) + count * sizeof(struct hki_zygote_worker);
 }
 
-static struct hki_zygote_pool *find_pool(uint64_t number)
+static struct hki_zygote_pool *find_pool(const struct hki_zygote_process *process, uint64_t number)
 {
-    for (struct hki_list *link = zygote.pools.next; link != &zygote.pools; link = link->next) {
+    for (struct hki_list *link = process->pools.next; link != &process->pools; link = link->next) {
         struct hki_zygote_pool *pool = HKI_CONTAINER(link, struct hki_zygote_pool, link);
 
         if (pool->number == number && !pool->leaving) {
@@ -62,16 +65,24 @@ static struct hki_zygote_worker *find_worker(pid_t pid)
     return NULL;
 }
 
+struct hki_zygote_worker *hki_zygote_channel(const struct hki_zygote_process *process,
+                                             uint64_t number, uint32_t index)
+{
+    struct hki_zygote_pool *pool = find_pool(process, number);
+
+    return pool != NULL && index < pool->count ? &pool->workers[index] : NULL;
+}
+
 /* The channel that a message means; a parent that names none is not to be trusted with
  * anything else. */
 static struct hki_zygote_worker *channel_of(const struct hki_zygote_message *message)
 {
-    struct hki_zygote_pool *pool = find_pool(message->number);
+    struct hki_zygote_worker *worker = hki_zygote_channel(&zygote, message->number, message->index);
 
-    if (pool == NULL || message->index >= pool->count) {
+    if (worker == NULL) {
         leave();
     }
-    return &pool->workers[message->index];
+    return worker;
 }
 
 static struct hki_zygote_pool *pool_create(const struct hki_zygote_message *message)
@@ -167,7 +178,7 @@ static size_t kill_orphans(void)
     size_t count = hki_os_children(processes, ORPHANS_MAX);
 
     for (size_t i = 0; i < count; i++) {
-        if (find_worker(processes[i]) == NULL) {
+        if (find_worker(processes[i]) == NULL && processes[i] != zygote.spare) {
             (void)kill(processes[i], SIGKILL);
         }
     }
@@ -188,7 +199,7 @@ static void bury(struct hki_zygote_worker *worker, int status)
     }
     worker->wait_status = status;
     worker->out_of_memory = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !worker->killed &&
-                            hki_oom_watch_explains(&oom);
+                            hki_oom_watch_explains(&zygote.oom);
     worker->say_died = true;
     report(worker);
 }
@@ -198,7 +209,7 @@ static void bury(struct hki_zygote_worker *worker, int status)
 static void reap(void)
 {
     hki_os_child_events_drain(zygote.events);
-    hki_oom_watch_read(&oom);
+    hki_oom_watch_read(&zygote.oom);
     for (;;) {
         siginfo_t ended = {0};
         struct hki_zygote_worker *worker;
@@ -208,7 +219,7 @@ static void reap(void)
             break;
         }
         worker = find_worker(ended.si_pid);
-        if (worker != NULL) {
+        if (worker != NULL || hki_zygote_spare_died(&zygote, ended.si_pid)) {
             (void)kill(-ended.si_pid, SIGKILL);
         }
         if (waitpid(ended.si_pid, &status, 0) == ended.si_pid && worker != NULL) {
@@ -240,6 +251,7 @@ static size_t kill_workers(void)
 /* Kills and reaps the workers, and whom they leave. */
 static _Noreturn void leave(void)
 {
+    hki_zygote_spare_drop(&zygote);
     while (kill_workers() + kill_orphans() > 0) {
         pid_t gone = waitpid(-1, NULL, 0);
         struct hki_zygote_worker *worker = gone > 0 ? find_worker(gone) : NULL;
@@ -263,7 +275,16 @@ static int32_t map_pool(const struct hki_zygote_pool *pool, int memory)
     if (pool == NULL || HKI_FAULT("zygote_map_fails")) {
         return ENOMEM;
     }
-    return hki_pool_memory_map_fixed(pool->page, pool->bytes, memory) == 0 ? 0 : errno;
+    if (hki_pool_memory_map_fixed(pool->page, pool->bytes, memory) != 0) {
+        return errno;
+    }
+    if (!hki_pool_memory_hide(pool->page)) {
+        int32_t error = errno;
+
+        hki_pool_memory_unmap_fixed(pool->page, pool->bytes);
+        return error;
+    }
+    return 0;
 }
 
 static void serve_register(const struct hki_zygote_message *message, int memory, int answer)
@@ -271,6 +292,7 @@ static void serve_register(const struct hki_zygote_message *message, int memory,
     struct hki_zygote_pool *pool = pool_create(message);
     int32_t error = map_pool(pool, memory);
 
+    hki_zygote_spare_drop(&zygote);
     if (hki_os_write(answer, &error, sizeof(error)) && error == 0) {
         hki_list_append(&zygote.pools, &pool->link);
         return;
@@ -286,11 +308,12 @@ static void serve_register(const struct hki_zygote_message *message, int memory,
 /* Its workers should be gone; those that are not have nobody to work for. */
 static void serve_unregister(const struct hki_zygote_message *message)
 {
-    struct hki_zygote_pool *pool = find_pool(message->number);
+    struct hki_zygote_pool *pool = find_pool(&zygote, message->number);
 
     if (pool == NULL) {
         return; /* Its registration failed, and the parent did not wait to hear it. */
     }
+    hki_zygote_spare_drop(&zygote); /* Which holds its memory. */
     hki_pool_memory_unmap_fixed(pool->page, pool->bytes);
     pool->leaving = true;
     for (uint32_t i = 0; i < pool->count; i++) {
@@ -304,16 +327,7 @@ static void serve_unregister(const struct hki_zygote_message *message)
     }
 }
 
-static pid_t fork_worker(void)
-{
-    if (HKI_FAULT("fork_fails")) {
-        errno = EAGAIN;
-        return -1;
-    }
-    return fork();
-}
-
-static void serve_spawn(const struct hki_zygote_message *message, int socket, int stop_event)
+static void serve_spawn(const struct hki_zygote_message *message, const int *fds)
 {
     struct hki_zygote_worker *worker = channel_of(message);
     pid_t pid;
@@ -326,12 +340,8 @@ static void serve_spawn(const struct hki_zygote_message *message, int socket, in
     worker->out_of_memory = false;
     worker->fork_errno = 0;
     (void)HKI_FAULT("spawning");
-    pid = fork_worker();
-    if (pid == 0) {
-        hki_zygote_become_worker(&zygote, worker, socket, stop_event);
-    }
+    pid = hki_zygote_fork(&zygote, worker, message, fds);
     if (pid > 0) {
-        (void)setpgid(pid, pid); /* Whoever comes first: it is done before a kill. */
         worker->pid = pid;
         worker->pool->alive++;
     } else {
@@ -356,14 +366,9 @@ static void refuse_spawn(const struct hki_zygote_message *message, int error)
 
 static void serve_kill(const struct hki_zygote_message *message)
 {
-    struct hki_zygote_pool *pool = find_pool(message->number);
-    struct hki_zygote_worker *worker;
+    struct hki_zygote_worker *worker = hki_zygote_channel(&zygote, message->number, message->index);
 
-    if (pool == NULL || message->index >= pool->count) {
-        return;
-    }
-    worker = &pool->workers[message->index];
-    if (worker->pid > 0 && worker->generation == message->generation) {
+    if (worker != NULL && worker->pid > 0 && worker->generation == message->generation) {
         worker->killed = worker->killed || message->value == SIGKILL;
         (void)kill(-worker->pid, message->value);
     }
@@ -384,7 +389,7 @@ static void serve(const struct hki_zygote_message *message, const int *fds, size
         break;
     case HKI_ZYGOTE_SPAWN:
         if (count == HKI_ZYGOTE_MESSAGE_FDS) {
-            serve_spawn(message, fds[0], fds[1]);
+            serve_spawn(message, fds);
         } else {
             refuse_spawn(message, EMFILE);
         }
@@ -455,13 +460,37 @@ static void close_foreign(int control, int ring)
     hki_os_close_others(STDERR_FILENO + 1, kept, 2);
 }
 
+static void serve_once(void)
+{
+    struct pollfd fds[] = {{.fd = zygote.control, .events = POLLIN},
+                           {.fd = zygote.events, .events = POLLIN}};
+    int ready;
+
+    if (!hki_list_empty(&zygote.reports)) {
+        fds[0].events |= POLLOUT;
+    }
+    ready = poll(fds, 2, zygote.spare_wanted ? QUIET_MS : -1);
+    if (ready == 0) {
+        hki_zygote_spare_make(&zygote);
+        return;
+    }
+    if (ready < 0) {
+        return;
+    }
+    if (fds[1].revents != 0) {
+        reap();
+    }
+    if (fds[0].revents != 0) {
+        serve_all();
+    }
+    tell_all();
+}
+
 void hki_zygote_process_main(int control, int ring)
 {
-    void *frames[1];
-
-    zygote.control = control;
-    zygote.ring = ring;
-    zygote.pid = getpid();
+    /* A worker's zygote is a copy of what was one. */
+    zygote = (struct hki_zygote_process){
+        .control = control, .ring = ring, .pid = getpid(), .spare_socket = -1};
     hki_list_init(&zygote.pools);
     hki_list_init(&zygote.reports);
     (void)setpgid(0, 0);
@@ -475,25 +504,10 @@ void hki_zygote_process_main(int control, int ring)
         _exit(EXIT_FAILURE); /* The parent hears it by the end of the socket. */
     }
     (void)hki_os_adopt_orphans();
-    hki_oom_watch_start(&oom);
-    /* Loads once what every worker's crash report needs. */
-    (void)hki_os_backtrace(frames, 1);
+    hki_oom_watch_start(&zygote.oom);
+    zygote.blame = hki_os_oom_blame_open();
+    (void)hki_crash_report_prepare(); /* For the workers; this process tells nobody. */
     for (;;) {
-        struct pollfd fds[] = {{.fd = control, .events = POLLIN},
-                               {.fd = zygote.events, .events = POLLIN}};
-
-        if (!hki_list_empty(&zygote.reports)) {
-            fds[0].events |= POLLOUT;
-        }
-        if (poll(fds, 2, -1) < 0) {
-            continue;
-        }
-        if (fds[1].revents != 0) {
-            reap();
-        }
-        if (fds[0].revents != 0) {
-            serve_all();
-        }
-        tell_all();
+        serve_once();
     }
 }

@@ -24,29 +24,49 @@ static void unmap_other_pools(const struct hki_zygote_process *zygote,
     }
 }
 
-void hki_zygote_become_worker(const struct hki_zygote_process *zygote,
-                              const struct hki_zygote_worker *worker, int socket, int stop_event)
+static void close_zygotes(const struct hki_zygote_process *zygote)
 {
-    struct hki_worker_start start = {.page = worker->pool->page,
-                                     .index = worker->index,
-                                     .generation = worker->generation,
-                                     .zygote_pid = zygote->pid,
-                                     .socket = socket,
-                                     .stop_event = stop_event,
-                                     .ring = zygote->ring};
+    const int fds[] = {zygote->control, zygote->events, zygote->blame, zygote->oom.fd,
+                       zygote->spare_socket};
+
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (fds[i] >= 0) {
+            hki_os_close(fds[i]);
+        }
+    }
+}
+
+void hki_zygote_leave_zygote(const struct hki_zygote_process *zygote)
+{
     sigset_t none;
 
-    HKI_FAULT_I_AM((int32_t)worker->index);
     (void)setpgid(0, 0);
     hki_os_die_with_parent();
     if (getppid() != zygote->pid) {
         _exit(EXIT_FAILURE); /* It was gone before it could have been noticed. */
     }
-    hki_os_close(zygote->control);
-    hki_os_close(zygote->events);
-    unmap_other_pools(zygote, worker->pool);
+    close_zygotes(zygote);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void hki_zygote_become_worker(const struct hki_zygote_process *zygote,
+                              const struct hki_zygote_worker *worker, uint32_t generation,
+                              int socket, int stop_event)
+{
+    struct hki_worker_start start = {.page = worker->pool->page,
+                                     .index = worker->index,
+                                     .generation = generation,
+                                     .zygote_pid = zygote->pid,
+                                     .socket = socket,
+                                     .stop_event = stop_event,
+                                     .ring = zygote->ring};
+
+    HKI_FAULT_I_AM((int32_t)worker->index);
+    unmap_other_pools(zygote, worker->pool);
+    if (!hki_pool_memory_show(start.page, start.index)) {
+        _exit(EXIT_FAILURE); /* There is no place to say why. */
+    }
     hki_zygote_worker_main(&start);
     _exit(EXIT_FAILURE);
 }

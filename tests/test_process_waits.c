@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Waits of the pool of processes as part of the wait-for graph. */
+#include <hocket/lock.h>
+
+#include "tests/process_fixture.h"
+
+/* A callback that needs the lock of who waits for the pool. */
+struct ring {
+    hk_lock lock;
+    struct hkt_gate inside; /* The callback runs. */
+    hk_status callback;
+};
+
+static void needs_the_lock(hk_future *future, void *arg)
+{
+    struct ring *ring = arg;
+
+    (void)future;
+    hkt_gate_wait(&ring->inside);
+    ring->callback = hk_lock_acquire(&ring->lock);
+    if (ring->callback == HK_OK) {
+        HKT_OK(hk_lock_release(&ring->lock));
+    }
+}
+
+/* Whoever closes the ring last is refused; either way both go on. */
+static void a_callback_that_needs_the_joiners_lock_is_no_hang(void)
+{
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 1});
+    struct ring ring = {.callback = HK_OK};
+    hk_future *future;
+    hk_status joined;
+
+    HKT_OK_FATAL(hk_lock_init(&ring.lock, NULL));
+    hkt_gate_init(&ring.inside, "inside");
+    HKT_OK(hk_lock_acquire(&ring.lock));
+    HKT_OK_FATAL(hk_submit(pool, hkt_nothing, NULL, 0, NULL, &future));
+    HKT_OK(hk_future_on_done(future, NULL, needs_the_lock, &ring, NULL));
+    hkt_gate_await_arrivals(&ring.inside, 1);
+    hkt_gate_open(&ring.inside);
+    joined = hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER);
+    HKT_OK(hk_lock_release(&ring.lock));
+    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_TRUE((joined == HK_EDEADLK) != (ring.callback == HK_EDEADLK));
+    hk_future_unref(future);
+    hkt_processes_end(pool);
+    hkt_gate_fini(&ring.inside);
+    HKT_OK(hk_lock_destroy(&ring.lock));
+}
+
+/* Nobody here holds up the start, whatever the caller holds. */
+static void workers_may_be_awaited_with_a_lock_held(void)
+{
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 2});
+    hk_lock lock;
+
+    HKT_OK_FATAL(hk_lock_init(&lock, NULL));
+    HKT_OK(hk_lock_acquire(&lock));
+    HKT_OK(hk_executor_prestart(pool, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_lock_release(&lock));
+    HKT_OK(hk_lock_destroy(&lock));
+    hkt_processes_end(pool);
+}
+
+static CU_TestInfo tests[] = {
+    HKT_TEST(a_callback_that_needs_the_joiners_lock_is_no_hang),
+    HKT_TEST(workers_may_be_awaited_with_a_lock_held),
+    CU_TEST_INFO_NULL,
+};
+
+static CU_SuiteInfo suites[] = {
+    {.pName = "process_waits", .pTests = tests},
+    CU_SUITE_INFO_NULL,
+};
+
+int main(int argc, char **argv)
+{
+    return hkt_process_main(argc, argv, suites);
+}
