@@ -130,7 +130,9 @@ static void reserve_output(struct seat *seat, const hk_job *job, struct hki_cell
     bytes = job->expects > bytes ? job->expects : bytes;
     cell->reserved_at = 0;
     cell->reserved_size = 0;
-    if (bytes > RESERVED_LEAST && bytes <= hki_arena_largest(pool->arena) / 4 &&
+    /* What is to be salvaged from a dead worker must lie where nobody else writes meanwhile. */
+    if ((bytes > RESERVED_LEAST || job->salvage != NULL) &&
+        bytes <= hki_arena_largest(pool->arena) / 4 &&
         (entry->reserved = hki_chunk_reserve(pool, bytes)) != NULL) {
         cell->reserved_at = entry->reserved->at;
         cell->reserved_size = entry->reserved->capacity;
