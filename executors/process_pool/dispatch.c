@@ -193,7 +193,9 @@ static void look_later(struct process_pool *pool)
 {
     if (pool->rebalance_at_ns == HKI_NEVER) {
         pool->rebalance_at_ns = hk_now_ns() + HKI_NAP_NS;
-        hki_zygote_ring();
+        if (!pool->minded) { /* Else it is awake before that. */
+            hki_zygote_ring();
+        }
     }
 }
 
@@ -290,6 +292,7 @@ hk_status hki_pool_submit(void *self, hk_job *job, hk_duration queue_wait)
 {
     struct process_pool *pool = self;
     hk_job *victim = NULL;
+    bool looks = false;
     hk_status status;
 
     pthread_mutex_lock(&pool->lock);
@@ -300,8 +303,13 @@ hk_status hki_pool_submit(void *self, hk_job *job, hk_duration queue_wait)
     if (status == HK_OK) {
         hki_task_queue_push(&pool->queue, job);
         hki_pool_dispatch(pool);
+        /* What no worker takes now waits for the end of another one. */
+        looks = pool->queue.length != 0 && hki_pool_end_quiet(pool, HKI_RING_COALESCED);
     }
     pthread_mutex_unlock(&pool->lock);
+    if (looks && hki_pool_has_results(pool)) {
+        (void)hki_pool_collect(pool);
+    }
     if (victim != NULL) {
         hk_job_discard(victim, HK_EFULL, "the queue was full and it was the oldest");
     }

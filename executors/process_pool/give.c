@@ -166,7 +166,10 @@ static void fill(struct seat *seat, hk_job *job, struct hki_cell *cell, uint32_t
 
 void hki_seat_wake(struct seat *seat)
 {
-    if (atomic_load(&seat->channel->sleeping) != 0) {
+    /* It may take a while to get a processor, in which more is given to it: one ring is enough,
+     * as it looks for what there is before it says again that it sleeps. */
+    if (atomic_load(&seat->channel->sleeping) != 0 &&
+        atomic_exchange(&seat->channel->sleeping, 0) != 0) {
         atomic_fetch_add(&seat->channel->doorbell, 1);
         hki_os_futex_wake_shared(&seat->channel->doorbell, 1);
     }
