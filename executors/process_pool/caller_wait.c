@@ -221,6 +221,14 @@ void hki_pool_assist(void *self, hk_job *job, int64_t deadline_ns)
     }
 }
 
+void hki_pool_look(struct process_pool *pool)
+{
+    if (hki_pool_has_results(pool) && begin_leading(pool)) {
+        (void)hki_pool_collect(pool);
+        stop_leading(pool, true);
+    }
+}
+
 bool hki_pool_park(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns)
 {
     struct process_pool *pool = self;

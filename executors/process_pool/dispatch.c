@@ -9,7 +9,7 @@
 #include "base/time.h"
 #include "executors/room.h"
 
-enum { WAKE_NS = 30000, SHORT_NS = 50000, LONG_RUN_NS = 200000 };
+enum { WAKE_NS = 30000, SHORT_NS = 50000, LONG_RUN_NS = 200000, LOOK_EVERY = 8 };
 
 /* --- choosing --- */
 
@@ -305,10 +305,13 @@ hk_status hki_pool_submit(void *self, hk_job *job, hk_duration queue_wait)
         hki_pool_dispatch(pool);
         /* What no worker takes now waits for the end of another one. */
         looks = pool->queue.length != 0 && hki_pool_end_quiet(pool, HKI_RING_COALESCED);
+        /* Who submits more than it waits would leave all results to the supervisor, and would
+         * contend with that for every lock. */
+        looks = ++pool->submits % LOOK_EVERY == 0 || looks;
     }
     pthread_mutex_unlock(&pool->lock);
-    if (looks && hki_pool_has_results(pool)) {
-        (void)hki_pool_collect(pool);
+    if (looks) {
+        hki_pool_look(pool);
     }
     if (victim != NULL) {
         hk_job_discard(victim, HK_EFULL, "the queue was full and it was the oldest");
