@@ -209,6 +209,19 @@ static bool begin_leading(struct process_pool *pool)
     return leads;
 }
 
+/* The caller will sleep on what only the supervisor sees to. */
+static void leave_to_supervisor(struct process_pool *pool)
+{
+    bool looks;
+
+    pthread_mutex_lock(&pool->lock);
+    looks = hki_pool_end_quiet(pool, HKI_RING_FIRST);
+    pthread_mutex_unlock(&pool->lock);
+    if (looks && hki_pool_has_results(pool)) {
+        (void)hki_pool_collect(pool);
+    }
+}
+
 void hki_pool_assist(void *self, hk_job *job, int64_t deadline_ns)
 {
     struct process_pool *pool = self;
@@ -218,6 +231,8 @@ void hki_pool_assist(void *self, hk_job *job, int64_t deadline_ns)
         hki_pool_set_attention(pool, HKI_RING_NEVER);
         spin_once(pool, deadline_ns);
         stop_leading(pool, false);
+    } else {
+        leave_to_supervisor(pool);
     }
 }
 
