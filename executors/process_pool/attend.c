@@ -154,13 +154,14 @@ static int64_t despair(struct process_pool *pool, int64_t now_ns, struct hki_lis
     return HKI_NEVER;
 }
 
-/* Whether a caller collects, and the supervisor would only be in its way. */
+/* Whether a caller collects, and the supervisor would only be in its way. One that rests may
+ * not be rung by a worker whose memory was overwritten, so that is looked at here. */
 static bool is_led(struct process_pool *pool)
 {
     bool led;
 
     pthread_mutex_lock(&pool->lock);
-    led = pool->has_leader;
+    led = pool->has_leader && !pool->leader_rests;
     pthread_mutex_unlock(&pool->lock);
     return led;
 }

@@ -109,6 +109,7 @@ static bool sleep_on_all(struct process_pool *pool, hk_job *job, struct hki_park
     mark_urgent(pool, job);
     count = list_words(pool, parker, words);
     fits = pool->live + 2 <= WORDS_MAX;
+    pool->leader_rests = when == HKI_RING_FIRST;
     hki_pool_set_attention(pool, when | HKI_RING_CALLER);
     pthread_mutex_unlock(&pool->lock);
     if (!fits) {
@@ -204,6 +205,7 @@ static bool begin_leading(struct process_pool *pool)
     pthread_mutex_lock(&pool->lock);
     leads = !pool->has_leader;
     pool->has_leader = true;
+    pool->leader_rests = false;
     pool->quiet = false;
     pthread_mutex_unlock(&pool->lock);
     return leads;

@@ -145,6 +145,7 @@ struct process_pool {
     /* Who collects. */
     bool has_leader;             /* It alone sets the attention then. */
     _Atomic(uint32_t) newcomers; /* Workers started ever; a futex word for the leader. */
+    bool leader_rests;           /* It sleeps until it is rung, not only for a nap. */
     unsigned followers;          /* Callers that wait while another one leads. */
     bool minded;                 /* The supervisor sleeps for a nap at most, and looks then. */
     bool quiet;                  /* Nobody leads, and nobody is rung until that look. */
