@@ -96,6 +96,14 @@ hk_status hk_return(hk_call *call, const void *value, size_t size)
     if (value == NULL && size != 0) {
         return refuse(call, HK_EINVAL);
     }
+    if (size <= sizeof(small) && size != 0 && call->small != NULL && before.drop == NULL &&
+        size <= call->executor->max_payload) {
+        /* Has a home without asking anybody. It may be a part of what lies there. */
+        memmove(call->small, value, size);
+        call->value = (struct hki_value){call->small, size, NULL, NULL};
+        call->refused = HK_OK;
+        return HK_OK;
+    }
     if (shared(call, value, size)) {
         return HK_OK;
     }

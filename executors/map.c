@@ -123,22 +123,48 @@ static bool is_full(const hk_map_iterator *it, const struct hki_chunk *chunk)
            (it->options.chunk == 0 && hki_packed_chunk_bytes(chunk) >= CHUNK_AUTO_BYTES);
 }
 
+/* Elements of an array, as many as make the chunk full, all at once. What is odd about the
+ * array, or about one more element, shows when that one is pulled by itself. */
+static void pull_array(hk_map_iterator *it, struct hki_chunk *chunk)
+{
+    hk_array_source *array = it->state;
+    size_t count = chunk->capacity;
+    size_t size = array == NULL ? 0 : array->stride;
+
+    if (array == NULL || array->items == NULL || array->next >= array->count ||
+        size > it->executor->max_payload || size > CHUNK_AUTO_BYTES) {
+        return;
+    }
+    count = count < array->count - array->next ? count : array->count - array->next;
+    if (it->options.chunk == 0 && size != 0 && count > CHUNK_AUTO_BYTES / size) {
+        count = CHUNK_AUTO_BYTES / size;
+    }
+    if (hki_packed_chunk_add_array(chunk, (const unsigned char *)array->items + array->next * size,
+                                   count, size)) {
+        array->next += count;
+        it->next_index += count;
+    }
+}
+
 /* The next chunk of items; NULL when the source has none. */
 static struct hki_chunk *gather(hk_map_iterator *it)
 {
     size_t capacity = chunk_size(it);
-    struct hki_chunk *chunk = hki_chunk_create(it->task, capacity, it->next_index);
+    struct hki_chunk *chunk =
+        hki_chunk_create(it->task, capacity, it->next_index, !shares_memory(it));
 
     if (chunk == NULL) {
         it->source_ended = true;
         it->failure = HK_ENOMEM;
         return NULL;
     }
-    chunk->is_packed = !shares_memory(it);
+    if (chunk->is_packed && it->source == hk_source_array) {
+        pull_array(it, chunk);
+    }
     while (!is_full(it, chunk) && pull(it, chunk)) {
     }
     if (chunk->count == 0) {
-        hki_chunk_unref(chunk);
+        hki_chunk_unref(chunk, 1);
         return NULL;
     }
     return chunk;
@@ -171,7 +197,7 @@ static hk_status submit(hk_map_iterator *it, struct hki_chunk *chunk,
         request.size = HK_BY_REF;
     }
     if ((status = hki_submit(&request, &chunk->future)) != HK_OK) {
-        hki_chunk_unref(chunk);
+        hki_chunk_unref(chunk, 1);
     } else if (chunk->is_packed) {
         hki_packed_chunk_sent(chunk);
     }
@@ -223,7 +249,7 @@ static void fill(hk_map_iterator *it)
             return;
         }
         if (status != HK_OK) {
-            hki_chunk_unref(chunk);
+            hki_chunk_unref(chunk, 1);
             it->source_ended = true;
             it->refused = true;
             it->failure = status;
@@ -243,9 +269,9 @@ static void learn(hk_map_iterator *it, struct hki_chunk *chunk)
     if (mean > 0.0) {
         it->mean_item_ns = it->mean_item_ns <= 0.0 ? mean : (it->mean_item_ns + mean) / 2;
     }
-    if (chunk->is_packed && chunk->result_bytes != 0) {
+    if (chunk->is_packed && chunk->rest.why != HK_OK) { /* Of one that ran to its end. */
         /* A quarter more, since too little room costs a copy, and too much nearly nothing. */
-        size_t bytes = chunk->result_bytes / chunk->count;
+        size_t bytes = chunk->rest.at / chunk->count;
 
         bytes += bytes / 4;
         it->item_result_bytes =
@@ -262,7 +288,7 @@ static void deliver(hk_map_iterator *it, hk_map_item *item)
         it->current = NULL;
         it->in_flight_count--;
         learn(it, chunk);
-        hki_chunk_unref(chunk);
+        hki_chunk_unref(chunk, 1);
         fill(it);
     }
 }
@@ -288,9 +314,7 @@ static hk_status await_chunk(hk_map_iterator *it, int64_t deadline_ns, bool poll
     }
     if (status == HK_OK) {
         hki_list_remove(&chunk->link);
-        if (chunk->is_packed) {
-            hki_packed_chunk_unpack(chunk);
-        }
+        hki_chunk_begin_delivery(chunk);
         it->current = chunk;
     }
     return status;
@@ -438,7 +462,7 @@ hk_status hk_map_at(hk_executor *executor, const hk_site *site, const hk_task *t
 static void give_up(struct hki_chunk *chunk)
 {
     (void)hk_future_cancel(chunk->future, HK_CANCEL_REQUEST);
-    hki_chunk_unref(chunk);
+    hki_chunk_unref(chunk, 1);
 }
 
 hk_status hk_map_cancel(hk_map_iterator *it)
@@ -455,11 +479,12 @@ hk_status hk_map_cancel(hk_map_iterator *it)
         give_up(HKI_CONTAINER(first, struct hki_chunk, link));
     }
     if (it->current != NULL) {
-        hki_chunk_unref(it->current);
+        /* Its own, and those of the items that nobody will see. */
+        hki_chunk_unref(it->current, 1 + (unsigned)(it->current->count - it->current->delivered));
         it->current = NULL;
     }
     if (it->unsent != NULL) {
-        hki_chunk_unref(it->unsent);
+        hki_chunk_unref(it->unsent, 1);
         it->unsent = NULL;
     }
     it->in_flight_count = 0;

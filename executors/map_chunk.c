@@ -7,54 +7,68 @@
 #include "base/time.h"
 #include "executors/packed_chunk.h"
 
-static size_t size_of(size_t capacity)
+static size_t size_of(size_t capacity, bool is_packed)
 {
-    return sizeof(struct hki_chunk) + capacity * sizeof(struct hki_slot);
+    return sizeof(struct hki_chunk) +
+           capacity * (is_packed ? sizeof(struct hki_packed_slot) : sizeof(struct hki_slot));
 }
 
-struct hki_chunk *hki_chunk_create(const hk_task *task, size_t capacity, uint64_t first_index)
+struct hki_chunk *hki_chunk_create(const hk_task *task, size_t capacity, uint64_t first_index,
+                                   bool is_packed)
 {
-    struct hki_chunk *chunk = hki_zalloc(size_of(capacity));
+    /* A packed one writes its slots before it reads them. */
+    struct hki_chunk *chunk =
+        is_packed ? hki_alloc(size_of(capacity, true)) : hki_zalloc(size_of(capacity, false));
 
     if (chunk != NULL) {
+        memset(chunk, 0, sizeof(*chunk));
         atomic_init(&chunk->references, 1);
         hki_list_init(&chunk->link);
         chunk->task = task;
         chunk->capacity = capacity;
         chunk->first_index = first_index;
+        chunk->is_packed = is_packed;
     }
     return chunk;
 }
 
-void hki_chunk_unref(struct hki_chunk *chunk)
+static void drop_slots(struct hki_chunk *chunk)
 {
-    /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
-    if (atomic_fetch_sub_explicit(&chunk->references, 1, memory_order_acq_rel) != 1) {
-        return;
-    }
     for (size_t i = 0; i < chunk->count; i++) {
         hki_value_drop(&chunk->slots[i].input);
         if (i >= chunk->delivered && atomic_load(&chunk->slots[i].state) == SLOT_ENDED) {
             hki_outcome_drop(&chunk->slots[i].outcome);
         }
     }
-    hki_packed_chunk_drop(chunk);
+}
+
+void hki_chunk_unref(struct hki_chunk *chunk, unsigned count)
+{
+    /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
+    if (atomic_fetch_sub_explicit(&chunk->references, count, memory_order_acq_rel) != count) {
+        return;
+    }
+    if (chunk->is_packed) {
+        hki_packed_chunk_drop(chunk);
+    } else {
+        drop_slots(chunk);
+    }
     hk_future_unref(chunk->future);
-    hki_free(chunk, size_of(chunk->capacity));
+    hki_free(chunk, size_of(chunk->capacity, chunk->is_packed));
 }
 
 void hki_chunk_drop(void *chunk)
 {
-    hki_chunk_unref(chunk);
+    hki_chunk_unref(chunk, 1);
 }
 
-void hki_chunk_open_slot(struct hki_chunk *chunk)
+void hki_chunk_begin_delivery(struct hki_chunk *chunk)
 {
-    struct hki_slot *slot = &chunk->slots[chunk->count];
-
-    slot->chunk = chunk;
-    atomic_init(&slot->state, SLOT_OPEN);
-    chunk->count++;
+    if (chunk->is_packed) {
+        hki_packed_chunk_open(chunk);
+    }
+    /* relaxed: whoever adds a reference has one. */
+    atomic_fetch_add_explicit(&chunk->references, (unsigned)chunk->count, memory_order_relaxed);
 }
 
 hk_status hki_chunk_add(struct hki_chunk *chunk, const hk_map_input *input)
@@ -80,7 +94,9 @@ hk_status hki_chunk_add(struct hki_chunk *chunk, const hk_map_input *input)
     if (input->size != HK_BY_REF && input->size != 0) {
         memcpy(slot->input.data, input->data, input->size);
     }
-    hki_chunk_open_slot(chunk);
+    slot->owner.chunk = chunk;
+    atomic_init(&slot->state, SLOT_OPEN);
+    chunk->count++;
     return HK_OK;
 }
 
@@ -99,7 +115,7 @@ static void judge(const struct hki_chunk *chunk, hk_call *call, int64_t ran_ns,
 
 static void run_item(hk_call *outer, struct hki_slot *slot)
 {
-    struct hki_chunk *chunk = slot->chunk;
+    struct hki_chunk *chunk = slot->owner.chunk;
     hk_call call = {
         .executor = outer->executor,
         .job = outer->job,
@@ -147,15 +163,14 @@ static hk_status run_chunk(hk_call *call, const void *in, size_t in_size)
 
 const hk_task hki_chunk_task = {"hocket map", run_chunk, 0, __FILE__, 0};
 
-/* The item did not run, or not to its end: it shares the fate of the job. */
-static void deliver_abandoned(struct hki_chunk *chunk, struct hki_slot *slot, hk_map_item *item)
+void hki_chunk_share_fate(struct hki_chunk *chunk, struct hki_error **failure, hk_map_item *item)
 {
     hk_future *future = chunk->future;
 
     if (hki_phase(hki_future_state(future)) == HKI_FAILED) {
         hki_future_observe(future);
-        slot->chunk_failure = hki_error_ref(future->error);
-        item->error = &slot->chunk_failure->shown;
+        *failure = hki_error_ref(future->error);
+        item->error = &(*failure)->shown;
         item->status = item->error->status;
     } else {
         item->status = HK_ECANCELED;
@@ -180,9 +195,8 @@ static void deliver_ended(struct hki_slot *slot, hk_map_item *item)
     }
 }
 
-void hki_chunk_deliver(struct hki_chunk *chunk, hk_map_item *item)
+static void deliver_slot(struct hki_chunk *chunk, struct hki_slot *slot, hk_map_item *item)
 {
-    struct hki_slot *slot = &chunk->slots[chunk->delivered];
     int open = SLOT_OPEN;
     bool abandoned = atomic_compare_exchange_strong(&slot->state, &open, SLOT_ABANDONED);
 
@@ -194,32 +208,62 @@ void hki_chunk_deliver(struct hki_chunk *chunk, hk_map_item *item)
         atomic_store(&slot->state, SLOT_ABANDONED);
         abandoned = true;
     }
-    memset(item, 0, sizeof(*item));
-    item->index = chunk->first_index + chunk->delivered;
-    item->owner = slot;
+    item->owner = &slot->owner;
     if (abandoned) {
-        deliver_abandoned(chunk, slot, item);
+        /* The item did not run, or not to its end. */
+        hki_chunk_share_fate(chunk, &slot->chunk_failure, item);
     } else {
         deliver_ended(slot, item);
     }
-    chunk->delivered++;
-    atomic_fetch_add(&chunk->references, 1); /* The item's. */
 }
 
-void hk_map_item_drop(hk_map_item *item)
+void hki_chunk_deliver(struct hki_chunk *chunk, hk_map_item *item)
 {
-    struct hki_slot *slot;
-
-    if (item == NULL || item->owner == NULL) {
-        return;
+    *item = (hk_map_item){.index = chunk->first_index + chunk->delivered};
+    if (chunk->is_packed) {
+        hki_packed_chunk_deliver(chunk, item);
+    } else {
+        deliver_slot(chunk, &chunk->slots[chunk->delivered], item);
     }
-    slot = item->owner;
-    memset(item, 0, sizeof(*item));
+    chunk->delivered++;
+}
+
+static void empty_slot(struct hki_slot *slot)
+{
     if (atomic_load(&slot->state) == SLOT_ENDED) {
         hki_outcome_drop(&slot->outcome);
     } else {
         hki_error_unref(slot->chunk_failure);
         slot->chunk_failure = NULL;
     }
-    hki_chunk_unref(slot->chunk);
+}
+
+struct hki_chunk *hki_map_item_empty(hk_map_item *item)
+{
+    struct hki_item_owner *owner = item->owner;
+
+    if (owner == NULL) {
+        return NULL;
+    }
+    *item = (hk_map_item){0};
+    if (owner->chunk->is_packed) {
+        struct hki_packed_slot *slot = HKI_CONTAINER(owner, struct hki_packed_slot, owner);
+
+        if (slot->error != NULL) {
+            hki_error_unref(slot->error);
+            slot->error = NULL;
+        }
+    } else {
+        empty_slot(HKI_CONTAINER(owner, struct hki_slot, owner));
+    }
+    return owner->chunk;
+}
+
+void hk_map_item_drop(hk_map_item *item)
+{
+    struct hki_chunk *chunk = item == NULL ? NULL : hki_map_item_empty(item);
+
+    if (chunk != NULL) {
+        hki_chunk_unref(chunk, 1);
+    }
 }

@@ -22,8 +22,14 @@ enum { SLOT_OPEN, SLOT_ENDED, SLOT_ABANDONED };
 
 struct hki_chunk;
 
-struct hki_slot {
+/* What a delivered item points to: the first member of a slot of either kind. */
+struct hki_item_owner {
     struct hki_chunk *chunk;
+};
+
+/* Of a chunk that shares memory with who runs it. */
+struct hki_slot {
+    struct hki_item_owner owner;
     atomic_int state;
     struct hki_value input;
     struct hki_outcome outcome;      /* SLOT_ENDED: the runner's. */
@@ -33,6 +39,23 @@ struct hki_slot {
 };
 
 struct hki_packed_input;
+
+/* Of a packed chunk; written when its item is delivered, and not before. */
+struct hki_packed_slot {
+    struct hki_item_owner owner;
+    struct hki_error *error; /* One reference, or NULL. */
+};
+
+/* What is left to read of a packed chunk's result, item by item, as they are delivered. */
+struct hki_packed_rest {
+    const unsigned char *bytes;
+    size_t size;
+    size_t at;         /* The next record. */
+    size_t finished;   /* Items that have an end here. */
+    size_t dense;      /* Of these, values that lie side by side, in front of all records. */
+    size_t value_size; /* Of each of those. */
+    int32_t why;       /* Why the others have none; HK_OK: they share the fate of the job. */
+};
 
 struct hki_chunk {
     atomic_uint references;
@@ -49,15 +72,23 @@ struct hki_chunk {
     bool is_packed;
     struct hki_packed_input *packed; /* Items that were not sent yet. */
     uint64_t number;
-    size_t result_bytes; /* Of what came back. */
-    struct hki_slot slots[];
+    unsigned char *salvaged; /* A copy of what a dead worker had finished, or NULL. */
+    size_t salvaged_size;
+    struct hki_packed_rest rest;
+    struct hki_slot slots[]; /* Of a packed one instead: struct hki_packed_slot. */
 };
 
-struct hki_chunk *hki_chunk_create(const hk_task *task, size_t capacity, uint64_t first_index);
-void hki_chunk_unref(struct hki_chunk *chunk);
+static inline struct hki_packed_slot *hki_chunk_packed_slots(struct hki_chunk *chunk)
+{
+    return (struct hki_packed_slot *)(void *)chunk->slots;
+}
 
-/* The next slot is one whose item is on its way. */
-void hki_chunk_open_slot(struct hki_chunk *chunk);
+struct hki_chunk *hki_chunk_create(const hk_task *task, size_t capacity, uint64_t first_index,
+                                   bool is_packed);
+
+/* Takes one reference for each item, which the items that are delivered go off with. */
+void hki_chunk_begin_delivery(struct hki_chunk *chunk);
+void hki_chunk_unref(struct hki_chunk *chunk, unsigned count);
 
 /* Adds an item; a reference is taken over also on failure. */
 hk_status hki_chunk_add(struct hki_chunk *chunk, const hk_map_input *input);
@@ -66,7 +97,16 @@ hk_status hki_chunk_add(struct hki_chunk *chunk, const hk_map_input *input);
 extern const hk_task hki_chunk_task;
 void hki_chunk_drop(void *chunk);
 
-/* The next item of a chunk whose job has ended; the caller checked there is one. */
+/* The next item of a chunk whose job has ended and whose delivery has begun; the caller checked
+ * there is one. */
 void hki_chunk_deliver(struct hki_chunk *chunk, hk_map_item *item);
+
+/* An item that has no end of its own shares the fate of the job: its error, of which *failure
+ * gets a reference, or a cancellation. */
+void hki_chunk_share_fate(struct hki_chunk *chunk, struct hki_error **failure, hk_map_item *item);
+
+/* Releases what the item has for itself, all but its reference to the chunk it gives; NULL for
+ * one that was empty. */
+struct hki_chunk *hki_map_item_empty(hk_map_item *item);
 
 #endif

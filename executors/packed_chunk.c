@@ -15,7 +15,7 @@ struct hki_packed_input {
     struct hki_chunk *chunk; /* One reference once it is sealed. */
     size_t capacity;         /* Of bytes. */
     size_t used;
-    size_t unused;
+    size_t item_size; /* Of all so far; SIZE_MAX: they vary. */
     unsigned char bytes[] __attribute__((aligned(HKI_PACKED_ALIGN)));
 };
 
@@ -29,6 +29,7 @@ static struct hki_packed_input *create(size_t capacity)
         packed->chunk = NULL;
         packed->capacity = capacity;
         packed->used = 0;
+        packed->item_size = SIZE_MAX;
     }
     return packed;
 }
@@ -64,14 +65,15 @@ static void write_head(struct hki_chunk *chunk, unsigned char *bytes)
     memcpy(bytes + sizeof(head) + head.name_size, file, head.file_size);
 }
 
-/* The input with the head in it, and room for what is likely to come. */
-static struct hki_packed_input *begin(struct hki_chunk *chunk, size_t item_bytes)
+/* The input with the head in it, for items of a size, and room for what is likely to come. */
+static struct hki_packed_input *begin(struct hki_chunk *chunk, size_t item_size)
 {
     size_t head = head_size(chunk->task);
     size_t items = FIRST_BYTES_MAX;
     struct hki_packed_input *packed;
 
-    if (__builtin_mul_overflow(chunk->capacity, item_bytes, &items) || items > FIRST_BYTES_MAX) {
+    if (__builtin_mul_overflow(chunk->capacity, hki_packed_align(item_size), &items) ||
+        items > FIRST_BYTES_MAX) {
         items = FIRST_BYTES_MAX;
     }
     packed = create(head + items + FIRST_BYTES_MIN);
@@ -79,13 +81,16 @@ static struct hki_packed_input *begin(struct hki_chunk *chunk, size_t item_bytes
         memset(packed->bytes, 0, head);
         write_head(chunk, packed->bytes);
         packed->used = head;
+        packed->item_size = item_size;
+        chunk->packed = packed;
     }
     return packed;
 }
 
 /* The input with room for so many bytes more, perhaps elsewhere. */
-static struct hki_packed_input *reserve(struct hki_packed_input *packed, size_t more)
+static struct hki_packed_input *reserve(struct hki_chunk *chunk, size_t more)
 {
+    struct hki_packed_input *packed = chunk->packed;
     struct hki_packed_input *larger;
     size_t needed;
 
@@ -93,20 +98,65 @@ static struct hki_packed_input *reserve(struct hki_packed_input *packed, size_t 
         return packed;
     }
     if (__builtin_add_overflow(packed->used, more, &needed) || needed > SIZE_MAX / 4 ||
-        (larger = create(2 * needed)) == NULL) {
+        (larger = create(needed > 2 * packed->capacity ? needed : 2 * packed->capacity)) == NULL) {
         return NULL;
     }
     memcpy(larger->bytes, packed->bytes, packed->used);
     larger->used = packed->used;
+    larger->item_size = packed->item_size;
     destroy(packed);
+    chunk->packed = larger;
     return larger;
+}
+
+/* Bytes of an item, and nothing else up to the next one's place: no old secrets. */
+static void put_bytes(struct hki_packed_input *packed, const void *bytes, size_t size)
+{
+    unsigned char *at = packed->bytes + packed->used;
+    size_t pitch = hki_packed_align(size);
+
+    if (size != 0) {
+        memcpy(at, bytes, size);
+        memset(at + size, 0, pitch - size);
+    }
+    packed->used += pitch;
+}
+
+static void put_size(struct hki_packed_input *packed, size_t size)
+{
+    struct hki_packed_item item = {.size = size};
+
+    memcpy(packed->bytes + packed->used, &item, sizeof(item));
+    packed->used += sizeof(item);
+}
+
+/* The items so far, each behind its size from now on. */
+static struct hki_packed_input *let_vary(struct hki_chunk *chunk)
+{
+    struct hki_packed_input *packed = chunk->packed;
+    size_t head = head_size(chunk->task);
+    size_t size = packed->item_size;
+    struct hki_packed_input *varied;
+
+    if (packed->used > SIZE_MAX / 4 ||
+        (varied = create(packed->capacity + chunk->capacity * sizeof(struct hki_packed_item))) ==
+            NULL) {
+        return NULL;
+    }
+    memcpy(varied->bytes, packed->bytes, head);
+    varied->used = head;
+    for (size_t i = 0; i < chunk->count; i++) {
+        put_size(varied, size);
+        put_bytes(varied, packed->bytes + head + i * hki_packed_align(size), size);
+    }
+    destroy(packed);
+    chunk->packed = varied;
+    return varied;
 }
 
 hk_status hki_packed_chunk_add(struct hki_chunk *chunk, const hk_map_input *input)
 {
-    struct hki_packed_item item = {.size = input->size};
     struct hki_packed_input *packed = chunk->packed;
-    size_t bytes;
 
     if (input->data == NULL && input->size != 0) {
         return HK_EINVAL;
@@ -114,26 +164,43 @@ hk_status hki_packed_chunk_add(struct hki_chunk *chunk, const hk_map_input *inpu
     if (input->size > SIZE_MAX / 4) {
         return HK_ENOMEM;
     }
-    bytes = sizeof(item) + hki_packed_align(input->size);
-    packed = packed == NULL ? begin(chunk, bytes) : packed;
-    if (packed == NULL) {
+    packed = packed == NULL ? begin(chunk, input->size) : packed;
+    if (packed != NULL && packed->item_size != SIZE_MAX && packed->item_size != input->size) {
+        packed = let_vary(chunk);
+    }
+    if (packed == NULL || (packed = reserve(chunk, sizeof(struct hki_packed_item) +
+                                                       hki_packed_align(input->size))) == NULL) {
         return HK_ENOMEM;
     }
-    chunk->packed = packed;
-    if ((packed = reserve(packed, bytes)) == NULL) {
-        return HK_ENOMEM;
+    if (packed->item_size == SIZE_MAX) {
+        put_size(packed, input->size);
     }
-    chunk->packed = packed;
-    memcpy(packed->bytes + packed->used, &item, sizeof(item));
-    if (input->size != 0) {
-        unsigned char *at = packed->bytes + packed->used + sizeof(item);
-
-        memcpy(at, input->data, input->size);
-        memset(at + input->size, 0, bytes - sizeof(item) - input->size); /* No old secrets. */
-    }
-    packed->used += bytes;
-    hki_chunk_open_slot(chunk);
+    put_bytes(packed, input->data, input->size);
+    chunk->count++;
     return HK_OK;
+}
+
+bool hki_packed_chunk_add_array(struct hki_chunk *chunk, const void *items, size_t count,
+                                size_t size)
+{
+    const unsigned char *item = items;
+    struct hki_packed_input *packed;
+    size_t bytes;
+
+    if (chunk->packed != NULL || size > SIZE_MAX / 4 ||
+        __builtin_mul_overflow(count, hki_packed_align(size), &bytes) ||
+        begin(chunk, size) == NULL || (packed = reserve(chunk, bytes)) == NULL) {
+        return false;
+    }
+    if (hki_packed_align(size) == size) {
+        put_bytes(packed, items, bytes);
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            put_bytes(packed, item + i * size, size);
+        }
+    }
+    chunk->count += count;
+    return true;
 }
 
 size_t hki_packed_chunk_bytes(const struct hki_chunk *chunk)
@@ -160,7 +227,7 @@ static void drop_input(void *owner)
     struct hki_chunk *chunk = packed->chunk;
 
     destroy(packed);
-    hki_chunk_unref(chunk);
+    hki_chunk_unref(chunk, 1);
 }
 
 struct hki_value hki_packed_chunk_seal(struct hki_chunk *chunk, size_t expects)
@@ -172,6 +239,7 @@ struct hki_value hki_packed_chunk_seal(struct hki_chunk *chunk, size_t expects)
     head.count = (uint32_t)chunk->count;
     head.item_timeout = chunk->item_timeout;
     head.expects = expects;
+    head.item_size = packed->item_size == SIZE_MAX ? HKI_PACKED_VARIES : packed->item_size;
     memcpy(packed->bytes, &head, sizeof(head));
     packed->chunk = chunk;
     return (struct hki_value){packed->bytes, packed->used, drop_input, packed};
@@ -188,19 +256,13 @@ void hki_packed_chunk_drop(struct hki_chunk *chunk)
         destroy(chunk->packed);
         chunk->packed = NULL;
     }
+    if (chunk->salvaged != NULL) {
+        hki_free(chunk->salvaged, chunk->salvaged_size);
+        chunk->salvaged = NULL;
+    }
 }
 
-/* --- Bytes into slots --- */
-
-/* What is left to read of a result, and how it is to be shown. */
-struct reader {
-    struct hki_chunk *chunk;
-    const hk_job *job;
-    const unsigned char *bytes;
-    size_t size;
-    size_t at;
-    bool copies; /* The bytes will be gone: values are copied. */
-};
+/* --- Bytes into ends of items --- */
 
 /* An error about an item, from the worker or about it. */
 static struct hki_error_facts facts_about(const hk_job *job)
@@ -218,149 +280,183 @@ static struct hki_error *item_error(const hk_job *job, hk_status status, const c
     return hki_error_make(&facts);
 }
 
-/* Only one that is open: a chunk may come back twice, when it was tried again. */
-static void fill_slot(struct hki_slot *slot, struct hki_outcome *outcome)
+/* Begins to read a result, if the bytes are one of this chunk. `why` is for items without an
+ * end in it. */
+static void begin_rest(struct hki_chunk *chunk, const unsigned char *bytes, size_t size, bool ended)
 {
-    if (atomic_load(&slot->state) != SLOT_OPEN) {
-        hki_outcome_drop(outcome);
+    struct hki_packed_rest *rest = &chunk->rest;
+    struct hki_packed_result head;
+    size_t dense;
+
+    *rest = (struct hki_packed_rest){.bytes = bytes, .size = size, .why = ended ? HK_EWORKER : 0};
+    if (size < sizeof(head)) {
         return;
     }
-    slot->outcome = *outcome;
-    atomic_store(&slot->state, SLOT_ENDED);
+    memcpy(&head, bytes, sizeof(head)); /* It must not change while it is judged. */
+    rest->finished = atomic_load(&head.finished);
+    if (atomic_load(&head.number) != chunk->number || rest->finished > chunk->count) {
+        rest->finished = 0;
+        return;
+    }
+    dense = atomic_load(&head.dense);
+    rest->dense = dense < rest->finished ? dense : rest->finished;
+    rest->value_size = head.value_size;
+    rest->at = sizeof(head) + rest->dense * hki_packed_pitch(rest->value_size);
+    rest->at = hki_packed_align(rest->at);
+    rest->at = rest->at > size ? size : rest->at; /* The last one need not be filled up. */
+    if (ended) {
+        int64_t run_ns = atomic_load(&head.run_ns);
+
+        rest->why = head.rest == HK_OK ? HK_EWORKER : head.rest;
+        atomic_store(&chunk->run_ns, run_ns < 0 ? 0 : run_ns);
+    }
 }
 
-/* A value, where it lies or copied; false without memory. */
-static bool show_value(const struct reader *reader, struct hki_slot *slot, size_t size,
-                       struct hki_value *value)
+/* The next record; NULL if it makes no sense. What it says is in *record. */
+static const unsigned char *read_record(struct hki_packed_rest *rest,
+                                        struct hki_packed_record *record)
 {
-    void *place = size == 0 ? NULL : (void *)(reader->bytes + reader->at);
+    const unsigned char *bytes;
 
-    if (!reader->copies) {
-        *value = (struct hki_value){place, size, NULL, NULL};
-        return true;
+    if (rest->size - rest->at < sizeof(*record)) {
+        return NULL;
     }
-    if (atomic_load(&slot->state) != SLOT_OPEN ||
-        hki_value_reserve(slot->small, value, size) != HK_OK) {
-        return false;
+    memcpy(record, rest->bytes + rest->at, sizeof(*record));
+    if (record->size > rest->size - rest->at - sizeof(*record)) {
+        return NULL;
     }
-    if (size != 0) {
-        memcpy(value->data, place, size);
-    }
-    return true;
+    bytes = rest->bytes + rest->at + sizeof(*record);
+    rest->at = hki_packed_align(rest->at + sizeof(*record) + (size_t)record->size);
+    rest->at = rest->at > rest->size ? rest->size : rest->at;
+    return bytes;
 }
 
-/* The next record into a slot; false if it makes no sense. */
-static bool read_record(struct reader *reader, struct hki_slot *slot)
+/* The value of an item among those that lie side by side; NULL if the bytes are not there. */
+static const unsigned char *dense_value(const struct hki_packed_rest *rest, size_t index)
 {
-    struct hki_outcome outcome = {HKI_CANCELLED, {NULL, 0, NULL, NULL}, NULL};
-    struct hki_error_facts about;
+    size_t at = sizeof(struct hki_packed_result) + index * hki_packed_pitch(rest->value_size);
+
+    return at > rest->size || rest->value_size > rest->size - at ? NULL : rest->bytes + at;
+}
+
+static void show_value(hk_map_item *item, const unsigned char *bytes, size_t size)
+{
+    item->status = HK_OK;
+    item->data = size == 0 ? NULL : bytes;
+    item->size = size;
+}
+
+static void show_error(struct hki_packed_slot *slot, hk_map_item *item, struct hki_error *error)
+{
+    slot->error = error;
+    item->error = &error->shown;
+    item->status = error->shown.status;
+}
+
+/* False: there is no end that makes sense. */
+static bool show_record(struct hki_chunk *chunk, struct hki_packed_slot *slot, hk_map_item *item)
+{
+    const hk_job *job = hki_job_of(chunk->future);
+    struct hki_error_facts about = facts_about(job);
     struct hki_packed_record record;
+    const unsigned char *bytes = read_record(&chunk->rest, &record);
 
-    if (reader->size - reader->at < sizeof(record)) {
+    if (bytes == NULL) {
         return false;
     }
-    memcpy(&record, reader->bytes + reader->at, sizeof(record));
-    reader->at += sizeof(record);
-    if (record.size > reader->size - reader->at) {
-        return false;
-    }
-    outcome.phase = record.phase;
     switch (record.phase) {
     case HKI_DONE:
-        if (show_value(reader, slot, (size_t)record.size, &outcome.value)) {
-            fill_slot(slot, &outcome);
-        } /* Else it shares the fate of the job. */
-        break;
+        show_value(item, bytes, (size_t)record.size);
+        return true;
     case HKI_FAILED:
-        about = facts_about(reader->job);
-        outcome.error = hki_error_unpack(reader->bytes + reader->at, (size_t)record.size, &about);
-        fill_slot(slot, &outcome);
-        break;
+        show_error(slot, item, hki_error_unpack(bytes, (size_t)record.size, &about));
+        return true;
     case HKI_CANCELLED:
-        fill_slot(slot, &outcome);
-        break;
+        item->status = HK_ECANCELED;
+        return true;
     default:
         return false;
     }
-    reader->at += (size_t)record.size;
-    /* The last one need not be filled up to the next place. */
-    reader->at = hki_packed_align(reader->at);
-    reader->at = reader->at > reader->size ? reader->size : reader->at;
-    return true;
 }
 
-/* Whether it is a result of this chunk. */
-static bool read_head(struct reader *reader, struct hki_packed_result *head)
-{
-    if (reader->size < sizeof(*head)) {
-        return false;
-    }
-    memcpy(head, reader->bytes, sizeof(*head));
-    reader->at = sizeof(*head);
-    return atomic_load(&head->number) == reader->chunk->number &&
-           atomic_load(&head->finished) <= reader->chunk->count;
-}
-
-/* The records that are there; returns how many made sense. */
-static size_t read_records(struct reader *reader, struct hki_packed_result *head)
-{
-    struct hki_chunk *chunk = reader->chunk;
-    size_t finished = atomic_load(&head->finished);
-    int64_t run_ns = atomic_load(&head->run_ns);
-    size_t read = 0;
-
-    while (read < finished && read_record(reader, &chunk->slots[read])) {
-        read++;
-    }
-    atomic_store(&chunk->run_ns, run_ns < 0 ? 0 : run_ns);
-    return read;
-}
-
-/* An item without a record. */
-static struct hki_outcome missing(const hk_job *job, int32_t why)
-{
-    struct hki_outcome outcome = {HKI_FAILED, {NULL, 0, NULL, NULL}, NULL};
-
-    if (why == HK_ECANCELED) {
-        outcome.phase = HKI_CANCELLED;
-    } else if (why == HK_ENOMEM) {
-        outcome.error = item_error(job, HK_ENOMEM, "the worker had no memory for its result");
-    } else {
-        outcome.error = item_error(job, HK_EWORKER, "the worker sent a result that cannot be read");
-    }
-    return outcome;
-}
-
-void hki_packed_chunk_unpack(struct hki_chunk *chunk)
+/* An item without an end of its own. */
+static void show_missing(struct hki_chunk *chunk, struct hki_packed_slot *slot, hk_map_item *item)
 {
     const hk_job *job = hki_job_of(chunk->future);
-    struct reader reader = {chunk, job, job->future.value.data, job->future.value.size, 0, false};
-    struct hki_packed_result head = {.finished = 0};
-    int32_t rest = HK_EWORKER;
-    size_t read = 0;
 
-    if (hki_phase(hki_future_state(chunk->future)) != HKI_DONE) {
-        return; /* What was not salvaged shares the fate of the job. */
+    switch (chunk->rest.why) {
+    case HK_OK:
+        hki_chunk_share_fate(chunk, &slot->error, item);
+        return;
+    case HK_ECANCELED:
+        item->status = HK_ECANCELED;
+        return;
+    case HK_ENOMEM:
+        show_error(slot, item,
+                   item_error(job, HK_ENOMEM, "the worker had no memory for its result"));
+        return;
+    default:
+        show_error(slot, item,
+                   item_error(job, HK_EWORKER, "the worker sent a result that cannot be read"));
+        return;
     }
-    if (read_head(&reader, &head)) {
-        read = read_records(&reader, &head);
-        rest = read == atomic_load(&head.finished) ? head.rest : HK_EWORKER;
-        chunk->result_bytes = reader.at;
-    }
-    for (size_t i = read; i < chunk->count; i++) {
-        struct hki_outcome outcome = missing(job, rest);
+}
 
-        fill_slot(&chunk->slots[i], &outcome);
+void hki_packed_chunk_deliver(struct hki_chunk *chunk, hk_map_item *item)
+{
+    struct hki_packed_slot *slot = &hki_chunk_packed_slots(chunk)[chunk->delivered];
+    struct hki_packed_rest *rest = &chunk->rest;
+    const unsigned char *value;
+
+    slot->owner.chunk = chunk;
+    slot->error = NULL;
+    item->owner = &slot->owner;
+    if (chunk->delivered < rest->dense && (value = dense_value(rest, chunk->delivered)) != NULL) {
+        show_value(item, value, rest->value_size);
+        return;
+    }
+    if (chunk->delivered < rest->dense || chunk->delivered >= rest->finished ||
+        !show_record(chunk, slot, item)) {
+        if (chunk->delivered < rest->finished) {
+            /* What follows cannot be trusted either. */
+            rest->why = rest->why == HK_OK ? HK_OK : HK_EWORKER;
+            rest->finished = chunk->delivered;
+            rest->dense = 0;
+        }
+        show_missing(chunk, slot, item);
+    }
+}
+
+void hki_packed_chunk_open(struct hki_chunk *chunk)
+{
+    const hk_job *job = hki_job_of(chunk->future);
+    unsigned phase = hki_phase(hki_future_state(chunk->future));
+
+    if (phase == HKI_DONE) {
+        begin_rest(chunk, job->future.value.data, job->future.value.size, true);
+    } else if (chunk->capacity != 1 || phase != HKI_FAILED) {
+        /* Else, alone in its job, an item fails as the job does. */
+        begin_rest(chunk, chunk->salvaged, chunk->salvaged_size, false);
     }
 }
 
 void hki_packed_chunk_salvage(hk_job *job, const void *bytes, size_t size)
 {
     const struct hki_packed_input *packed = job->input.owner;
-    struct reader reader = {packed->chunk, job, bytes, bytes == NULL ? 0 : size, 0, true};
-    struct hki_packed_result head;
+    struct hki_chunk *chunk = packed->chunk;
+    struct hki_packed_rest *rest = &chunk->rest;
+    struct hki_packed_record record;
 
-    if (read_head(&reader, &head)) {
-        (void)read_records(&reader, &head);
+    if (chunk->salvaged != NULL) {
+        return;
     }
+    begin_rest(chunk, bytes, bytes == NULL ? 0 : size, false);
+    for (size_t i = rest->dense; i < rest->finished && read_record(rest, &record) != NULL; i++) {
+    }
+    /* No more is copied than has an end. */
+    if (rest->finished != 0 && (chunk->salvaged = hki_alloc(rest->at)) != NULL) {
+        memcpy(chunk->salvaged, bytes, rest->at);
+        chunk->salvaged_size = rest->at;
+    }
+    *rest = (struct hki_packed_rest){.why = HK_OK};
 }

@@ -2,9 +2,9 @@
 /*
  * The worker's side of a packed chunk: runs the items, and writes down how each ended.
  *
- * Records go into the memory that was reserved for the result, as long as there is room;
- * a value is even made there. The rest goes into private memory, and at the end all of it
- * into one new result; if the worker dies before that, only the rest is lost.
+ * Values and records go into the memory that was reserved for the result, as long as there is
+ * room; all but the smallest values are even made there. The rest goes into private memory, and at
+ * the end all of it into one new result; if the worker dies before that, only the rest is lost.
  */
 #include <string.h>
 
@@ -22,6 +22,15 @@ struct area {
     size_t used;
 };
 
+struct run;
+
+/* As the outer call's, but that a value has a place of its own. */
+struct item_link {
+    struct hki_call_link link; /* First: the two convert. */
+    struct run *run;
+    bool placed; /* A value was made in the result: the next one of this item is made elsewhere. */
+};
+
 /* One run of a chunk. */
 struct run {
     hk_call *outer;
@@ -30,8 +39,14 @@ struct run {
     struct area reserved; /* What a reader sees even if this process dies. */
     struct area rest;
     uint32_t finished;
+    bool is_dense;   /* So far all are values of one size, side by side in `reserved`. */
+    bool is_limited; /* The whole chunk, in time. */
     int32_t why_rest;
     int64_t started_ns;
+    /* Of the items, one after the other. */
+    hk_call call;
+    struct item_link link;
+    unsigned char small[HKI_SMALL_VALUE] __attribute__((aligned(HKI_PACKED_ALIGN)));
 };
 
 /* --- Reading the input --- */
@@ -85,22 +100,32 @@ static hk_status begin_result(struct run *run)
     result = result_of(&run->reserved);
     atomic_store(&result->finished, 0);
     atomic_store(&result->run_ns, 0);
+    atomic_store(&result->dense, HKI_PACKED_ALL);
     result->rest = HK_OK;
-    result->unused = 0;
+    result->value_size = 0;
     atomic_store(&result->number, run->head.number);
     return HK_OK;
 }
 
-/* Where the bytes of the next record would be in the reserved memory; NULL: no room. */
-static unsigned char *place_of_value(const struct run *run, size_t size)
+/* Where the next value would be, among those side by side; NULL: not there. */
+static unsigned char *place_of_dense(const struct run *run, size_t size)
 {
-    size_t left = run->reserved.size - run->reserved.used;
-
-    if (run->rest.used != 0 || left < sizeof(struct hki_packed_record) ||
-        left - sizeof(struct hki_packed_record) < size) {
+    if (!run->is_dense || size > run->reserved.size - run->reserved.used ||
+        (run->finished != 0 && size != result_of(&run->reserved)->value_size)) {
         return NULL;
     }
-    return run->reserved.bytes + run->reserved.used + sizeof(struct hki_packed_record);
+    return run->reserved.bytes + run->reserved.used;
+}
+
+/* Where the bytes of the next record would be in the reserved memory; NULL: no room. */
+static unsigned char *place_of_record(const struct run *run, size_t size)
+{
+    size_t at = hki_packed_align(run->reserved.used) + sizeof(struct hki_packed_record);
+
+    if (run->rest.used != 0 || at > run->reserved.size || run->reserved.size - at < size) {
+        return NULL;
+    }
+    return run->reserved.bytes + at;
 }
 
 /* Makes room in the private memory. */
@@ -129,7 +154,7 @@ static bool extend_rest(struct run *run, size_t more)
 static void put_record(struct area *area, uint32_t phase, const void *bytes, size_t size)
 {
     struct hki_packed_record record = {.phase = phase, .size = size};
-    unsigned char *at = area->bytes + area->used;
+    unsigned char *at = area->bytes + hki_packed_align(area->used);
     size_t end;
 
     memcpy(at, &record, sizeof(record));
@@ -137,27 +162,66 @@ static void put_record(struct area *area, uint32_t phase, const void *bytes, siz
     if (size != 0 && bytes != at) {
         memcpy(at, bytes, size);
     }
-    end = hki_packed_align(area->used + sizeof(record) + size);
+    end = hki_packed_align((size_t)(at - area->bytes) + size);
     area->used = end > area->size ? area->size : end;
+}
+
+/* One more is whole, for whoever reads the memory. */
+static void count_up(struct run *run)
+{
+    /* release: pairs with the reader's load of the header, for whom the bytes are there. */
+    atomic_store_explicit(&result_of(&run->reserved)->finished, ++run->finished,
+                          memory_order_release);
+}
+
+/* A value among those side by side; false if it cannot be there. */
+static bool put_dense(struct run *run, const void *bytes, size_t size)
+{
+    struct area *area = &run->reserved;
+    unsigned char *at = size > UINT32_MAX ? NULL : place_of_dense(run, size);
+
+    if (at == NULL) {
+        return false;
+    }
+    if (run->finished == 0) {
+        result_of(area)->value_size = (uint32_t)size;
+    }
+    if (size != 0 && bytes != at) {
+        memcpy(at, bytes, size);
+    }
+    area->used += hki_packed_pitch(size);
+    area->used = area->used > area->size ? area->size : area->used;
+    count_up(run);
+    return true;
+}
+
+/* From here on there are records. */
+static void end_dense(struct run *run)
+{
+    if (run->is_dense) {
+        run->is_dense = false;
+        atomic_store(&result_of(&run->reserved)->dense, run->finished);
+    }
 }
 
 /* Writes down how an item ended; false without memory. */
 static bool put(struct run *run, uint32_t phase, const void *bytes, size_t size)
 {
-    struct hki_packed_result *result = result_of(&run->reserved);
-
-    run->finished++;
-    if (place_of_value(run, size) != NULL) {
+    if (phase == HKI_DONE && put_dense(run, bytes, size)) {
+        return true;
+    }
+    end_dense(run);
+    if (place_of_record(run, size) != NULL) {
         put_record(&run->reserved, phase, bytes, size);
-        atomic_store(&result->finished, run->finished); /* The record is whole. */
+        count_up(run);
         return true;
     }
     if (size > SIZE_MAX / 4 ||
         !extend_rest(run, sizeof(struct hki_packed_record) + hki_packed_align(size))) {
-        run->finished--;
         return false;
     }
     put_record(&run->rest, phase, bytes, size);
+    run->finished++;
     return true;
 }
 
@@ -204,14 +268,6 @@ static hk_status end_result(struct run *run)
 }
 
 /* --- An item's call, where the outer one has a link --- */
-
-/* As the outer one, but that its value has a place of its own. */
-struct item_link {
-    struct hki_call_link link; /* First: the two convert. */
-    struct run *run;
-    unsigned char *small;
-    bool placed; /* A value was made in the result: the next one of this item is made elsewhere. */
-};
 
 static struct item_link *item_of(struct hki_call_link *link)
 {
@@ -261,10 +317,15 @@ static unsigned item_attempt(struct hki_call_link *link)
 static hk_status item_reserve(struct hki_call_link *link, size_t size, struct hki_value *value)
 {
     struct item_link *item = item_of(link);
-    unsigned char *place = size == 0 || item->placed ? NULL : place_of_value(item->run, size);
+    unsigned char *place = NULL;
 
+    /* Small ones are copied: side by side they are aligned for less than any type. */
+    if (size > HKI_SMALL_VALUE && !item->placed &&
+        (place = place_of_dense(item->run, size)) == NULL) {
+        place = place_of_record(item->run, size);
+    }
     if (place == NULL) {
-        return hki_value_reserve(item->small, value, size);
+        return hki_value_reserve(item->run->small, value, size);
     }
     item->placed = true;
     hki_value_drop(value);
@@ -315,42 +376,108 @@ static bool put_outcome(struct run *run, const struct hki_outcome *outcome)
     }
 }
 
-static bool run_item(struct run *run, const void *in, size_t in_size)
+/* The call of the next items: one for all, as nearly all leave it as it was. */
+static void begin_call(struct run *run)
 {
-    unsigned char small[HKI_SMALL_VALUE] __attribute__((aligned(HKI_PACKED_ALIGN)));
-    struct item_link link = {.link = {&item_ops}, .run = run, .small = small};
-    hk_call call = {
+    run->link = (struct item_link){.link = {&item_ops}, .run = run};
+    run->call = (hk_call){
         .executor = run->outer->executor,
-        .link = run->outer->link == NULL ? NULL : &link.link,
+        .link = run->outer->link == NULL ? NULL : &run->link.link,
         .job = run->outer->job,
         .task = &run->task,
         .where = run->outer->where,
         .local = run->outer->local,
-        .small = small,
+        .small = run->small,
     };
+    hki_call_enter(&run->call);
+}
+
+/* How the item's task ended, with all there may be to it. */
+static bool end_item(struct run *run, hk_status returned)
+{
     struct hki_outcome outcome;
+    bool stored;
+
+    hki_call_outcome(&run->call, returned, &outcome);
+    if (run->head.item_timeout != 0) {
+        judge(run, &run->call, &outcome);
+    }
+    stored = put_outcome(run, &outcome);
+    hki_outcome_drop(&outcome);
+    hki_call_leave(&run->call);
+    begin_call(run);
+    return stored;
+}
+
+/* A value that needs no more than to be written down, from a call that is as it was before. */
+static bool is_plain(const struct run *run, hk_status returned)
+{
+    const hk_call *call = &run->call;
+
+    return returned == HK_OK && call->refused == HK_OK && call->value.drop == NULL &&
+           call->error == NULL && call->token == NULL && call->stop_fd < 0 &&
+           run->head.item_timeout == 0;
+}
+
+static bool run_item(struct run *run, const void *in, size_t in_size)
+{
+    hk_call *call = &run->call;
     hk_status returned;
     bool stored;
 
     if (run->head.item_timeout != 0) {
-        call.item_end_ns = hki_deadline(run->head.item_timeout);
+        call->item_end_ns = hki_deadline(run->head.item_timeout);
     }
-    hki_call_enter(&call);
-    returned = run->task.run(&call, in_size == 0 ? NULL : in, in_size);
-    hki_call_outcome(&call, returned, &outcome);
-    if (run->head.item_timeout != 0) {
-        judge(run, &call, &outcome);
+    returned = run->task.run(call, in_size == 0 ? NULL : in, in_size);
+    if (!is_plain(run, returned)) {
+        return end_item(run, returned);
     }
-    hki_call_leave(&call);
-    stored = put_outcome(run, &outcome);
-    hki_outcome_drop(&outcome);
+    stored = put(run, HKI_DONE, call->value.data, call->value.size);
+    call->value = (struct hki_value){NULL, 0, NULL, NULL};
+    run->link.placed = false;
     return stored;
+}
+
+/* As hk_should_stop() of the outer call, of which nobody has a token. */
+static bool shall_stop(const struct run *run)
+{
+    hk_call *outer = run->outer;
+
+    if (outer->link == NULL) {
+        return hk_should_stop(outer);
+    }
+    return outer->link->ops->should_stop(outer->link) ||
+           (run->is_limited && hk_time_left(outer) == 0);
+}
+
+static void run_items(struct run *run, const unsigned char *at)
+{
+    size_t size = (size_t)run->head.item_size;
+
+    for (uint32_t i = 0; i < run->head.count; i++) {
+        if (shall_stop(run)) {
+            run->why_rest = HK_ECANCELED;
+            return;
+        }
+        if (run->head.item_size == HKI_PACKED_VARIES) {
+            struct hki_packed_item item;
+
+            memcpy(&item, at, sizeof(item));
+            at += sizeof(item);
+            size = (size_t)item.size;
+        }
+        if (!run_item(run, at, size)) {
+            run->why_rest = HK_ENOMEM;
+            return;
+        }
+        at += hki_packed_align(size);
+    }
 }
 
 static hk_status run_chunk(hk_call *call, const void *in, size_t in_size)
 {
-    struct run run = {.outer = call, .why_rest = HK_OK, .started_ns = hk_now_ns()};
-    const unsigned char *at;
+    struct run run = {
+        .outer = call, .is_dense = true, .why_rest = HK_OK, .started_ns = hk_now_ns()};
     hk_status status;
 
     (void)in_size;
@@ -358,22 +485,10 @@ static hk_status run_chunk(hk_call *call, const void *in, size_t in_size)
     if ((status = begin_result(&run)) != HK_OK) {
         return status;
     }
-    at = first_item(&run, in);
-    for (uint32_t i = 0; i < run.head.count; i++) {
-        struct hki_packed_item item;
-
-        if (hk_should_stop(call)) {
-            run.why_rest = HK_ECANCELED;
-            break;
-        }
-        memcpy(&item, at, sizeof(item));
-        at += sizeof(item);
-        if (!run_item(&run, at, (size_t)item.size)) {
-            run.why_rest = HK_ENOMEM;
-            break;
-        }
-        at += hki_packed_align((size_t)item.size);
-    }
+    run.is_limited = call->link != NULL && call->link->ops->end_ns(call->link) != HKI_NEVER;
+    begin_call(&run);
+    run_items(&run, first_item(&run, in));
+    hki_call_leave(&run.call);
     return end_result(&run);
 }
 

@@ -38,8 +38,8 @@ bool hki_parker_park(struct hki_parker *parker, int64_t deadline_ns)
 void hki_parker_wake(struct hki_parker *parker)
 {
     /* release: pairs with the acquire in hki_parker_park(). A token that was there has
-     * woken the thread already. */
-    if (atomic_exchange_explicit(&parker->token, 1, memory_order_release) == 0) {
+     * woken the thread already, and the calling thread does not sleep. */
+    if (atomic_exchange_explicit(&parker->token, 1, memory_order_release) == 0 && parker != &own) {
         hki_os_futex_wake(&parker->token, 1);
     }
 }

@@ -100,6 +100,41 @@ static void a_map_keeps_no_delivered_value(void)
     hkt_processes_end(pool);
 }
 
+/* A number -> itself; the third one never returns. */
+HK_TASK(dies_at_three)
+{
+    int n;
+
+    memcpy(&n, in, sizeof(n));
+    if (n == 3) {
+        (void)raise(SIGKILL);
+    }
+    return hk_return(call, &n, sizeof(n));
+}
+
+/* Also of a chunk whose whole result is smaller than a page. */
+static void a_death_costs_what_had_not_ended(void)
+{
+    const int numbers[] = {0, 1, 2, 3, 4, 5};
+    hk_array_source source = {.items = numbers, .count = 6, .stride = sizeof(numbers[0])};
+    hk_map_options options = {.chunk = 6};
+    hk_map_iterator *iterator = NULL;
+    hk_executor *pool = hkt_processes((hk_executor_options){.workers = 1});
+    hk_map_item item;
+
+    HKT_OK_FATAL(hk_map(pool, dies_at_three, hk_source_array, &source, &options, &iterator));
+    for (int i = 0; i < 6; i++) {
+        HKT_OK_FATAL(hk_map_next(iterator, HK_FOREVER, &item));
+        HKT_STATUS(item.status, i < 3 ? HK_OK : HK_EWORKER);
+        if (item.status == HK_OK && HKT_EQ_INT(item.size, sizeof(int))) {
+            HKT_EQ_INT(memcmp(item.data, &numbers[i], sizeof(int)), 0);
+        }
+        hk_map_item_drop(&item);
+    }
+    hk_map_close(iterator);
+    hkt_processes_end(pool);
+}
+
 static void several_pools_interleave(void)
 {
     enum { POOLS = 3, TASKS = 30 };
@@ -248,6 +283,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("XM02 an unordered map gives each result once",
              an_unordered_map_gives_each_result_once),
     HKT_CASE("MP21 a map keeps no delivered value", a_map_keeps_no_delivered_value),
+    HKT_CASE("a death costs what had not ended", a_death_costs_what_had_not_ended),
     HKT_CASE("XM03 several pools interleave", several_pools_interleave),
     HKT_CASE("XM04 chains follow values and deaths", chains_follow_values_and_deaths),
     HKT_CASE("XM05 a death fails the group and cancels the rest",

@@ -145,8 +145,9 @@ static void coalesced_rings_when_nothing_is_left(void)
     munmap(shared, sizeof(*shared));
 }
 
-/* What stands behind keeps the worker from running dry. */
-static void rings_before(unsigned count, unsigned urgent, unsigned expected)
+/* How often it has rung after so many requests, when one that stands is next and some more lie
+ * behind that. */
+static void rings_before(unsigned count, unsigned urgent, unsigned behind, unsigned expected)
 {
     uint32_t last;
 
@@ -159,6 +160,9 @@ static void rings_before(unsigned count, unsigned urgent, unsigned expected)
                                  &(struct hkt_request){.task = hkt_nothing, .urgent = i == urgent});
     }
     last = hkt_worker_prepare(&worker, &(struct hkt_request){.task = stands});
+    for (unsigned i = 0; i < behind; i++) {
+        last = hkt_worker_prepare(&worker, &(struct hkt_request){.task = hkt_nothing});
+    }
     hkt_worker_give(&worker);
     HKT_TRUE_FATAL(hkt_eventually(has_started, NULL));
     HKT_EQ_INT(supervisor_rings(), expected);
@@ -168,16 +172,20 @@ static void rings_before(unsigned count, unsigned urgent, unsigned expected)
     HKT_EQ_INT(supervisor_rings(), 1 - expected);
 }
 
-static void coalesced_rings_for_much_and_for_urgent(void)
+static void coalesced_rings_for_much_for_little_left_and_for_urgent(void)
 {
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     HKT_TRUE_FATAL(shared != MAP_FAILED);
     hkt_worker_close(&worker);
     hkt_worker_open(&worker);
-    rings_before(HKI_CELLS / 2 - 1, 0, 0);
-    rings_before(HKI_CELLS / 2, 0, 1);
-    rings_before(3, 2, 1);
-    rings_before(3, 0, 0);
+    rings_before(HKI_CELLS / 2 - 1, 0, HKI_CELLS / 2, 0);
+    rings_before(HKI_CELLS / 2, 0, HKI_CELLS / 2 - 1, 1);
+    rings_before(2, 2, 0, 1);
+    rings_before(2, 0, 0, 0);
+    /* Of four, or of twelve, one part in four is left. */
+    rings_before(3, 0, 0, 1);
+    rings_before(8, 0, 3, 0);
+    rings_before(9, 0, 2, 1);
     munmap(shared, sizeof(*shared));
 }
 
@@ -240,8 +248,8 @@ static CU_TestInfo tests[] = {
     HKT_CASE("FIRST rings once for one value", the_first_rings_once),
     HKT_CASE("a caller is rung by the bell alone", the_caller_is_rung_by_its_bell),
     HKT_CASE("COALESCED rings when nothing is left", coalesced_rings_when_nothing_is_left),
-    HKT_CASE("COALESCED rings for half a ring, and for the urgent",
-             coalesced_rings_for_much_and_for_urgent),
+    HKT_CASE("COALESCED rings for half a ring, little left, and the urgent",
+             coalesced_rings_for_much_for_little_left_and_for_urgent),
     HKT_CASE("what is passed over is told as well", passing_over_counts_too),
     HKT_CASE("no ring is lost between a look and a sleep", no_ring_is_lost),
     HKT_CASE("no work is lost while a worker goes to sleep", no_work_is_lost),

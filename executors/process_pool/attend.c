@@ -8,6 +8,9 @@
  * came it sleeps until the next result rings. So busy workers do not pay for a wake with
  * every task, a result that nobody waits for is reported 0.3 ms late at most, and an idle
  * pool wakes nobody.
+ *
+ * Callers that wait again and again, and collect meanwhile, count as such a find: between two
+ * of their waits the supervisor naps, and need not be rung at all.
  */
 #include <signal.h>
 
@@ -101,12 +104,15 @@ static int64_t mind_zygote(struct process_pool *pool, int64_t now_ns)
 /* Under the lock: how to sleep. */
 static int64_t lie_down(struct process_pool *pool, int64_t now_ns, bool found)
 {
-    if (pool->has_leader) {
-        return HKI_NEVER; /* It will say so when it leaves. */
+    bool is_lively = found || pool->left != pool->left_seen;
+
+    pool->left_seen = pool->left;
+    pool->minded = is_lively && pool->outstanding != 0;
+    if (!pool->has_leader) { /* Else it will say so when it leaves. */
+        pool->quiet = false;
+        hki_pool_set_attention(pool, pool->minded ? HKI_RING_COALESCED : HKI_RING_FIRST);
     }
-    pool->napping = found && pool->outstanding != 0;
-    hki_pool_set_attention(pool, pool->napping ? HKI_RING_COALESCED : HKI_RING_FIRST);
-    return pool->napping ? now_ns + HKI_NAP_NS : HKI_NEVER;
+    return pool->minded ? now_ns + HKI_NAP_NS : HKI_NEVER;
 }
 
 /* Under the lock: workers that are still not ready never will be. */
@@ -148,10 +154,23 @@ static int64_t despair(struct process_pool *pool, int64_t now_ns, struct hki_lis
     return HKI_NEVER;
 }
 
+/* Whether a caller collects, and the supervisor would only be in its way. One that rests may
+ * not be rung by a worker whose memory was overwritten, so that is looked at here. */
+static bool is_led(struct process_pool *pool)
+{
+    bool led;
+
+    pthread_mutex_lock(&pool->lock);
+    led = pool->has_leader && !pool->leader_rests;
+    pthread_mutex_unlock(&pool->lock);
+    return led;
+}
+
 int64_t hki_pool_attend(struct hki_zygote_client *client)
 {
     struct process_pool *pool = hki_pool_of_client(client);
-    bool found = hki_pool_collect(pool);
+    bool found = !is_led(pool) && hki_pool_collect(pool);
+    bool looks;
     int64_t now_ns = hk_now_ns();
     struct hki_list jobs;
     int64_t until_ns;
@@ -165,16 +184,18 @@ int64_t hki_pool_attend(struct hki_zygote_client *client)
     if (pool->rebalance_at_ns <= now_ns) {
         pool->rebalance_at_ns = HKI_NEVER;
     }
+    pool->minded = true; /* By this very look, until it lies down. */
     hki_pool_dispatch(pool);
     until_ns = hki_earlier(until_ns, pool->respawn_at_ns);
     until_ns = hki_earlier(until_ns, mind_zygote(pool, now_ns));
     until_ns = hki_earlier(until_ns, despair(pool, now_ns, &jobs));
     until_ns = hki_earlier(until_ns, pool->rebalance_at_ns);
     until_ns = hki_earlier(until_ns, lie_down(pool, now_ns, found));
+    looks = !pool->has_leader;
     pthread_mutex_unlock(&pool->lock);
     hki_discard_all(&jobs, HK_EBROKEN, "no worker process could be started to run it");
     /* What ended before the workers were told to ring. */
-    if (hki_pool_has_results(pool)) {
+    if (looks && hki_pool_has_results(pool)) {
         return 0;
     }
     return until_ns;

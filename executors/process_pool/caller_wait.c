@@ -6,7 +6,9 @@
  * One waiting caller is the leader. It looks for results while processors are free to do so,
  * then sleeps on its own parker and the bells of the busy workers at once. Others wait on
  * their parkers only, and mark what they wait for as urgent. When a leader leaves, it tells
- * the workers to ring the supervisor from then on.
+ * the workers to ring the supervisor from then on. But one that comes and goes with every few
+ * tasks would have the supervisor woken in between each time: if that will look by itself
+ * within a nap, and nobody needs to hear earlier, the workers ring nobody until then.
  */
 #include "base/os.h"
 #include "base/time.h"
@@ -109,6 +111,7 @@ static bool sleep_on_all(struct process_pool *pool, hk_job *job, struct hki_park
     mark_urgent(pool, job);
     count = list_words(pool, parker, words);
     fits = pool->live + 2 <= WORDS_MAX;
+    pool->leader_rests = when == HKI_RING_FIRST;
     hki_pool_set_attention(pool, when | HKI_RING_CALLER);
     pthread_mutex_unlock(&pool->lock);
     if (!fits) {
@@ -149,13 +152,29 @@ static enum led lead(struct process_pool *pool, hk_job *job, struct hki_parker *
     }
 }
 
-static void stop_leading(struct process_pool *pool)
+bool hki_pool_end_quiet(struct process_pool *pool, uint32_t when)
 {
+    if (!pool->quiet) {
+        return false;
+    }
+    pool->quiet = false;
+    hki_pool_set_attention(pool, when);
+    return true;
+}
+
+/* `served`: the caller has what it waited for. */
+static void stop_leading(struct process_pool *pool, bool served)
+{
+    bool quiet;
+
     pthread_mutex_lock(&pool->lock);
     pool->has_leader = false;
-    hki_pool_set_attention(pool, HKI_RING_FIRST);
+    pool->left++;
+    quiet = served && pool->minded && pool->followers == 0 && pool->queue.length == 0;
+    pool->quiet = quiet;
+    hki_pool_set_attention(pool, quiet ? HKI_RING_NEVER : HKI_RING_FIRST);
     pthread_mutex_unlock(&pool->lock);
-    if (hki_pool_has_results(pool)) {
+    if (!quiet && hki_pool_has_results(pool)) {
         (void)hki_pool_collect(pool);
     }
 }
@@ -163,14 +182,22 @@ static void stop_leading(struct process_pool *pool)
 static bool follow(struct process_pool *pool, hk_job *job, struct hki_parker *parker,
                    int64_t deadline_ns)
 {
+    bool woken;
+
     pthread_mutex_lock(&pool->lock);
     mark_urgent(pool, job);
+    pool->followers++;
+    (void)hki_pool_end_quiet(pool, HKI_RING_FIRST); /* The leader may have left by now. */
     pthread_mutex_unlock(&pool->lock);
     /* It may have ended before it was marked. */
     if (hki_pool_has_results(pool)) {
         (void)hki_pool_collect(pool);
     }
-    return hki_parker_park(parker, deadline_ns);
+    woken = hki_parker_park(parker, deadline_ns);
+    pthread_mutex_lock(&pool->lock);
+    pool->followers--;
+    pthread_mutex_unlock(&pool->lock);
+    return woken;
 }
 
 static bool begin_leading(struct process_pool *pool)
@@ -180,8 +207,23 @@ static bool begin_leading(struct process_pool *pool)
     pthread_mutex_lock(&pool->lock);
     leads = !pool->has_leader;
     pool->has_leader = true;
+    pool->leader_rests = false;
+    pool->quiet = false;
     pthread_mutex_unlock(&pool->lock);
     return leads;
+}
+
+/* The caller will sleep on what only the supervisor sees to. */
+static void leave_to_supervisor(struct process_pool *pool)
+{
+    bool looks;
+
+    pthread_mutex_lock(&pool->lock);
+    looks = hki_pool_end_quiet(pool, HKI_RING_FIRST);
+    pthread_mutex_unlock(&pool->lock);
+    if (looks && hki_pool_has_results(pool)) {
+        (void)hki_pool_collect(pool);
+    }
 }
 
 void hki_pool_assist(void *self, hk_job *job, int64_t deadline_ns)
@@ -192,7 +234,17 @@ void hki_pool_assist(void *self, hk_job *job, int64_t deadline_ns)
     if (may_spin(pool) && begin_leading(pool)) {
         hki_pool_set_attention(pool, HKI_RING_NEVER);
         spin_once(pool, deadline_ns);
-        stop_leading(pool);
+        stop_leading(pool, false);
+    } else {
+        leave_to_supervisor(pool);
+    }
+}
+
+void hki_pool_look(struct process_pool *pool)
+{
+    if (hki_pool_has_results(pool) && begin_leading(pool)) {
+        (void)hki_pool_collect(pool);
+        stop_leading(pool, true);
     }
 }
 
@@ -205,6 +257,6 @@ bool hki_pool_park(void *self, hk_job *job, struct hki_parker *parker, int64_t d
         return follow(pool, job, parker, deadline_ns);
     }
     led = lead(pool, job, parker, deadline_ns);
-    stop_leading(pool);
+    stop_leading(pool, led == LED_WOKEN);
     return led == LED_CANNOT_SLEEP ? follow(pool, job, parker, deadline_ns) : led == LED_WOKEN;
 }

@@ -5,7 +5,7 @@
 #include "base/time.h"
 #include "executors/process_pool/pool.h"
 
-enum { MEAN_OF = 8, SHORT_NS = 50000, LONG_NS = 1000000, MOST_NS = 1000000000 };
+enum { MEAN_OF = 8, AHEAD_NS = 1000000, MOST_NS = 1000000000 };
 
 void hki_pool_set_attention(struct process_pool *pool, uint32_t when)
 {
@@ -43,20 +43,27 @@ static int64_t sane(int64_t ran_ns)
     return ran_ns < 0 ? 0 : ran_ns > MOST_NS ? MOST_NS : ran_ns;
 }
 
+/* So many that a worker has enough to do while a caller naps, and no more: what lies in its
+ * cells waits for it. */
+static unsigned depth_for(int64_t mean_ns)
+{
+    int64_t ahead = AHEAD_NS / mean_ns;
+
+    return HKI_DEPTH_LEAST + (unsigned)(ahead > HKI_CELLS ? HKI_CELLS : ahead);
+}
+
 static void measure(struct process_pool *pool, int64_t ran_ns, unsigned count)
 {
     int64_t each_ns = ran_ns / count;
+    unsigned wanted;
 
     each_ns = each_ns < 1 ? 1 : each_ns; /* 0 is unknown. */
     pool->mean_ns =
         pool->mean_ns == 0 ? each_ns : pool->mean_ns + (each_ns - pool->mean_ns) / MEAN_OF;
-    if (pool->mean_ns < SHORT_NS) {
-        pool->depth = pool->depth * 2 > HKI_CELLS ? HKI_CELLS : pool->depth * 2;
-    } else if (pool->mean_ns > LONG_NS) {
-        pool->depth = HKI_DEPTH_LEAST;
-    } else if (pool->depth > 2 * HKI_DEPTH_LEAST) {
-        pool->depth /= 2;
-    }
+    wanted = depth_for(pool->mean_ns);
+    wanted = wanted > HKI_CELLS ? HKI_CELLS : wanted;
+    /* Grows step by step: the first tasks may be odd ones. */
+    pool->depth = wanted > 2 * pool->depth ? 2 * pool->depth : wanted;
 }
 
 /* The one request, which the worker says is done with. False: it cannot be. */

@@ -8,7 +8,7 @@
 #include "executors/process_pool/pool.h"
 #include "executors/room.h"
 
-enum { WAKE_NS = 30000, SHORT_NS = 50000, LONG_RUN_NS = 200000 };
+enum { WAKE_NS = 30000, SHORT_NS = 50000, LONG_RUN_NS = 200000, LOOK_EVERY = 8 };
 
 /* --- choosing --- */
 
@@ -192,7 +192,9 @@ static void look_later(struct process_pool *pool)
 {
     if (pool->rebalance_at_ns == HKI_NEVER) {
         pool->rebalance_at_ns = hk_now_ns() + HKI_NAP_NS;
-        hki_zygote_ring();
+        if (!pool->minded) { /* Else it is awake before that. */
+            hki_zygote_ring();
+        }
     }
 }
 
@@ -289,6 +291,7 @@ hk_status hki_pool_submit(void *self, hk_job *job, hk_duration queue_wait)
 {
     struct process_pool *pool = self;
     hk_job *victim = NULL;
+    bool looks = false;
     hk_status status;
 
     pthread_mutex_lock(&pool->lock);
@@ -299,8 +302,16 @@ hk_status hki_pool_submit(void *self, hk_job *job, hk_duration queue_wait)
     if (status == HK_OK) {
         hki_task_queue_push(&pool->queue, job);
         hki_pool_dispatch(pool);
+        /* What no worker takes now waits for the end of another one. */
+        looks = pool->queue.length != 0 && hki_pool_end_quiet(pool, HKI_RING_COALESCED);
+        /* Who submits more than it waits would leave all results to the supervisor, and would
+         * contend with that for every lock. */
+        looks = ++pool->submits % LOOK_EVERY == 0 || looks;
     }
     pthread_mutex_unlock(&pool->lock);
+    if (looks) {
+        hki_pool_look(pool);
+    }
     if (victim != NULL) {
         hk_job_discard(victim, HK_EFULL, "the queue was full and it was the oldest");
     }

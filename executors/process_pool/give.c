@@ -130,7 +130,9 @@ static void reserve_output(struct seat *seat, const hk_job *job, struct hki_cell
     bytes = job->expects > bytes ? job->expects : bytes;
     cell->reserved_at = 0;
     cell->reserved_size = 0;
-    if (bytes > RESERVED_LEAST && bytes <= hki_arena_largest(pool->arena) / 4 &&
+    /* What is to be salvaged from a dead worker must lie where nobody else writes meanwhile. */
+    if ((bytes > RESERVED_LEAST || job->salvage != NULL) &&
+        bytes <= hki_arena_largest(pool->arena) / 4 &&
         (entry->reserved = hki_chunk_reserve(pool, bytes)) != NULL) {
         cell->reserved_at = entry->reserved->at;
         cell->reserved_size = entry->reserved->capacity;
@@ -164,7 +166,10 @@ static void fill(struct seat *seat, hk_job *job, struct hki_cell *cell, uint32_t
 
 void hki_seat_wake(struct seat *seat)
 {
-    if (atomic_load(&seat->channel->sleeping) != 0) {
+    /* It may take a while to get a processor, in which more is given to it: one ring is enough,
+     * as it looks for what there is before it says again that it sleeps. */
+    if (atomic_load(&seat->channel->sleeping) != 0 &&
+        atomic_exchange(&seat->channel->sleeping, 0) != 0) {
         atomic_fetch_add(&seat->channel->doorbell, 1);
         hki_os_futex_wake_shared(&seat->channel->doorbell, 1);
     }

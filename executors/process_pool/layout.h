@@ -153,7 +153,8 @@ struct hki_channel {
     _Atomic(uint32_t) overflow_allowed; /* 0: views of a former worker's extent are left. */
     /* The worker writes these. */
     _Atomic(uint32_t) done HKI_LINE; /* Requests done with. */
-    _Atomic(uint32_t) sleeping;      /* 1: it must be woken by the doorbell. */
+    _Atomic(uint32_t) sleeping;      /* 1: it must be woken by the doorbell; whoever does so
+                                      * sets it to 0. */
     _Atomic(uint32_t) bell HKI_LINE; /* Futex word; counts up to wake a waiting caller. */
     _Atomic(uint32_t) stage;         /* enum hki_worker_stage */
     _Atomic(uint64_t) served;        /* Tasks run to their end. */
@@ -175,8 +176,8 @@ struct hki_channel {
 enum {
     HKI_RING_NEVER = 0,     /* Somebody is looking. */
     HKI_RING_FIRST = 1,     /* After the first request. */
-    HKI_RING_COALESCED = 2, /* When it has nothing more to do, half the ring is unreported, or
-                             * the request is urgent. */
+    HKI_RING_COALESCED = 2, /* When it has done most of what it was given, half the ring is
+                             * unreported, or the request is urgent. */
     HKI_RING_WHEN = 3,      /* The mask of these. */
     HKI_RING_CALLER = 4,    /* Wake a caller by `bell`; else the supervisor by its eventfd. */
     HKI_RING_STEP = 8,

@@ -146,7 +146,13 @@ struct process_pool {
     /* Who collects. */
     bool has_leader;             /* It alone sets the attention then. */
     _Atomic(uint32_t) newcomers; /* Workers started ever; a futex word for the leader. */
-    bool napping;                /* The supervisor's last sleep was a nap. */
+    bool leader_rests;           /* It sleeps until it is rung, not only for a nap. */
+    unsigned followers;          /* Callers that wait while another one leads. */
+    bool minded;                 /* The supervisor sleeps for a nap at most, and looks then. */
+    bool quiet;                  /* Nobody leads, and nobody is rung until that look. */
+    unsigned submits;            /* Ever; it may wrap. */
+    unsigned left;               /* How often a leader left; it may wrap. */
+    unsigned left_seen;          /* By the supervisor, when it last lay down. */
     uint32_t attention;          /* What the page says. */
     unsigned cpus;
 
@@ -277,6 +283,13 @@ bool hki_courier_idle(struct process_pool *pool);
 
 void hki_pool_assist(void *self, hk_job *job, int64_t deadline_ns);
 bool hki_pool_park(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns);
+
+/* Collects what there is, if nobody else is at it. Without the lock. */
+void hki_pool_look(struct process_pool *pool);
+
+/* Under the lock: somebody waits from now on who does not look. True: it has to look once, as
+ * what ended before was told to nobody. */
+bool hki_pool_end_quiet(struct process_pool *pool, uint32_t when);
 
 /* --- attend.c --- */
 

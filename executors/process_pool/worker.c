@@ -16,6 +16,7 @@
 enum {
     PAUSES = 64, /* Between two looks at the clock of one that spins. */
     LOOK_EVERY = 64,
+    LOW_SHARE = 4, /* One part in so many is little. */
 };
 
 static const hk_duration look_every_ns = HK_MS(1000);
@@ -33,6 +34,15 @@ static void ring_supervisor(const struct hki_worker *worker)
     hki_os_event_signal(worker->ring);
 }
 
+/* Whether not much is left of what there was when the parent last looked: early enough that more
+ * comes before the last of it is done. */
+static bool runs_low(const struct hki_worker *worker, uint32_t done)
+{
+    uint32_t tail = atomic_load(&worker->channel->tail);
+
+    return (tail - done) * LOW_SHARE <= tail - worker->reported;
+}
+
 static bool must_ring(const struct hki_worker *worker, uint32_t attention, uint32_t request)
 {
     struct hki_channel *channel = worker->channel;
@@ -42,7 +52,7 @@ static bool must_ring(const struct hki_worker *worker, uint32_t attention, uint3
     case HKI_RING_FIRST:
         return true;
     case HKI_RING_COALESCED:
-        return atomic_load(&channel->tail) == done || done - worker->reported >= HKI_CELLS / 2 ||
+        return runs_low(worker, done) || done - worker->reported >= HKI_CELLS / 2 ||
                atomic_load(&channel->cells[request % HKI_CELLS].urgent) != 0;
     default:
         return false;

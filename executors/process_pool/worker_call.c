@@ -164,14 +164,17 @@ static hk_status reserve_spill(size_t size, struct hki_value *value)
 static hk_status reserve(struct hki_call_link *link, size_t size, struct hki_value *value)
 {
     struct hki_worker_call *call = call_of(link);
+    uint64_t reserved = call->cell->reserved_size;
     void *room;
 
     hki_value_drop(value);
     if (size <= HKI_CELL_OUTPUT) {
         room = size == 0 ? NULL : call->small;
+    } else if (size <= reserved && reserved <= HKI_CELL_PAGE) {
+        room = hki_pool_at(call->worker->page, call->cell->reserved_at); /* It was meant to. */
     } else if (size <= HKI_CELL_PAGE) {
         room = page_of(call);
-    } else if (size <= call->cell->reserved_size) {
+    } else if (size <= reserved) {
         room = hki_pool_at(call->worker->page, call->cell->reserved_at);
     } else if ((room = hki_overflow_take(call->worker, size)) != NULL) {
         *value = (struct hki_value){room, size, drop_chunk, room};
