@@ -21,6 +21,8 @@
 /* A number for each class. */
 enum hki_slab_slot {
     HKI_SLAB_JOBS,
+    HKI_SLAB_SLIM_JOBS,
+    HKI_SLAB_RESTS,
     HKI_SLAB_PROMISES,
     HKI_SLAB_STEPS,
     HKI_SLAB_HOOKS,

@@ -447,19 +447,22 @@ unsigned hk_call_attempt(hk_call *call)
     if (call->link != NULL) {
         return call->link->ops->attempt(call->link);
     }
-    return call->job == NULL ? 1 : call->job->attempt;
+    return call->job == NULL || hki_job_is_slim(call->job) ? 1 : call->job->attempt;
 }
 
 void hk_progress(hk_call *call, uint64_t done, uint64_t total)
 {
+    struct hki_future_rest *rest;
+
     if (call->link != NULL) {
         call->link->ops->progress(call->link, done, total);
         return;
     }
-    if (call->job != NULL) {
+    /* Without memory there is nothing to look at. */
+    if (call->job != NULL && (rest = hki_future_need_rest(&call->job->future)) != NULL) {
         /* relaxed: a figure to look at; nothing is published through it. */
-        atomic_store_explicit(&call->job->future.progress_done, done, memory_order_relaxed);
+        atomic_store_explicit(&rest->progress_done, done, memory_order_relaxed);
         /* relaxed: likewise. */
-        atomic_store_explicit(&call->job->future.progress_total, total, memory_order_relaxed);
+        atomic_store_explicit(&rest->progress_total, total, memory_order_relaxed);
     }
 }

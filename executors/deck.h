@@ -22,6 +22,7 @@ struct deck {
     _Atomic(struct running *) running; /* Innermost first. */
     atomic_bool is_finishing;          /* Its outermost task has ended, all but for telling. */
     bool is_taken;                     /* By a worker. Under the pool's lock. */
+    _Atomic(struct hki_agent *) agent; /* Who that is. Written under the graph's lock. */
     struct deck *next;                 /* Set once. */
 };
 

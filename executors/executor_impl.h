@@ -75,6 +75,10 @@ struct hki_executor_traits {
     bool (*claim_here)(void *self, hk_job *job, struct hki_agent *agent);
     /* The sum of its workers' tallies. NULL: they have none. */
     uint64_t (*counted_by_workers)(void *self, enum hki_counted what);
+    /* A job for its lane was ended before it came there, and will not come. */
+    void (*missed)(void *self);
+    /* The worker that runs a slim job; NULL: none does now. For looks. NULL: no slim jobs. */
+    struct hki_agent *(*runner)(void *self, hk_job *job);
     /* Limits in time are judged when the task returns. */
     bool judged_on_return;
     /* NULL: the workers are threads of this process. */
@@ -94,6 +98,7 @@ struct hk_executor {
     unsigned retries;
     size_t max_payload;
     bool roundtrip;
+    bool has_lane; /* Plain jobs go to a lane, and may be slim: see executors/job.h. Set once. */
     bool drain_at_exit;
     struct hki_list live;               /* In the list of live executors (live_executors.c). */
     atomic_int how;                     /* HKI_OPEN, or the hardest shutdown so far. */

@@ -11,6 +11,7 @@
 #include "futures/wait_impl.h"
 
 static const struct hki_slab_class jobs = {HKI_SLAB_JOBS, sizeof(hk_job)};
+static const struct hki_slab_class slim_jobs = {HKI_SLAB_SLIM_JOBS, HKI_SLIM_BYTES};
 
 static void destroy(hk_future *future)
 {
@@ -74,6 +75,12 @@ static bool claim(hk_future *future, struct hki_agent *agent)
     return ran;
 }
 
+static struct hki_agent *runner_of(hk_job *job)
+{
+    return hki_job_is_slim(job) ? job->executor->traits->runner(job->executor->self, job)
+                                : hki_future_runner(&job->future);
+}
+
 /* A running job depends on the thread that runs it; one that has not started on
  * its pool. One with a limit in time that counts already is ended by the clock. */
 static enum hki_wait_kind look(hk_future *future, size_t *count)
@@ -81,13 +88,15 @@ static enum hki_wait_kind look(hk_future *future, size_t *count)
     hk_job *job = hki_job_of(future);
     unsigned phase = hki_phase(atomic_load(&future->state));
 
-    if (job->limits != NULL && (job->limits->deadline_ns != HKI_NEVER ||
-                                (phase == HKI_RUNNING && job->limits->timeout != 0))) {
+    const struct hki_limits *limits = hki_job_limits(job);
+
+    if (limits != NULL &&
+        (limits->deadline_ns != HKI_NEVER || (phase == HKI_RUNNING && limits->timeout != 0))) {
         return HKI_WAIT_MOVES;
     }
     if (phase == HKI_RUNNING) {
         *count = 1;
-        return atomic_load(&future->runner) == NULL ? HKI_WAIT_MOVES : HKI_WAIT_ALL;
+        return runner_of(job) == NULL ? HKI_WAIT_MOVES : HKI_WAIT_ALL;
     }
     if (phase != HKI_PENDING || job->executor->traits->look == NULL) {
         return HKI_WAIT_MOVES;
@@ -98,7 +107,7 @@ static enum hki_wait_kind look(hk_future *future, size_t *count)
 static struct hki_wait_node next(hk_future *future, size_t i)
 {
     hk_job *job = hki_job_of(future);
-    struct hki_agent *runner = atomic_load(&future->runner);
+    struct hki_agent *runner = runner_of(job);
     unsigned phase = hki_phase(atomic_load(&future->state));
 
     if (phase == HKI_PENDING && job->executor->traits->next != NULL) {
@@ -114,7 +123,7 @@ static struct hki_wait_node next(hk_future *future, size_t i)
 
 static const char *name(const hk_future *future)
 {
-    return hki_job_of((hk_future *)future)->named->name;
+    return hki_job_named(hki_job_of((hk_future *)future))->name;
 }
 
 static const hk_site *site(const hk_future *future)
@@ -185,20 +194,20 @@ bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome, const voi
 {
     hk_future *future = &job->future;
     bool callbacks = false;
+    unsigned phase;
 
     if (!hki_future_claim_end(future, false, NULL)) {
         hki_outcome_drop(outcome);
         hki_job_drop_input(job);
         return false;
     }
-    future->value = outcome->value;
-    future->error = outcome->error;
+    phase = hki_job_put_outcome(job, outcome);
     if (left != NULL && job->salvage != NULL) {
         job->salvage(job, left, left_size);
     }
     hki_job_drop_input(job);
-    hki_job_ended(job, outcome->phase);
-    callbacks = hki_future_publish_only(future, outcome->phase);
+    hki_job_ended(job, hki_phase(phase));
+    callbacks = hki_future_publish_only(future, phase);
     return callbacks;
 }
 
@@ -214,6 +223,23 @@ static const struct hki_origin remote_job_origin = {
     .kill = kill_running,
     .park = park,
     .assist = assist,
+    .name = name,
+    .site = site,
+};
+
+static void destroy_slim(hk_future *future)
+{
+    hki_slab_free(&slim_jobs, hki_job_of(future));
+}
+
+const struct hki_origin hki_slim_origin = {
+    .destroy = destroy_slim,
+    .cancelled = cancelled,
+    .published = published,
+    .claimable = claimable,
+    .claim = claim,
+    .look = look,
+    .next = next,
     .name = name,
     .site = site,
 };
@@ -268,7 +294,53 @@ static uint16_t attempts(const struct hki_request *request)
     return (uint16_t)(retries >= ATTEMPTS_MOST ? ATTEMPTS_MOST : retries + 1);
 }
 
-hk_job *hki_job_create(const struct hki_request *request)
+unsigned hki_job_put_outcome(hk_job *job, struct hki_outcome *outcome)
+{
+    unsigned phase = outcome->phase;
+
+    if (phase == HKI_FAILED) {
+        job->future.body.error = outcome->error;
+    } else if (phase == HKI_DONE && !hki_future_put_value(&job->future, &outcome->value, &phase)) {
+        hki_value_drop(&outcome->value);
+        job->future.body.error =
+            hki_job_error(job, HK_ENOMEM, "", "there was no memory for its value", NULL);
+        phase = HKI_FAILED;
+    }
+    return phase;
+}
+
+/* Whether the first part of a job is enough. */
+static bool may_be_slim(const struct hki_request *request)
+{
+    return request->executor->has_lane && request->options == NULL && !request->moves &&
+           request->size <= HKI_BODY_BYTES && !request->forced && request->named == NULL &&
+           request->salvage == NULL && request->executor->task_timeout == 0;
+}
+
+static hk_job *create_slim(const struct hki_request *request)
+{
+    hk_job *job = hki_slab_alloc(&slim_jobs);
+
+    if (job == NULL) {
+        return NULL;
+    }
+    hki_future_init(&job->future, NULL, &hki_slim_origin, 2);
+    if (request->size != 0) {
+        /* relaxed: nobody else can see it yet. */
+        atomic_store_explicit(&job->future.state,
+                              hki_future_state(&job->future) | (unsigned)request->size
+                                                                   << HKI_INPUT_SIZE_SHIFT,
+                              memory_order_relaxed);
+        memcpy(job->future.body.bytes, request->bytes, request->size);
+    }
+    job->executor = request->executor;
+    job->task = request->task;
+    job->site = request->site;
+    hki_executor_count(job->executor, HKI_ACCEPTED);
+    return job;
+}
+
+static hk_job *create_whole(const struct hki_request *request)
 {
     hk_job *job = hki_slab_alloc(&jobs);
 
@@ -279,7 +351,7 @@ hk_job *hki_job_create(const struct hki_request *request)
         hki_slab_free(&jobs, job);
         return NULL;
     }
-    hki_future_init(&job->future,
+    hki_future_init(&job->future, &job->rest,
                     request->executor->traits->remote == NULL ? &job_origin : &remote_job_origin,
                     2);
     job->executor = request->executor;
@@ -292,11 +364,11 @@ hk_job *hki_job_create(const struct hki_request *request)
     job->site = request->site;
     hki_list_init(&job->link);
     job->queued = false;
-    job->in_lane = false;
     job->slot = NULL;
     job->limits = NULL;
     job->priority = request->options == NULL ? HK_PRIORITY_NORMAL : request->options->priority;
     job->forced = request->forced;
+    job->in_lane = job->executor->has_lane && !job->forced && job->priority == HK_PRIORITY_NORMAL;
     job->copied = !request->moves;
     job->expects = request->expects;
     job->salvage = request->salvage;
@@ -306,8 +378,16 @@ hk_job *hki_job_create(const struct hki_request *request)
     return job;
 }
 
+hk_job *hki_job_create(const struct hki_request *request)
+{
+    return may_be_slim(request) ? create_slim(request) : create_whole(request);
+}
+
 void hki_job_drop_input(hk_job *job)
 {
+    if (hki_job_is_slim(job)) {
+        return; /* A few bytes of its own. */
+    }
     hki_value_drop(&job->input);
     hki_job_fds_close(hki_job_fds(job));
 }
@@ -315,7 +395,7 @@ void hki_job_drop_input(hk_job *job)
 void hki_job_ended(hk_job *job, unsigned phase)
 {
     hki_limits_disarm(job);
-    if (!job->forced) {
+    if (!hki_job_forced(job)) {
         hki_executor_count(job->executor, phase == HKI_DONE     ? HKI_ENDED_WELL
                                           : phase == HKI_FAILED ? HKI_ENDED_ILL
                                                                 : HKI_ENDED_EARLY);
@@ -328,7 +408,7 @@ struct hki_error *hki_job_error(const hk_job *job, hk_status status, const char 
     return hki_error_make(&(struct hki_error_facts){
         .status = status,
         .message = message,
-        .task = job->named->name,
+        .task = hki_job_named(job)->name,
         .label = hki_job_label(job),
         .submit_site = job->site,
         .where = where,
@@ -362,8 +442,8 @@ bool hki_job_discard(hk_job *job, hk_status status, const char *message)
         if (phase == HKI_CANCELLED) {
             hki_future_set_reason(future, message);
         } else {
-            future->error = hki_job_error(job, status, "", message,
-                                          broken == NULL ? NULL : hki_error_ref(broken));
+            future->body.error = hki_job_error(job, status, "", message,
+                                               broken == NULL ? NULL : hki_error_ref(broken));
         }
         hki_job_drop_input(job);
         hki_job_ended(job, phase);

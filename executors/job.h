@@ -12,6 +12,8 @@
 #ifndef HOCKET_EXECUTORS_JOB_H
 #define HOCKET_EXECUTORS_JOB_H
 
+#include <stddef.h>
+
 #include "executors/executor_impl.h"
 #include "executors/job_fds.h"
 #include "executors/timer.h"
@@ -38,19 +40,28 @@ struct hki_limits {
     struct hki_cancel_watch token_watch;
 };
 
+/*
+ * The first part, one line of the cache, is all there is of a slim job: one without limits and
+ * options, with an input of at most HKI_BODY_BYTES, on a back end that can do with it. Its input
+ * lies in the body of its future until it is started. What is said of the second part is asked
+ * for through the functions below wherever a job may be slim: on threads with a lane.
+ */
 struct hk_job {
-    hk_future future; /* First: the two convert. */
-    hk_executor *executor;
-    const hk_task *task;
+    struct {
+        hk_future future; /* First: the two convert. */
+        hk_executor *executor;
+        const hk_task *task;
+        const hk_site *site;
+        struct hki_lane_node node;
+    };
+    struct hki_future_rest rest;
     const hk_task *named; /* What texts call it: for a chunk, the task of its items. */
-    const hk_site *site;
     struct hki_list link; /* In the back end's queue, then among its running jobs. */
     uint64_t sequence;    /* Order of arrival in the queue. */
     bool queued;          /* link is in a queue. Under the back end's lock. */
-    bool in_lane;         /* It went to a lane, or to a worker's deque: who does not run it
+    bool in_lane;         /* It goes to a lane, or to a worker's deque: who does not run it
                            * leaves it there, and it is let go of when it is taken. */
-    struct hki_lane_node node;
-    void *slot; /* For a user's back end. */
+    void *slot;           /* For a user's back end. */
     struct hki_limits *limits;
     struct hki_value input; /* drop(owner) releases it; data is what the task sees. */
     hk_priority priority;
@@ -90,9 +101,40 @@ static inline hk_job *hki_job_of(hk_future *future)
     return (hk_job *)(void *)future;
 }
 
+enum { HKI_SLIM_BYTES = offsetof(struct hk_job, rest) };
+
+extern const struct hki_origin hki_slim_origin;
+
+static inline bool hki_job_is_slim(const hk_job *job)
+{
+    return job->future.origin == &hki_slim_origin;
+}
+
+static inline struct hki_limits *hki_job_limits(const hk_job *job)
+{
+    return hki_job_is_slim(job) ? NULL : job->limits;
+}
+
 static inline const char *hki_job_label(const hk_job *job)
 {
-    return job->limits == NULL ? "" : job->limits->label;
+    const struct hki_limits *limits = hki_job_limits(job);
+
+    return limits == NULL ? "" : limits->label;
+}
+
+static inline const hk_task *hki_job_named(const hk_job *job)
+{
+    return hki_job_is_slim(job) ? job->task : job->named;
+}
+
+static inline bool hki_job_forced(const hk_job *job)
+{
+    return !hki_job_is_slim(job) && job->forced;
+}
+
+static inline bool hki_job_in_lane(const hk_job *job)
+{
+    return hki_job_is_slim(job) || job->in_lane;
 }
 
 /* --- submit.c --- */
@@ -109,6 +151,9 @@ hk_job *hki_job_create(const struct hki_request *request);
  * of the limits. */
 void hki_job_ended(hk_job *job, unsigned phase);
 
+/* For the winner of the claim: puts what the task said in its place; what to publish. */
+unsigned hki_job_put_outcome(hk_job *job, struct hki_outcome *outcome);
+
 /* The bytes, and the descriptors that the task has not taken. */
 void hki_job_drop_input(hk_job *job);
 
@@ -120,7 +165,9 @@ bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome, const voi
 
 static inline struct hki_job_fds *hki_job_fds(const hk_job *job)
 {
-    return job->limits == NULL ? NULL : job->limits->fds;
+    const struct hki_limits *limits = hki_job_limits(job);
+
+    return limits == NULL ? NULL : limits->fds;
 }
 
 /* As hk_job_discard(); false: it had ended, or begun, before. */

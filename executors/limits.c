@@ -18,21 +18,24 @@
 
 bool hki_limits_timed(const hk_job *job)
 {
-    return job->limits != NULL &&
-           (job->limits->timeout != 0 || job->limits->deadline_ns != HKI_NEVER);
+    const struct hki_limits *limits = hki_job_limits(job);
+
+    return limits != NULL && (limits->timeout != 0 || limits->deadline_ns != HKI_NEVER);
 }
 
 int64_t hki_limits_end_ns(const hk_job *job)
 {
-    if (job->limits == NULL) {
+    struct hki_limits *limits = hki_job_limits(job);
+
+    if (limits == NULL) {
         return HKI_NEVER;
     }
-    return hki_earlier(job->limits->deadline_ns, atomic_load(&job->limits->run_end_ns));
+    return hki_earlier(limits->deadline_ns, atomic_load(&limits->run_end_ns));
 }
 
 void hki_limits_explain(const hk_job *job, bool started, char *text, size_t size)
 {
-    const struct hki_limits *limits = job->limits;
+    const struct hki_limits *limits = hki_job_limits(job);
 
     if (limits == NULL) {
         snprintf(text, size, "its time was over");
@@ -75,7 +78,7 @@ static void out_of_time(hk_job *job)
         /* After the claim: a task that heeds it at once must not end the future first. */
         (void)hki_future_request_stop(future, "out of time");
         hki_limits_explain(job, was == HKI_RUNNING, text, sizeof(text));
-        future->error = hki_job_error(job, HK_EDEADLINE, "", text, NULL);
+        future->body.error = hki_job_error(job, HK_EDEADLINE, "", text, NULL);
         if (remote != NULL) {
             take_from_remote(job, remote);
         } else if (was == HKI_RUNNING) {
@@ -225,7 +228,7 @@ static hk_status arm(hk_job *job, struct hki_timer *timer, int64_t deadline_ns,
 
 hk_status hki_limits_arm(hk_job *job)
 {
-    struct hki_limits *limits = job->limits;
+    struct hki_limits *limits = hki_job_limits(job);
     bool on_return = job->executor->traits->judged_on_return;
     hk_status status = HK_OK;
 
@@ -251,7 +254,7 @@ hk_status hki_limits_arm(hk_job *job)
 
 hk_status hki_limits_started(hk_job *job)
 {
-    struct hki_limits *limits = job->limits;
+    struct hki_limits *limits = hki_job_limits(job);
     hk_status status = HK_OK;
 
     if (limits == NULL || limits->timeout == 0 || limits->run_armed) {
@@ -268,7 +271,7 @@ hk_status hki_limits_started(hk_job *job)
 
 void hki_limits_disarm(hk_job *job)
 {
-    struct hki_limits *limits = job->limits;
+    struct hki_limits *limits = hki_job_limits(job);
 
     if (limits == NULL) {
         return;

@@ -169,7 +169,7 @@ void hki_chunk_share_fate(struct hki_chunk *chunk, struct hki_error **failure, h
 
     if (hki_phase(hki_future_state(future)) == HKI_FAILED) {
         hki_future_observe(future);
-        *failure = hki_error_ref(future->error);
+        *failure = hki_error_ref(future->body.error);
         item->error = &(*failure)->shown;
         item->status = item->error->status;
     } else {

@@ -429,11 +429,12 @@ void hki_packed_chunk_deliver(struct hki_chunk *chunk, hk_map_item *item)
 
 void hki_packed_chunk_open(struct hki_chunk *chunk)
 {
-    const hk_job *job = hki_job_of(chunk->future);
     unsigned phase = hki_phase(hki_future_state(chunk->future));
 
     if (phase == HKI_DONE) {
-        begin_rest(chunk, job->future.value.data, job->future.value.size, true);
+        struct hki_value value = hki_future_value(chunk->future);
+
+        begin_rest(chunk, value.data, value.size, true);
     } else if (chunk->capacity != 1 || phase != HKI_FAILED) {
         /* Else, alone in its job, an item fails as the job does. */
         begin_rest(chunk, chunk->salvaged, chunk->salvaged_size, false);

@@ -33,7 +33,7 @@ static size_t in_decks(struct thread_pool *pool)
 
 static size_t without_lock(struct thread_pool *pool)
 {
-    return hki_lane_count(&pool->lane) + in_decks(pool);
+    return hki_lane_count(&pool->lane) + in_decks(pool) + atomic_load(&pool->returned_count);
 }
 
 bool hki_pool_has_work(struct thread_pool *pool)
@@ -105,12 +105,50 @@ static hk_job *steal(struct thread_pool *pool, const struct worker *worker)
     return NULL;
 }
 
-static hk_job *take_from_queue(struct thread_pool *pool)
+/* Under the lock: in front of what was returned before. */
+static void give_back(struct thread_pool *pool, struct hki_lane_node *node)
+{
+    /* relaxed: guarded by the lock. */
+    atomic_store_explicit(&node->next, pool->returned, memory_order_relaxed);
+    pool->returned = node;
+    pool->returned_count++;
+}
+
+void hki_pool_give_back(struct thread_pool *pool, hk_job *job)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (hki_job_in_lane(job)) {
+        give_back(pool, &job->node);
+    } else {
+        hki_task_queue_push_front(&pool->queue, job);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Under the lock. */
+static hk_job *take_returned(struct thread_pool *pool)
+{
+    struct hki_lane_node *node = pool->returned;
+
+    if (node == NULL) {
+        return NULL;
+    }
+    /* relaxed: guarded by the lock. */
+    pool->returned = atomic_load_explicit(&node->next, memory_order_relaxed);
+    pool->returned_count--;
+    return job_of(node);
+}
+
+/* One of the above, or of the queue, if it is their turn. */
+static hk_job *take_with_lock(struct thread_pool *pool)
 {
     hk_job *job;
 
     pthread_mutex_lock(&pool->lock);
     job = hki_task_queue_pop_beside(&pool->queue, without_lock(pool) != 0);
+    if (job == NULL) {
+        job = take_returned(pool);
+    }
     pthread_mutex_unlock(&pool->lock);
     return job;
 }
@@ -127,8 +165,10 @@ hk_job *hki_pool_take(struct thread_pool *pool, struct worker *worker)
     hk_job *job = NULL;
 
     /* relaxed: one that comes at this moment is found later, if need be under the lock. */
-    if (atomic_load_explicit(&pool->queue.length, memory_order_relaxed) != 0) {
-        job = take_from_queue(pool);
+    if (atomic_load_explicit(&pool->queue.length, memory_order_relaxed) != 0 ||
+        /* relaxed: as above. */
+        atomic_load_explicit(&pool->returned_count, memory_order_relaxed) != 0) {
+        job = take_with_lock(pool);
     }
     if (job == NULL && is_lanes_turn(worker)) {
         job = take_from_lane(pool, worker);
@@ -142,53 +182,69 @@ hk_job *hki_pool_take(struct thread_pool *pool, struct worker *worker)
     return job != NULL ? job : steal(pool, worker);
 }
 
-void hki_pool_take_all(struct thread_pool *pool, struct hki_list *jobs)
+/* --- all at once --- */
+
+static void add(struct taken *taken, hk_job *job)
+{
+    /* relaxed: the caller's list. */
+    atomic_store_explicit(&job->node.next, taken->others, memory_order_relaxed);
+    taken->others = &job->node;
+}
+
+void hki_pool_take_all(struct thread_pool *pool, struct taken *taken)
 {
     struct hki_lane_node *node;
+    hk_job *job;
 
-    hki_task_queue_take_all(&pool->queue, jobs);
+    hki_list_init(&taken->queued);
+    taken->others = NULL;
+    hki_task_queue_take_all(&pool->queue, &taken->queued);
+    while ((job = take_returned(pool)) != NULL) {
+        add(taken, job);
+    }
     for (struct deck *deck = atomic_load(&pool->decks); deck != NULL; deck = deck->next) {
-        hk_job *job;
-
         while ((job = hki_deque_take(&deck->deque)) != NULL) {
-            hki_list_append(jobs, &job->link);
+            add(taken, job);
         }
     }
     hki_brief_lock_take(&pool->lane.consumer);
     while (hki_lane_take(&pool->lane, &node, 1) != 0) {
-        hki_list_append(jobs, &job_of(node)->link);
+        add(taken, job_of(node));
     }
     hki_brief_lock_release(&pool->lane.consumer);
     hki_task_queue_made_room(&pool->queue);
 }
 
-void hki_pool_empty_deck(struct thread_pool *pool, struct deck *deck)
+void hki_pool_discard_all(struct thread_pool *pool, struct taken *taken, hk_status status,
+                          const char *message)
 {
-    struct hki_list jobs;
-    struct hki_list *at;
-    hk_job *job;
+    hki_discard_all(&taken->queued, status, message);
+    while (taken->others != NULL) {
+        hk_job *job = job_of(taken->others);
 
-    hki_list_init(&jobs);
-    while ((job = hki_deque_take(&deck->deque)) != NULL) {
-        hki_list_append(&jobs, &job->link);
-    }
-    while ((at = jobs.previous) != &jobs) {
-        hki_list_remove(at);
-        hki_task_queue_push_front(&pool->queue, HKI_CONTAINER(at, hk_job, link));
+        /* relaxed: the caller's list. */
+        taken->others = atomic_load_explicit(&job->node.next, memory_order_relaxed);
+        if (!hki_job_discard(job, status, message)) {
+            atomic_fetch_sub(&pool->dead, 1);
+        }
     }
 }
 
-void hki_pool_discard_all(struct thread_pool *pool, struct hki_list *jobs, hk_status status,
-                          const char *message)
+void hki_pool_empty_deck(struct thread_pool *pool, struct deck *deck)
 {
-    struct hki_list *first;
+    struct hki_lane_node *newest = NULL;
+    hk_job *job;
 
-    while ((first = hki_list_take_first(jobs)) != NULL) {
-        hk_job *job = HKI_CONTAINER(first, hk_job, link);
-        bool in_lane = job->in_lane;
+    while ((job = hki_deque_take(&deck->deque)) != NULL) {
+        /* relaxed: this thread's list. */
+        atomic_store_explicit(&job->node.next, newest, memory_order_relaxed);
+        newest = &job->node;
+    }
+    while (newest != NULL) {
+        struct hki_lane_node *node = newest;
 
-        if (!hki_job_discard(job, status, message) && in_lane) {
-            atomic_fetch_sub(&pool->dead, 1);
-        }
+        /* relaxed: as above. */
+        newest = atomic_load_explicit(&node->next, memory_order_relaxed);
+        give_back(pool, node);
     }
 }

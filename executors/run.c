@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Running a job: from PENDING to its end, on the thread of the caller. */
+#include <string.h>
+
 #include "base/time.h"
 #include "executors/call.h"
 #include "sync/holder.h"
@@ -24,22 +26,24 @@ static void conclude(hk_job *job, struct hki_outcome *outcome)
 {
     hk_future *future = &job->future;
     struct hki_agent *agent = hki_agent_self();
+    unsigned phase;
 
     judge(job, outcome);
-    if (!hki_future_claim_end(future, false, NULL)) {
+    /* The end of a slim one that runs is nobody else's: it has no limit, and threads are not
+     * killed. */
+    if (!hki_job_is_slim(job) && !hki_future_claim_end(future, false, NULL)) {
         atomic_fetch_sub(&job->executor->straggling, 1);
         hki_outcome_drop(outcome);
         hki_job_drop_input(job);
         return;
     }
-    future->value = outcome->value;
-    future->error = outcome->error;
+    phase = hki_job_put_outcome(job, outcome);
     hki_job_drop_input(job);
-    hki_job_ended(job, outcome->phase);
+    hki_job_ended(job, hki_phase(phase));
     if (agent->host_ops != NULL && agent->depth == 1) {
         agent->host_ops->finishing(agent->host);
     }
-    hki_future_publish(future, outcome->phase);
+    hki_future_publish(future, phase);
 }
 
 /* The time limit could not be armed: better not run than run without it. */
@@ -58,13 +62,33 @@ static bool arm_limits(hk_job *job)
 
 static void count_running(const hk_job *job, enum hki_counted what)
 {
-    if (!job->forced) {
+    if (!hki_job_forced(job)) {
         hki_executor_count(job->executor, what);
     }
 }
 
+struct input {
+    const void *data;
+    size_t size;
+};
+
+/* The task gets a copy of a slim job's input: its value will come to lie where it is. */
+static struct input input_of(hk_job *job, unsigned char bytes[HKI_BODY_BYTES])
+{
+    size_t size;
+
+    if (!hki_job_is_slim(job)) {
+        return (struct input){job->input.data, job->input.size};
+    }
+    size = hki_future_state(&job->future) >> HKI_INPUT_SIZE_SHIFT & HKI_INPUT_SIZE_MAX;
+    memcpy(bytes, job->future.body.bytes, HKI_BODY_BYTES);
+    return (struct input){size == 0 ? NULL : bytes, size};
+}
+
 bool hki_job_run(hk_job *job, void *local, const char *where)
 {
+    _Alignas(16) unsigned char small[HKI_SMALL_VALUE];
+    _Alignas(16) unsigned char bytes[HKI_BODY_BYTES];
     struct hki_agent *agent = hki_agent_self();
     hk_executor *executor = job->executor;
     hk_call call = {
@@ -73,7 +97,7 @@ bool hki_job_run(hk_job *job, void *local, const char *where)
         .task = job->task,
         .where = where,
         .local = local,
-        .small = job->future.small,
+        .small = hki_job_is_slim(job) ? small : job->rest.small,
         .refused = HK_OK,
     };
     struct hki_outcome outcome;
@@ -89,10 +113,11 @@ bool hki_job_run(hk_job *job, void *local, const char *where)
         }
         if (arm_limits(job)) {
             uint32_t held = hki_holder_depth(agent);
-            hk_status returned = job->task->run(&call, job->input.data, job->input.size);
+            struct input input = input_of(job, bytes);
+            hk_status returned = job->task->run(&call, input.data, input.size);
 
             if (hki_holder_depth(agent) > held) {
-                hki_holder_tell_kept(agent, held, job->named->name);
+                hki_holder_tell_kept(agent, held, hki_job_named(job)->name);
             }
             hki_call_outcome(&call, returned, &outcome);
             count_running(job, HKI_STOPPED);

@@ -23,7 +23,7 @@ void hki_running_remove(hk_job *job, pthread_mutex_t *lock)
  * this look before it leaves. */
 static bool is_outside(const hk_job *job, const hk_executor *executor)
 {
-    const struct hki_agent *runner = atomic_load(&job->future.runner);
+    const struct hki_agent *runner = hki_future_runner(&job->future);
 
     return hki_phase(atomic_load(&job->future.state)) == HKI_RUNNING && runner != NULL &&
            runner->host_owner != executor;

@@ -105,9 +105,9 @@ bool hki_worker_run_job(struct worker *worker, hk_job *job)
 }
 
 /* One that was taken out of the lane or a deck may have ended there. */
-static bool run_taken(struct worker *worker, hk_job *job)
+bool hki_worker_run_taken(struct worker *worker, hk_job *job)
 {
-    bool in_lane = job->in_lane;
+    bool in_lane = hki_job_in_lane(job);
     bool ran = hki_worker_run_job(worker, job);
 
     if (!ran && in_lane) {
@@ -119,24 +119,21 @@ static bool run_taken(struct worker *worker, hk_job *job)
 bool hki_worker_claim(struct worker *worker, hk_job *job)
 {
     struct thread_pool *pool = worker->pool;
-    bool is_out;
 
-    if (job->in_lane && hki_deque_take_back(&worker->deck->deque, job)) {
-        return run_taken(worker, job);
+    if (!hki_job_in_lane(job)) {
+        bool is_out;
+
+        pthread_mutex_lock(&pool->lock);
+        is_out = hki_task_queue_remove(&pool->queue, job);
+        pthread_mutex_unlock(&pool->lock);
+        return is_out && hki_worker_run_job(worker, job); /* Else somebody has just taken it. */
     }
-    pthread_mutex_lock(&pool->lock);
-    is_out = hki_task_queue_remove(&pool->queue, job);
-    pthread_mutex_unlock(&pool->lock);
-    if (is_out) {
-        return hki_worker_run_job(worker, job);
+    if (!hki_deque_take_back(&worker->deck->deque, job)) {
+        /* It stays where it is, with its reference; this one is for the run. */
+        hk_future_ref(&job->future);
+        atomic_fetch_add(&pool->dead, 1);
     }
-    if (!job->in_lane) {
-        return false; /* Somebody has just taken it. */
-    }
-    /* It stays where it is, with its reference; this one is for the run. */
-    hk_future_ref(&job->future);
-    atomic_fetch_add(&pool->dead, 1);
-    return run_taken(worker, job);
+    return hki_worker_run_taken(worker, job);
 }
 
 /* --- searching --- */
@@ -195,15 +192,6 @@ static void found(struct thread_pool *pool, bool searching)
     }
 }
 
-/* The pool has changed before the job was brought, or while it was: it may be that this worker
- * is not to run it. */
-static void give_back(struct thread_pool *pool, hk_job *job)
-{
-    pthread_mutex_lock(&pool->lock);
-    hki_task_queue_push_front(&pool->queue, job);
-    pthread_mutex_unlock(&pool->lock);
-}
-
 /* The next one, if need be after a search. */
 static hk_job *find(struct worker *worker, bool *searching)
 {
@@ -225,14 +213,16 @@ static void work(struct worker *worker)
 
     while (may_go_on && (job = find(worker, &searching)) != NULL) {
         if (is_alerted(worker)) {
-            give_back(worker->pool, job);
+            /* The pool has changed before the job was brought, or while it was: it may be that
+             * this worker is not to run it. */
+            hki_pool_give_back(worker->pool, job);
             break;
         }
         finished(worker);
         found(worker->pool, searching);
         searching = false;
         worker->idle_since_ns = 0;
-        if (run_taken(worker, job) && worker->tasks_left != 0) {
+        if (hki_worker_run_taken(worker, job) && worker->tasks_left != 0) {
             may_go_on = --worker->tasks_left != 0;
             worker->is_worn = !may_go_on;
         }

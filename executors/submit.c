@@ -65,14 +65,17 @@ static hk_status check(const struct hki_request *request)
 static hk_status take_back(hk_job *job, hk_status refused)
 {
     if (!hki_future_claim_end(&job->future, false, NULL)) {
+        if (hki_job_in_lane(job)) {
+            job->executor->traits->missed(job->executor->self);
+        }
         hk_future_unref(&job->future); /* What the back end did not take. */
         return HK_OK;
     }
     hki_limits_disarm(job);
-    if (job->copied) {
+    if (hki_job_is_slim(job) || job->copied) {
         hki_job_drop_input(job); /* Anything else is the caller's again. */
     }
-    if (!job->forced) {
+    if (!hki_job_forced(job)) {
         hki_executor_count(job->executor, HKI_UNCOUNTED);
     }
     hki_future_publish(&job->future, HKI_CANCELLED); /* Nobody can see it. */
@@ -107,7 +110,7 @@ hk_status hki_submit(const struct hki_request *request, hk_future **future)
         status = HK_ENOMEM;
         goto refused;
     }
-    if ((status = hki_limits_create(job, request->options)) != HK_OK) {
+    if (!hki_job_is_slim(job) && (status = hki_limits_create(job, request->options)) != HK_OK) {
         status = take_back(job, status);
         goto refused;
     }

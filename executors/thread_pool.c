@@ -76,7 +76,7 @@ static void run_here(struct thread_pool *pool, hk_job *job)
 
     if (worker != NULL) {
         hki_agent_self()->claim_depth++;
-        (void)hki_worker_run_job(worker, job);
+        (void)hki_worker_run_taken(worker, job);
         hki_agent_self()->claim_depth--;
         return;
     }
@@ -169,16 +169,15 @@ static bool prepare_lane(struct thread_pool *pool, hk_job *job, hk_duration queu
  * run, or ended. */
 static void call_for_help(struct thread_pool *pool)
 {
-    struct hki_list jobs;
+    struct taken taken;
     bool broken;
 
-    hki_list_init(&jobs);
     pthread_mutex_lock(&pool->lock);
     hki_pool_grow(pool);
-    hki_pool_abandon(pool, &jobs);
+    hki_pool_abandon(pool, &taken);
     broken = pool->broken;
     pthread_mutex_unlock(&pool->lock);
-    hki_pool_discard_abandoned(pool, &jobs, broken);
+    hki_pool_discard_abandoned(pool, &taken, broken);
 }
 
 static hk_status submit_to_lane(struct thread_pool *pool, hk_job *job, hk_duration queue_wait)
@@ -192,7 +191,6 @@ static hk_status submit_to_lane(struct thread_pool *pool, hk_job *job, hk_durati
             return status;
         }
     }
-    job->in_lane = true;
     hki_pool_put(pool, own_worker(pool), job);
     if (hki_crew_calls(&pool->crew)) {
         call_for_help(pool);
@@ -204,9 +202,8 @@ static hk_status submit(void *self, hk_job *job, hk_duration queue_wait)
 {
     struct thread_pool *pool = self;
 
-    return pool->has_lane && !job->forced && job->priority == HK_PRIORITY_NORMAL
-               ? submit_to_lane(pool, job, queue_wait)
-               : submit_to_queue(pool, job, queue_wait);
+    return hki_job_in_lane(job) ? submit_to_lane(pool, job, queue_wait)
+                                : submit_to_queue(pool, job, queue_wait);
 }
 
 static bool remove_job(void *self, hk_job *job)
@@ -214,12 +211,13 @@ static bool remove_job(void *self, hk_job *job)
     struct thread_pool *pool = self;
     bool removed;
 
+    if (hki_job_in_lane(job)) {
+        atomic_fetch_add(&pool->dead, 1);
+        return false;
+    }
     pthread_mutex_lock(&pool->lock);
     removed = hki_task_queue_remove(&pool->queue, job);
     pthread_mutex_unlock(&pool->lock);
-    if (!removed && job->in_lane) {
-        atomic_fetch_add(&pool->dead, 1);
-    }
     return removed;
 }
 
@@ -267,19 +265,19 @@ static void stop_all(struct thread_pool *pool)
 static void begin_shutdown(void *self, hk_shutdown_how how)
 {
     struct thread_pool *pool = self;
-    struct hki_list jobs;
+    struct taken taken = {.others = NULL};
 
-    hki_list_init(&jobs);
+    hki_list_init(&taken.queued);
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
     if (how >= HK_CANCEL_QUEUED) {
-        hki_pool_take_all(pool, &jobs);
+        hki_pool_take_all(pool, &taken);
     }
     hki_pool_update_wants(pool);
     hki_pool_alert(pool);
     hki_condition_broadcast(&pool->queue.room);
     pthread_mutex_unlock(&pool->lock);
-    hki_pool_discard_all(pool, &jobs, HK_ECANCELED, "the executor is shut down");
+    hki_pool_discard_all(pool, &taken, HK_ECANCELED, "the executor is shut down");
     if (how >= HK_CANCEL_ALL) {
         stop_all(pool);
     }
@@ -470,6 +468,28 @@ static const hk_executor_ops ops = {
 
 /* --- beyond the table --- */
 
+/* Under the graph's lock: a worker that lets go of a job waits for this look. */
+static struct hki_agent *runner(void *self, hk_job *job)
+{
+    struct thread_pool *pool = self;
+
+    for (struct deck *deck = atomic_load(&pool->decks); deck != NULL; deck = deck->next) {
+        struct running *at = atomic_load(&deck->running);
+
+        for (; at != NULL; at = at->outer) {
+            if (at->job == job) {
+                return atomic_load(&deck->agent);
+            }
+        }
+    }
+    return NULL;
+}
+
+static void missed(void *self)
+{
+    atomic_fetch_sub(&((struct thread_pool *)self)->dead, 1);
+}
+
 static bool claim_here(void *self, hk_job *job, struct hki_agent *agent)
 {
     (void)self;
@@ -549,6 +569,8 @@ static struct hki_wait_node next_of_end(void *self, size_t i)
 
 static const struct hki_executor_traits traits = {.claims = true,
                                                   .claim_here = claim_here,
+                                                  .runner = runner,
+                                                  .missed = missed,
                                                   .counted_by_workers = counted_by_workers,
                                                   .look = look,
                                                   .look_at_end = look_at_end,
@@ -612,6 +634,7 @@ hk_status hk_thread_pool_create(const hk_executor_options *options, hk_executor 
         return status;
     }
     pool->executor->traits = &traits;
+    pool->executor->has_lane = pool->has_lane;
     *out = pool->executor;
     return HK_OK;
 }

@@ -6,6 +6,7 @@
  *   lane    what other threads submit, first in first out; no lock (sync/lane.h)
  *   decks   one a worker: what its tasks submit, and what it took from the lane in one go;
  *           others steal from it (sync/deque.h)
+ *   returned  what a worker took from these, and is not to run after all. Under `lock`.
  *   queue   all that needs more: other priorities, errands, and every task of a pool whose
  *           capacity or policy was asked for, for these are exact. Under `lock`.
  * A task that is cancelled, or that a wait takes over, stays in the lane or deck until it is
@@ -78,6 +79,9 @@ struct thread_pool {
     pthread_mutex_t lock;
     struct hki_condition settled; /* starting fell to 0, or live did. */
     struct hki_task_queue queue;
+    /* What was taken, and given back: it comes before all else in the lane. */
+    struct hki_lane_node *returned;
+    atomic_size_t returned_count;
     struct hki_list running; /* Jobs under way on threads that are no workers. */
     struct hki_list workers;
     struct hki_list sleepers;
@@ -121,6 +125,12 @@ struct worker {
     char where[HKI_WHERE_MAX];
 };
 
+/* All that waited. */
+struct taken {
+    struct hki_list queued;
+    struct hki_lane_node *others; /* By next. */
+};
+
 /* --- workers.c --- */
 
 /* Under the lock: starts one more thread. HK_ENOMEM, HK_ESYS: none. */
@@ -139,10 +149,10 @@ void hki_pool_alert(struct thread_pool *pool);
 void hki_pool_update_wants(struct thread_pool *pool);
 
 /* Under the lock: nobody will serve what is queued; takes it over. */
-void hki_pool_abandon(struct thread_pool *pool, struct hki_list *jobs);
+void hki_pool_abandon(struct thread_pool *pool, struct taken *taken);
 
 /* Without the lock: ends what was taken over. */
-void hki_pool_discard_abandoned(struct thread_pool *pool, struct hki_list *jobs, bool broken);
+void hki_pool_discard_abandoned(struct thread_pool *pool, struct taken *taken, bool broken);
 
 /* Joins the threads of a list of departed workers and frees the records. */
 void hki_pool_join_departed(struct hki_list *departed);
@@ -157,6 +167,9 @@ void hki_worker_serve(struct worker *worker);
 /* Runs a job that has been taken on the stack of a worker, and lets go of it. False: it had
  * ended, or begun, before. */
 bool hki_worker_run_job(struct worker *worker, hk_job *job);
+
+/* The same, for one that was to be in a lane or deck. */
+bool hki_worker_run_taken(struct worker *worker, hk_job *job);
 
 /* A queued job that a wait of this worker wants, see claim_here in executor_impl.h. */
 bool hki_worker_claim(struct worker *worker, hk_job *job);
@@ -178,12 +191,15 @@ bool hki_pool_has_work(struct thread_pool *pool);
  * Under the lock. */
 size_t hki_pool_pending(struct thread_pool *pool, bool counted);
 
-/* Under the lock: moves all to a list, or what is in one deck to the queue's front. */
-void hki_pool_take_all(struct thread_pool *pool, struct hki_list *jobs);
-void hki_pool_empty_deck(struct thread_pool *pool, struct deck *deck);
-
-/* Without any lock: ends them. */
-void hki_pool_discard_all(struct thread_pool *pool, struct hki_list *jobs, hk_status status,
+/* Under the lock: takes everything out; without any lock: ends it. */
+void hki_pool_take_all(struct thread_pool *pool, struct taken *taken);
+void hki_pool_discard_all(struct thread_pool *pool, struct taken *taken, hk_status status,
                           const char *message);
+
+/* A job that was taken, back where it came from. Takes the lock. */
+void hki_pool_give_back(struct thread_pool *pool, hk_job *job);
+
+/* Under the lock: what is in a deck is returned. */
+void hki_pool_empty_deck(struct thread_pool *pool, struct deck *deck);
 
 #endif

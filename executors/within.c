@@ -36,7 +36,7 @@ static void destroy(hk_future *future)
 {
     struct within *within = within_of(future);
     /* The parent's hold stayed with the parent. */
-    bool holds = within->holds && !hki_fork_foreign(future->generation);
+    bool holds = within->holds && !hki_future_foreign(future);
 
     hk_future_unref(within->source);
     hki_free(within, sizeof(*within));

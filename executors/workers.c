@@ -11,20 +11,23 @@
 #include "executors/thread_pool_impl.h"
 #include "sync/condition.h"
 
-void hki_pool_abandon(struct thread_pool *pool, struct hki_list *jobs)
+void hki_pool_abandon(struct thread_pool *pool, struct taken *taken)
 {
+    hki_list_init(&taken->queued);
+    taken->others = NULL;
     if (pool->broken || (pool->live == 0 && hki_pool_has_work(pool))) {
-        hki_pool_take_all(pool, jobs);
+        hki_pool_take_all(pool, taken);
     }
 }
 
-void hki_pool_discard_abandoned(struct thread_pool *pool, struct hki_list *jobs, bool broken)
+void hki_pool_discard_abandoned(struct thread_pool *pool, struct taken *taken, bool broken)
 {
     if (broken) {
-        hki_pool_discard_all(pool, jobs, HK_EINIT,
+        hki_pool_discard_all(pool, taken, HK_EINIT,
                              "the worker initialiser failed before it could start");
     } else {
-        hki_pool_discard_all(pool, jobs, HK_EBROKEN, "no worker thread could be started to run it");
+        hki_pool_discard_all(pool, taken, HK_EBROKEN,
+                             "no worker thread could be started to run it");
     }
 }
 
@@ -33,24 +36,24 @@ static void leave(struct worker *worker)
 {
     struct thread_pool *pool = worker->pool;
     struct hki_list earlier;
-    struct hki_list jobs;
+    struct taken taken;
     bool broken;
 
     hki_list_init(&earlier);
-    hki_list_init(&jobs);
     worker->agent->counts = NULL; /* The deck's: the next one counts there. */
     hki_list_remove(&worker->link);
     pool->live--;
     /* What it submitted and did not run comes before what others bring. */
     hki_pool_empty_deck(pool, worker->deck);
+    atomic_store(&worker->deck->agent, NULL);
     worker->deck->is_taken = false;
     hki_pool_update_wants(pool);
     hki_pool_grow(pool);
-    hki_pool_abandon(pool, &jobs);
+    hki_pool_abandon(pool, &taken);
     broken = pool->broken;
     pthread_mutex_unlock(&pool->lock);
 
-    hki_pool_discard_abandoned(pool, &jobs, broken);
+    hki_pool_discard_abandoned(pool, &taken, broken);
     /* Under the graph's lock, for a look may still read this thread's record, and the name
      * in the worker's. */
     hki_wait_graph_lock();
@@ -81,6 +84,7 @@ static void *worker_main(void *arg)
     agent->stack_low = hki_os_stack_low();
     agent->name = worker->where;
     pthread_mutex_lock(&pool->lock);
+    atomic_store(&worker->deck->agent, agent);
     worker->agent = agent; /* So that a look sees what the initialiser waits for. */
     pthread_mutex_unlock(&pool->lock);
     status = hki_worker_initialise(pool->executor, &pool->hooks, worker->where, &worker->local);

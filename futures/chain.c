@@ -67,7 +67,7 @@ static enum hki_wait_kind look(hk_future *future, size_t *count)
     if (atomic_load(&step_of(future)->promise.source) != NULL) {
         return hki_promise_look(future, count);
     }
-    if (atomic_load(&future->runner) == NULL) {
+    if (hki_future_runner(future) == NULL) {
         return HKI_WAIT_MOVES;
     }
     *count = 1;
@@ -76,7 +76,7 @@ static enum hki_wait_kind look(hk_future *future, size_t *count)
 
 static struct hki_wait_node next(hk_future *future, size_t i)
 {
-    struct hki_agent *runner = atomic_load(&future->runner);
+    struct hki_agent *runner = hki_future_runner(future);
     unsigned phase = hki_phase(atomic_load(&future->state));
 
     if (phase == HKI_PENDING && atomic_load(&step_of(future)->posted)) {

@@ -10,22 +10,70 @@
 #include "base/live.h"
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/slab.h"
 #include "futures/future_impl.h"
 
-void hki_future_init(hk_future *future, const struct hki_origin *origin, unsigned references)
+static const struct hki_slab_class rests = {HKI_SLAB_RESTS, sizeof(struct hki_future_rest)};
+
+static void init_rest(struct hki_future_rest *rest, bool is_apart)
 {
-    atomic_init(&future->state, HKI_PENDING);
+    memset(rest, 0, sizeof(*rest));
+    atomic_init(&rest->fd, -1);
+    rest->is_apart = is_apart;
+}
+
+void hki_future_init(hk_future *future, struct hki_future_rest *rest,
+                     const struct hki_origin *origin, unsigned references)
+{
+    atomic_init(&future->state, HKI_PENDING | (hki_fork_generation() & UINT8_MAX)
+                                                  << HKI_GENERATION_SHIFT);
     atomic_init(&future->references, references);
-    future->generation = hki_fork_generation();
-    future->value = (struct hki_value){NULL, 0, NULL, NULL};
-    future->error = NULL;
     future->origin = origin;
-    hki_list_init(&future->watches);
-    atomic_init(&future->runner, NULL);
-    atomic_init(&future->extra, NULL);
-    atomic_init(&future->progress_done, 0);
-    atomic_init(&future->progress_total, 0);
+    if (rest != NULL) {
+        init_rest(rest, false);
+    }
+    atomic_init(&future->more, rest == NULL ? 0 : (uintptr_t)rest | HKI_HAS_REST);
     hki_live_add(HKI_LIVE_FUTURES, 1);
+}
+
+struct hki_future_rest *hki_future_need_rest(hk_future *future)
+{
+    struct hki_stripe *stripe = hki_stripe_of(future);
+    struct hki_future_rest *rest = hki_future_rest(future);
+    struct hki_future_rest *mine;
+
+    if (rest != NULL || (mine = hki_slab_alloc(&rests)) == NULL) {
+        return rest;
+    }
+    init_rest(mine, true);
+    pthread_mutex_lock(&stripe->lock); /* I4: the watches move. */
+    if ((rest = hki_future_rest(future)) == NULL) {
+        mine->watches = hki_future_first_watch(future);
+        /* seq_cst, for hki_future_request_stop(); else release, pairs with hki_future_rest(). */
+        atomic_store(&future->more, (uintptr_t)mine | HKI_HAS_REST);
+    }
+    pthread_mutex_unlock(&stripe->lock);
+    if (rest != NULL) {
+        hki_slab_free(&rests, mine); /* Somebody else was first. */
+        return rest;
+    }
+    return mine;
+}
+
+struct hki_agent *hki_future_runner(const hk_future *future)
+{
+    struct hki_future_rest *rest = hki_future_rest(future);
+
+    return rest == NULL ? NULL : atomic_load(&rest->runner);
+}
+
+void hki_future_set_runner(hk_future *future, struct hki_agent *runner)
+{
+    struct hki_future_rest *rest = hki_future_rest(future);
+
+    if (rest != NULL) {
+        atomic_store(&rest->runner, runner);
+    }
 }
 
 hk_future *hk_future_ref(hk_future *future)
@@ -37,21 +85,40 @@ hk_future *hk_future_ref(hk_future *future)
     return future;
 }
 
-static void release_extra(struct hki_future_extra *extra)
+static void release_rest(struct hki_future_rest *rest)
 {
-    int fd;
+    int fd = atomic_load(&rest->fd);
 
-    if (extra == NULL) {
-        return;
-    }
-    fd = atomic_load(&extra->fd);
     if (fd >= 0) {
         hki_os_close(fd);
     }
-    hk_cancel_unref(atomic_load(&extra->stop_token));
-    hk_free(atomic_load(&extra->why));
-    hk_free(atomic_load(&extra->reason));
-    hki_free(extra, sizeof(*extra));
+    hk_cancel_unref(atomic_load(&rest->stop_token));
+    hk_free(atomic_load(&rest->why));
+    hk_free(atomic_load(&rest->reason));
+    if (rest->is_apart) {
+        hki_slab_free(&rests, rest);
+    }
+}
+
+/* What it ended with. */
+static void release_outcome(hk_future *future, unsigned state)
+{
+    struct hki_future_rest *rest = hki_future_rest(future);
+
+    if (hki_phase(state) == HKI_FAILED) {
+        if ((state & HKI_OBSERVED) == 0) {
+            hki_agent_enter_late(hki_agent_self()); /* A hook of the application. */
+            hki_error_unobserved(&future->body.error->shown);
+            hki_agent_leave(hki_agent_self());
+        }
+        hki_error_unref(future->body.error);
+    }
+    if (rest != NULL) {
+        if ((state & HKI_TAKEN) == 0) {
+            hki_value_drop(&rest->value);
+        }
+        release_rest(rest);
+    }
 }
 
 bool hki_future_unref_shared(hk_future *future)
@@ -60,7 +127,8 @@ bool hki_future_unref_shared(hk_future *future)
     unsigned references = atomic_load_explicit(&future->references, memory_order_relaxed);
 
     while (references > 1) {
-        /* acq_rel: pairs with hk_future_unref(), whose last owner sees all earlier uses. */
+        /* acq_rel: pairs with hk_future_unref(), whose last owner sees all earlier uses.
+         * relaxed: a failure is another guess. */
         if (atomic_compare_exchange_weak_explicit(&future->references, &references, references - 1,
                                                   memory_order_acq_rel, memory_order_relaxed)) {
             return true;
@@ -71,31 +139,19 @@ bool hki_future_unref_shared(hk_future *future)
 
 void hk_future_unref(hk_future *future)
 {
-    unsigned state;
-
     /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
     if (future == NULL ||
         atomic_fetch_sub_explicit(&future->references, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    state = hki_future_state(future);
-    if (hki_phase(state) == HKI_FAILED && (state & HKI_OBSERVED) == 0) {
-        hki_agent_enter_late(hki_agent_self()); /* A hook of the application. */
-        hki_error_unobserved(&future->error->shown);
-        hki_agent_leave(hki_agent_self());
-    }
-    if ((state & HKI_TAKEN) == 0) {
-        hki_value_drop(&future->value);
-    }
-    hki_error_unref(future->error);
-    release_extra(atomic_load(&future->extra));
+    release_outcome(future, hki_future_state(future));
     hki_live_add(HKI_LIVE_FUTURES, -1);
     future->origin->destroy(future);
 }
 
 hk_status hki_future_usable(const hk_future *future)
 {
-    return hki_fork_foreign(future->generation) && !hki_future_ended(future) ? HK_EFORKED : HK_OK;
+    return hki_future_foreign(future) && !hki_future_ended(future) ? HK_EFORKED : HK_OK;
 }
 
 hk_state hk_future_state(const hk_future *future)
@@ -117,42 +173,25 @@ bool hk_future_done(const hk_future *future)
     return future == NULL || hki_future_ended(future);
 }
 
-struct hki_future_extra *hki_future_extra(hk_future *future)
-{
-    struct hki_future_extra *extra = atomic_load(&future->extra);
-    struct hki_future_extra *mine;
-
-    if (extra != NULL || (mine = hki_zalloc(sizeof(*mine))) == NULL) {
-        return extra;
-    }
-    atomic_init(&mine->fd, -1);
-    mine->future = future;
-    if (atomic_compare_exchange_strong(&future->extra, &extra, mine)) {
-        return mine;
-    }
-    hki_free(mine, sizeof(*mine));
-    return extra; /* Somebody else was first. */
-}
-
 hk_cancel *hki_future_stop_token(hk_future *future)
 {
-    struct hki_future_extra *extra = hki_future_extra(future);
-    hk_cancel *token = extra == NULL ? NULL : atomic_load(&extra->stop_token);
+    struct hki_future_rest *rest = hki_future_need_rest(future);
+    hk_cancel *token = rest == NULL ? NULL : atomic_load(&rest->stop_token);
     hk_cancel *mine;
 
-    if (extra == NULL || token != NULL) {
+    if (rest == NULL || token != NULL) {
         return token;
     }
     if (hk_cancel_create(NULL, &mine) != HK_OK) {
         return NULL;
     }
-    if (!atomic_compare_exchange_strong(&extra->stop_token, &token, mine)) {
+    if (!atomic_compare_exchange_strong(&rest->stop_token, &token, mine)) {
         hk_cancel_unref(mine);
         mine = token;
     }
     /* The token first, then STOP: the other half of hki_future_request_stop(). */
     if ((atomic_load(&future->state) & HKI_STOP) != 0) {
-        (void)hk_cancel_fire(mine, atomic_load(&extra->reason));
+        (void)hk_cancel_fire(mine, atomic_load(&rest->reason));
     }
     return mine;
 }
@@ -184,16 +223,17 @@ hk_status hk_future_cancel(hk_future *future, hk_cancel_level level)
 
 hk_status hk_future_progress(const hk_future *future, uint64_t *done, uint64_t *total)
 {
-    hk_future *counted = (hk_future *)future;
+    struct hki_future_rest *rest;
 
     if (future == NULL || done == NULL || total == NULL) {
         return HK_EINVAL;
     }
     hki_future_refresh(future);
+    rest = hki_future_rest(future);
     /* relaxed: a figure to look at; the two need not be of one moment. */
-    *done = atomic_load_explicit(&counted->progress_done, memory_order_relaxed);
+    *done = rest == NULL ? 0 : atomic_load_explicit(&rest->progress_done, memory_order_relaxed);
     /* relaxed: likewise. */
-    *total = atomic_load_explicit(&counted->progress_total, memory_order_relaxed);
+    *total = rest == NULL ? 0 : atomic_load_explicit(&rest->progress_total, memory_order_relaxed);
     return HK_OK;
 }
 
@@ -208,11 +248,11 @@ hk_status hk_future_snapshot(hk_future *future, hk_future_view *view)
     view->state = hk_future_state(future);
     state = hki_future_state(future);
     if (view->state == HK_DONE && (state & HKI_TAKEN) == 0) {
-        view->value = future->value.data;
-        view->value_size = future->value.size;
+        view->value = hki_future_value(future).data;
+        view->value_size = hki_future_value(future).size;
     } else if (view->state == HK_FAILED) {
         hki_future_observe(future);
-        view->error = &future->error->shown;
+        view->error = &future->body.error->shown;
     }
     return HK_OK;
 }
@@ -238,15 +278,15 @@ size_t hk_future_describe(hk_future *future, char *text, size_t size)
         break;
     case HK_FAILED:
         snprintf(rest, sizeof(rest), "finished, failed: %s",
-                 hk_status_name(future->error->shown.status));
+                 hk_status_name(future->body.error->shown.status));
         break;
     case HK_DONE:
         if ((hki_future_state(future) & HKI_TAKEN) != 0) {
             snprintf(rest, sizeof(rest), "finished, value taken");
-        } else if (future->value.size == HK_BY_REF) {
+        } else if (hki_future_value(future).size == HK_BY_REF) {
             snprintf(rest, sizeof(rest), "finished, a reference");
         } else {
-            snprintf(rest, sizeof(rest), "finished, %zu bytes", future->value.size);
+            snprintf(rest, sizeof(rest), "finished, %zu bytes", hki_future_value(future).size);
         }
         break;
     }
@@ -259,15 +299,15 @@ size_t hk_future_describe(hk_future *future, char *text, size_t size)
 /* The text for a future that ended without a value; a block, NULL without memory. */
 static char *explain(hk_future *future, unsigned phase)
 {
-    struct hki_future_extra *extra = atomic_load(&future->extra);
-    const char *reason = extra == NULL ? NULL : atomic_load(&extra->reason);
+    struct hki_future_rest *rest = hki_future_rest(future);
+    const char *reason = rest == NULL ? NULL : atomic_load(&rest->reason);
     size_t size;
     char *text;
 
     if (phase == HKI_FAILED) {
-        size = hk_error_format(&future->error->shown, NULL, 0) + 1;
+        size = hk_error_format(&future->body.error->shown, NULL, 0) + 1;
         if ((text = hki_block_alloc(size)) != NULL) {
-            hk_error_format(&future->error->shown, text, size);
+            hk_error_format(&future->body.error->shown, text, size);
         }
         return text;
     }
@@ -281,7 +321,7 @@ static char *explain(hk_future *future, unsigned phase)
 
 const char *hk_future_why(hk_future *future)
 {
-    struct hki_future_extra *extra;
+    struct hki_future_rest *rest;
     unsigned phase;
     char *known = NULL;
     char *mine;
@@ -294,9 +334,9 @@ const char *hk_future_why(hk_future *future)
         return "";
     }
     hki_future_observe(future);
-    if ((extra = hki_future_extra(future)) != NULL && (known = atomic_load(&extra->why)) == NULL &&
-        (mine = explain(future, phase)) != NULL) {
-        if (atomic_compare_exchange_strong(&extra->why, &known, mine)) {
+    if ((rest = hki_future_need_rest(future)) != NULL &&
+        (known = atomic_load(&rest->why)) == NULL && (mine = explain(future, phase)) != NULL) {
+        if (atomic_compare_exchange_strong(&rest->why, &known, mine)) {
             return mine;
         }
         hk_free(mine);
@@ -304,5 +344,5 @@ const char *hk_future_why(hk_future *future)
     if (known != NULL) {
         return known;
     }
-    return phase == HKI_FAILED ? future->error->shown.message : "cancelled";
+    return phase == HKI_FAILED ? future->body.error->shown.message : "cancelled";
 }

@@ -12,12 +12,19 @@
  *   OBSERVED  a failure was read (or passed on), so it is not "unobserved"
  *   TAKEN     the value was moved out
  *   SHARED    a derived future shows this one's value: it may not be taken
+ *   Beside these the word holds, from the birth on, the process that made the future, and
+ *   from the end on the size of a value that lies in the future itself.
+ *
+ * A future is 32 bytes, of which a task takes 32 more, so that one that has begun with little
+ * is a single line of the cache. What few futures need is their rest: behind the future, for
+ * those whose makers have room for it, or made when it is first asked for.
  *
  * Invariants
  *   I1  Each phase change is one compare-and-swap in futures/transition.c. Who
  *       wins ENDING, and nobody else, writes value and error, before publishing.
  *   I2  value and error do not change once published. TAKEN is won by
  *       compare-and-swap; from then on the value is the taker's to release.
+ *       Of a value, body holds the bytes, or rest all else; of a failure body holds the error.
  *   I3  WATCHED is set only under the stripe lock and only before the end; so a
  *       publisher that finds it clear has nobody to tell, and needs no lock.
  *   I4  watches are linked and unlinked under the stripe lock. DRAINING is cleared
@@ -55,9 +62,21 @@ enum {
     HKI_TAKEN = 1 << 7,
     HKI_SHARED = 1 << 8,
     HKI_CANCELLING = 1 << 9,
+    /* The size of a value in body, plus one; 0: it is in the rest. With DONE. */
+    HKI_BODY_SIZE_SHIFT = 16,
+    HKI_BODY_SIZE = 15 << HKI_BODY_SIZE_SHIFT,
+    /* The size of an input in body: see executors/job.h. */
+    HKI_INPUT_SIZE_SHIFT = 20,
+    HKI_INPUT_SIZE_MAX = 15,
+    /* The last byte of the fork generation: 256 processes, each the child of the one before,
+     * would have to inherit a future until it were taken for a child's own. */
+    HKI_GENERATION_SHIFT = 24,
 };
 
-enum { HKI_SMALL_VALUE = 16 }; /* Values up to here need no memory of their own. */
+enum {
+    HKI_BODY_BYTES = 8,   /* Values up to here fit into any future. */
+    HKI_SMALL_VALUE = 16, /* Up to here they need no memory of their own if there is a rest. */
+};
 
 /* What ended well leaves behind. drop(owner) releases it. */
 struct hki_value {
@@ -69,7 +88,9 @@ struct hki_value {
 
 /* Interest in the end of a future. */
 struct hki_watch {
-    struct hki_list link; /* Stripe lock. Loose before, and once fired. */
+    /* Stripe lock; see watch.c. previous NULL: loose, as before it is linked, and once fired. */
+    struct hki_watch *next;
+    struct hki_watch *previous;
     /* Exactly one of the two is set.
      * fire: called under the stripe lock with the final phase; quick, and takes no
      * lock but leaves. After hki_future_unwatch() it does not run any more.
@@ -122,32 +143,54 @@ struct hki_origin {
     const hk_site *(*site)(const hk_future *future);
 };
 
-/* What few futures need, made when first used. */
-struct hki_future_extra {
+/* What few futures need. */
+struct hki_future_rest {
+    struct hki_watch *watches; /* I4. The first; the line before this rest was there. */
+    struct hki_value value;    /* I1, I2. */
+    unsigned char small[HKI_SMALL_VALUE] __attribute__((aligned(16)));
+    /* The thread that runs it; while DRAINING the one that runs the callbacks. Else it says
+     * nothing, and may be gone. */
+    _Atomic(struct hki_agent *) runner;
+    atomic_uint_fast64_t progress_done;
+    atomic_uint_fast64_t progress_total;
     _Atomic(hk_cancel *) stop_token; /* Fires with STOP. */
     _Atomic(char *) why;             /* A block; hk_future_why(). */
     _Atomic(char *) reason;          /* A block; why it was cancelled. */
     atomic_int fd;                   /* -1 until asked for. */
     struct hki_watch fd_watch;
-    hk_future *future;
+    bool is_apart; /* Made later: it is to be freed. */
 };
 
 struct hk_future {
     atomic_uint state;
     atomic_uint references;
-    uint32_t generation; /* See base/fork.h. */
-    unsigned char small[HKI_SMALL_VALUE] __attribute__((aligned(16)));
-    struct hki_value value;  /* I1, I2. */
-    struct hki_error *error; /* I1, I2; one reference. */
     const struct hki_origin *origin;
-    struct hki_list watches; /* I4. */
-    /* The thread that runs it; while DRAINING the one that runs the callbacks. Else it says
-     * nothing, and may be gone. */
-    _Atomic(struct hki_agent *) runner;
-    _Atomic(struct hki_future_extra *) extra;
-    atomic_uint_fast64_t progress_done;
-    atomic_uint_fast64_t progress_total;
+    /* The first watch (I4); or the rest, marked by HKI_HAS_REST, which then has it. */
+    atomic_uintptr_t more;
+    union {
+        unsigned char bytes[HKI_BODY_BYTES];
+        struct hki_error *error; /* With FAILED; one reference. */
+    } body;                      /* I1, I2. */
 };
+
+#define HKI_HAS_REST ((uintptr_t)1)
+
+/* The same as hki_future_rest(), in one order with the state word. */
+static inline struct hki_future_rest *hki_future_rest_now(const hk_future *future)
+{
+    uintptr_t more = atomic_load(&((hk_future *)future)->more);
+
+    return (more & HKI_HAS_REST) == 0 ? NULL : (struct hki_future_rest *)(more & ~HKI_HAS_REST);
+}
+
+/* NULL: it has none. */
+static inline struct hki_future_rest *hki_future_rest(const hk_future *future)
+{
+    /* acquire: pairs with the release of who made the rest. */
+    uintptr_t more = atomic_load_explicit(&((hk_future *)future)->more, memory_order_acquire);
+
+    return (more & HKI_HAS_REST) == 0 ? NULL : (struct hki_future_rest *)(more & ~HKI_HAS_REST);
+}
 
 static inline unsigned hki_phase(unsigned state)
 {
@@ -171,13 +214,33 @@ static inline bool hki_future_ended(const hk_future *future)
     return hki_phase_ended(hki_future_state(future));
 }
 
+/* Whether it was made in a parent process. */
+static inline bool hki_future_foreign(const hk_future *future)
+{
+    return (uint8_t)(hki_future_state(future) >> HKI_GENERATION_SHIFT) !=
+           (uint8_t)hki_fork_generation();
+}
+
 /* --- future.c --- */
 
-/* Sets up a future inside its surrounding object, PENDING, with references. */
-void hki_future_init(hk_future *future, const struct hki_origin *origin, unsigned references);
+/* Sets up a future inside its surrounding object, PENDING, with references. rest: likewise
+ * inside the object, or NULL. */
+void hki_future_init(hk_future *future, struct hki_future_rest *rest,
+                     const struct hki_origin *origin, unsigned references);
 
-/* Its extra part; NULL without memory. */
-struct hki_future_extra *hki_future_extra(hk_future *future);
+/* Its rest, made if need be; NULL without memory. No stripe is held. */
+struct hki_future_rest *hki_future_need_rest(hk_future *future);
+
+/* The value of one that is DONE; drop and owner are not for who only reads it. */
+struct hki_value hki_future_value(const hk_future *future);
+
+/* For who has won the end: puts a value in its place, I1. A small one without owner is copied.
+ * What is to be published with DONE in *phase; false without memory: nothing was taken over. */
+bool hki_future_put_value(hk_future *future, const struct hki_value *value, unsigned *phase);
+
+/* The thread that runs it, as far as is known: NULL else. For looks. */
+struct hki_agent *hki_future_runner(const hk_future *future);
+void hki_future_set_runner(hk_future *future, struct hki_agent *runner);
 
 /* The token that fires with STOP, made when first asked for; NULL without memory. */
 hk_cancel *hki_future_stop_token(hk_future *future);
@@ -202,8 +265,9 @@ hk_status hki_future_start(hk_future *future, struct hki_agent *runner);
  * else was first. was receives the phase before. */
 bool hki_future_claim_end(hk_future *future, bool only_pending, unsigned *was);
 
-/* ENDING -> phase: tells everybody. Runs the callbacks. The caller won the claim,
- * and has set value or error. */
+/* ENDING -> phase: tells everybody. Runs the callbacks. The caller won the claim, or is the
+ * only one who could; and has put value or error. phase: with what hki_future_put_value()
+ * added. */
 void hki_future_publish(hk_future *future, unsigned phase);
 
 /* The same, but runs no callback: true if there are any, and another thread has to call
@@ -215,7 +279,7 @@ static inline void hki_future_refresh(const hk_future *future)
 {
     /* In a forked child nobody works on it, and locks may be held by threads that are not here. */
     if (future->origin->refresh != NULL && !hki_future_ended(future) &&
-        !hki_fork_foreign(future->generation)) {
+        !hki_future_foreign(future)) {
         future->origin->refresh((hk_future *)future);
     }
 }
@@ -247,6 +311,10 @@ enum hki_watch_result hki_future_watch(hk_future *future, struct hki_watch *watc
 
 /* Unlinks it; true if it had not been fired. After it no fire is under way. */
 bool hki_future_unwatch(hk_future *future, struct hki_watch *watch);
+
+/* Under the stripe lock: the list, oldest first. */
+struct hki_watch *hki_future_first_watch(const hk_future *future);
+void hki_future_unlink_watch(hk_future *future, struct hki_watch *watch);
 
 /* --- value.c --- */
 

@@ -113,9 +113,11 @@ static void end_with_index(struct group *group, size_t index)
     hk_future *future = &group->promise.future;
 
     if (hki_future_claim_end(future, false, NULL)) {
-        memcpy(future->small, &index, sizeof(index));
-        future->value = (struct hki_value){future->small, sizeof(index), NULL, NULL};
-        hki_future_publish(future, HKI_DONE);
+        unsigned phase = HKI_DONE;
+
+        (void)hki_future_put_value(future, &(struct hki_value){&index, sizeof(index), NULL, NULL},
+                                   &phase); /* It has a rest: it fits. */
+        hki_future_publish(future, phase);
     }
 }
 
@@ -127,7 +129,7 @@ static void decide_all(struct group *group, hk_future *source, unsigned phase)
 
     if (phase == HKI_FAILED) {
         hki_future_observe(source);
-        decided = hki_future_end_failed(future, hki_error_ref(source->error));
+        decided = hki_future_end_failed(future, hki_error_ref(source->body.error));
     } else {
         decided = hki_future_end_cancelled(future);
     }
@@ -145,7 +147,7 @@ static void conclude_any(struct group *group)
         (void)hki_future_end_cancelled(&group->promise.future);
     } else {
         (void)hki_promise_break(&group->promise, HK_EFAILED, "none of the futures ended well",
-                                hki_error_ref(failure->error));
+                                hki_error_ref(failure->body.error));
     }
 }
 

@@ -109,18 +109,19 @@ void hki_future_drain(hk_future *future)
     struct hki_stripe *stripe = hki_stripe_of(future);
     struct hki_agent *agent = hki_agent_self();
 
-    atomic_store(&future->runner, agent);
+    hki_future_set_runner(future, agent);
     if (agent->host_ops != NULL) {
         agent->host_ops->occupied(agent->host);
     }
     for (;;) {
         struct hki_watch *watch;
-        struct hki_list *first;
         unsigned state;
 
         pthread_mutex_lock(&stripe->lock);
-        first = hki_list_take_first(&future->watches);
-        if (first == NULL) {
+        watch = hki_future_first_watch(future);
+        if (watch != NULL) {
+            hki_future_unlink_watch(future, watch);
+        } else {
             /* Under the lock (I4): nobody can join behind a drain that has ended. */
             state = hki_future_state(future);
             while (!atomic_compare_exchange_weak(&future->state, &state,
@@ -128,11 +129,10 @@ void hki_future_drain(hk_future *future)
             }
         }
         pthread_mutex_unlock(&stripe->lock);
-        if (first == NULL) {
+        if (watch == NULL) {
             hki_wait_graph_settle(); /* A look may still read this thread's record. */
             return;
         }
-        watch = HKI_CONTAINER(first, struct hki_watch, link);
         watch->run(watch);
     }
 }
@@ -229,16 +229,16 @@ hk_status hk_hook_remove(hk_hook *hook)
     stripe = hki_stripe_of(hook->future);
     pthread_mutex_lock(&stripe->lock);
     life = hook->life;
-    linked = hki_list_linked(&hook->watch.link);
+    linked = hook->watch.previous != NULL;
     if (life == WAITING) {
         hook->life = GONE;
         if (linked) {
-            hki_list_remove(&hook->watch.link);
+            hki_future_unlink_watch(hook->future, &hook->watch);
         }
     }
     pthread_mutex_unlock(&stripe->lock);
     if (life == RUNNING && atomic_load(&hook->runner) != self &&
-        !hki_fork_foreign(hook->future->generation)) {
+        !hki_future_foreign(hook->future)) {
         hk_status status = wait_for_end(hook, self);
 
         if (status != HK_OK) {

@@ -14,7 +14,7 @@ static const struct hki_slab_class promises = {HKI_SLAB_PROMISES, sizeof(hk_prom
 
 void hki_promise_init(hk_promise *promise, const struct hki_origin *origin, const hk_site *site)
 {
-    hki_future_init(&promise->future, origin, 2);
+    hki_future_init(&promise->future, &promise->rest, origin, 2);
     promise->site = site;
     atomic_init(&promise->following, false);
     atomic_init(&promise->source, NULL);
@@ -97,7 +97,7 @@ hk_status hk_promise_start(hk_promise *promise)
     if (promise == NULL) {
         return HK_EINVAL;
     }
-    if (hki_fork_foreign(promise->future.generation)) {
+    if (hki_future_foreign(&promise->future)) {
         return HK_EFORKED;
     }
     return hki_future_start(&promise->future, NULL);
@@ -114,6 +114,8 @@ static hk_status open_state(hk_promise *promise)
 
 hk_status hk_promise_set(hk_promise *promise, const void *bytes, size_t size)
 {
+    struct hki_value value = {(void *)bytes, size, NULL, NULL};
+    unsigned phase = HKI_DONE;
     void *block = NULL;
     hk_status status;
 
@@ -131,12 +133,12 @@ hk_status hk_promise_set(hk_promise *promise, const void *bytes, size_t size)
         hk_free(block);
         return HK_ESTATE;
     }
-    if (size != 0) {
-        memcpy(block != NULL ? block : promise->future.small, bytes, size);
-        promise->future.value = (struct hki_value){block != NULL ? block : promise->future.small,
-                                                   size, block != NULL ? hk_free : NULL, block};
+    if (block != NULL) {
+        memcpy(block, bytes, size);
+        value = (struct hki_value){block, size, hk_free, block};
     }
-    hki_future_publish(&promise->future, HKI_DONE);
+    (void)hki_future_put_value(&promise->future, &value, &phase); /* It has a rest: it fits. */
+    hki_future_publish(&promise->future, phase);
     return HK_OK;
 }
 
@@ -205,7 +207,7 @@ void hki_promise_end_as(hk_promise *promise, hk_future *source)
         return;
     case HKI_FAILED:
         hki_future_observe(source);
-        (void)hki_future_end_failed(&promise->future, hki_error_ref(source->error));
+        (void)hki_future_end_failed(&promise->future, hki_error_ref(source->body.error));
         return;
     default:
         (void)hki_future_end_cancelled(&promise->future);

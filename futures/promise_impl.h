@@ -17,6 +17,7 @@
  */
 struct hk_promise {
     hk_future future; /* First: the two convert. */
+    struct hki_future_rest rest;
     const hk_site *site;
     atomic_bool following;
     _Atomic(hk_future *) source;

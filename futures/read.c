@@ -32,7 +32,7 @@ static hk_status outcome(hk_future *future)
         return (state & HKI_TAKEN) != 0 ? HK_ESTATE : HK_OK;
     case HKI_FAILED:
         hki_future_observe(future);
-        return future->error->shown.status;
+        return future->body.error->shown.status;
     default:
         return HK_ECANCELED;
     }
@@ -46,10 +46,10 @@ hk_status hk_future_result(hk_future *future, hk_duration timeout, const void **
         return status;
     }
     if (value != NULL) {
-        *value = future->value.data;
+        *value = hki_future_value(future).data;
     }
     if (size != NULL) {
-        *size = future->value.size;
+        *size = hki_future_value(future).size;
     }
     return HK_OK;
 }
@@ -57,22 +57,25 @@ hk_status hk_future_result(hk_future *future, hk_duration timeout, const void **
 /* A small value lives in the future: it needs a block to leave it. */
 static hk_status move_out(hk_future *future, hk_value *out)
 {
-    struct hki_value *value = &future->value;
+    struct hki_value value = hki_future_value(future);
+    const struct hki_future_rest *rest = hki_future_rest(future);
+    bool is_inside = value.data == future->body.bytes ||
+                     (rest != NULL && value.data == (const void *)rest->small);
     void *block = NULL;
 
-    if (value->data == future->small) {
-        if ((block = hki_block_alloc(value->size)) == NULL) {
+    if (is_inside && value.size != 0) {
+        if ((block = hki_block_alloc(value.size)) == NULL) {
             return HK_ENOMEM;
         }
-        memcpy(block, value->data, value->size);
+        memcpy(block, value.data, value.size);
     }
     if (!hki_future_set_flag(future, HKI_TAKEN, HKI_TAKEN | HKI_SHARED)) {
         hk_free(block);
         return HK_ESTATE;
     }
     /* The record stays as it is, for those who read it at this moment (I2). */
-    *out = block != NULL ? (hk_value){block, value->size, hk_free, block}
-                         : (hk_value){value->data, value->size, value->drop, value->owner};
+    *out = block != NULL ? (hk_value){block, value.size, hk_free, block}
+                         : (hk_value){value.data, value.size, value.drop, value.owner};
     return HK_OK;
 }
 
@@ -106,7 +109,7 @@ hk_status hk_future_error(hk_future *future, hk_duration timeout, const hk_error
         return HK_OK;
     case HKI_FAILED:
         hki_future_observe(future);
-        *error = &future->error->shown;
+        *error = &future->body.error->shown;
         return HK_OK;
     default:
         return HK_ECANCELED;
@@ -115,15 +118,15 @@ hk_status hk_future_error(hk_future *future, hk_duration timeout, const hk_error
 
 static void fire_fd(struct hki_watch *watch, unsigned phase)
 {
-    struct hki_future_extra *extra = HKI_CONTAINER(watch, struct hki_future_extra, fd_watch);
+    struct hki_future_rest *rest = HKI_CONTAINER(watch, struct hki_future_rest, fd_watch);
 
     (void)phase;
-    hki_os_event_signal(atomic_load(&extra->fd));
+    hki_os_event_signal(atomic_load(&rest->fd));
 }
 
 hk_status hk_future_fd(hk_future *future, int *fd)
 {
-    struct hki_future_extra *extra;
+    struct hki_future_rest *rest;
     hk_status status;
     int known;
     int mine;
@@ -134,17 +137,17 @@ hk_status hk_future_fd(hk_future *future, int *fd)
     if ((status = hki_future_usable(future)) != HK_OK) {
         return status;
     }
-    if ((extra = hki_future_extra(future)) == NULL) {
+    if ((rest = hki_future_need_rest(future)) == NULL) {
         return HK_ENOMEM;
     }
-    if ((known = atomic_load(&extra->fd)) < 0) {
+    if ((known = atomic_load(&rest->fd)) < 0) {
         if ((mine = hki_os_event_create()) < 0) {
             return HK_ESYS;
         }
-        if (atomic_compare_exchange_strong(&extra->fd, &known, mine)) {
+        if (atomic_compare_exchange_strong(&rest->fd, &known, mine)) {
             known = mine;
-            extra->fd_watch.fire = fire_fd;
-            if (hki_future_watch(future, &extra->fd_watch) == HKI_WATCH_ENDED) {
+            rest->fd_watch.fire = fire_fd;
+            if (hki_future_watch(future, &rest->fd_watch) == HKI_WATCH_ENDED) {
                 hki_os_event_signal(mine);
             }
         } else {

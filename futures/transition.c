@@ -33,7 +33,7 @@ hk_status hki_future_start(hk_future *future, struct hki_agent *runner)
         }
     } while (!atomic_compare_exchange_weak(&future->state, &state,
                                            (state & ~(unsigned)HKI_PHASE) | HKI_RUNNING));
-    atomic_store(&future->runner, runner);
+    hki_future_set_runner(future, runner);
     return HK_OK;
 }
 
@@ -55,27 +55,25 @@ bool hki_future_claim_end(hk_future *future, bool only_pending, unsigned *was)
 
 static bool has_callback(const hk_future *future)
 {
-    const struct hki_list *at = &future->watches;
+    const struct hki_watch *at = hki_future_first_watch(future);
 
-    while ((at = at->next) != &future->watches) {
-        if (HKI_CONTAINER(at, struct hki_watch, link)->run != NULL) {
-            return true;
-        }
+    while (at != NULL && at->run == NULL) {
+        at = at->next;
     }
-    return false;
+    return at != NULL;
 }
 
 /* Under the stripe lock: wakes those who wait, leaves the callbacks. */
 static void fire_all(hk_future *future, unsigned phase)
 {
-    struct hki_list *at = future->watches.next;
+    struct hki_watch *at = hki_future_first_watch(future);
 
-    while (at != &future->watches) {
-        struct hki_watch *watch = HKI_CONTAINER(at, struct hki_watch, link);
+    while (at != NULL) {
+        struct hki_watch *watch = at;
 
         at = at->next;
         if (watch->fire != NULL) {
-            hki_list_remove(&watch->link);
+            hki_future_unlink_watch(future, watch);
             watch->fire(watch, phase);
         }
     }
@@ -101,14 +99,14 @@ static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
     drain = has_callback(future);
     if (drain) {
         /* Of the callbacks, from here on; unknown until somebody drains. */
-        atomic_store(&future->runner, drain_here ? hki_agent_self() : NULL);
+        hki_future_set_runner(future, drain_here ? hki_agent_self() : NULL);
     }
     state = hki_future_state(future);
     do {
         next = (state & ~(unsigned)(HKI_PHASE | HKI_WATCHED)) | phase;
         next |= drain ? HKI_DRAINING : 0U;
     } while (!atomic_compare_exchange_weak(&future->state, &state, next));
-    fire_all(future, phase);
+    fire_all(future, hki_phase(phase));
     pthread_mutex_unlock(&stripe->lock);
     tell_origin(future);
     if (drain && drain_here) {
@@ -121,7 +119,7 @@ static bool publish(hk_future *future, unsigned phase, bool drain_here)
 {
     unsigned state = hki_future_state(future);
 
-    HKI_ASSERT(hki_phase(state) == HKI_ENDING);
+    HKI_ASSERT(hki_phase(state) < HKI_DONE);
     do {
         if ((state & HKI_WATCHED) != 0) {
             return publish_watched(future, phase, drain_here);
@@ -157,22 +155,22 @@ bool hki_future_set_flag(hk_future *future, unsigned flag, unsigned unless)
 /* Keeps the first reason; without memory there is none to show. */
 void hki_future_set_reason(hk_future *future, const char *why)
 {
-    struct hki_future_extra *extra;
+    struct hki_future_rest *rest;
     char *reason;
     char *none = NULL;
 
-    if (why == NULL || why[0] == '\0' || (extra = hki_future_extra(future)) == NULL ||
+    if (why == NULL || why[0] == '\0' || (rest = hki_future_need_rest(future)) == NULL ||
         (reason = hki_block_text(why)) == NULL) {
         return;
     }
-    if (!atomic_compare_exchange_strong(&extra->reason, &none, reason)) {
+    if (!atomic_compare_exchange_strong(&rest->reason, &none, reason)) {
         hk_free(reason);
     }
 }
 
 bool hki_future_request_stop(hk_future *future, const char *why)
 {
-    struct hki_future_extra *extra;
+    struct hki_future_rest *rest;
     hk_cancel *token;
 
     hki_future_set_reason(future, why);
@@ -180,8 +178,8 @@ bool hki_future_request_stop(hk_future *future, const char *why)
         return false;
     }
     /* STOP first, then the token: who makes the token looks at STOP after it. */
-    extra = atomic_load(&future->extra);
-    token = extra == NULL ? NULL : atomic_load(&extra->stop_token);
+    rest = hki_future_rest_now(future);
+    token = rest == NULL ? NULL : atomic_load(&rest->stop_token);
     if (token != NULL) {
         (void)hk_cancel_fire(token, why);
     }
@@ -190,11 +188,17 @@ bool hki_future_request_stop(hk_future *future, const char *why)
 
 hk_status hki_future_end_done(hk_future *future, const struct hki_value *value)
 {
+    unsigned phase = HKI_DONE;
+
     if (!hki_future_claim_end(future, false, NULL)) {
         return HK_ESTATE;
     }
-    future->value = *value;
-    hki_future_publish(future, HKI_DONE);
+    if (!hki_future_put_value(future, value, &phase)) {
+        hki_value_drop(&(struct hki_value){value->data, value->size, value->drop, value->owner});
+        future->body.error = hki_error_static(HK_ENOMEM);
+        phase = HKI_FAILED;
+    }
+    hki_future_publish(future, phase);
     return HK_OK;
 }
 
@@ -204,7 +208,7 @@ hk_status hki_future_end_failed(hk_future *future, struct hki_error *error)
         hki_error_unref(error);
         return HK_ESTATE;
     }
-    future->error = error;
+    future->body.error = error;
     hki_future_publish(future, HKI_FAILED);
     return HK_OK;
 }

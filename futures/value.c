@@ -52,9 +52,44 @@ hk_status hki_value_share(struct hki_value *value, hk_future *source)
     if (!hki_future_set_flag(source, HKI_SHARED, HKI_TAKEN)) {
         return HK_ESTATE;
     }
-    *value = (struct hki_value){source->value.data, source->value.size, drop_source,
-                                hk_future_ref(source)};
+    *value = hki_future_value(source);
+    value->drop = drop_source;
+    value->owner = hk_future_ref(source);
     return HK_OK;
+}
+
+struct hki_value hki_future_value(const hk_future *future)
+{
+    unsigned in_body = (hki_future_state(future) & HKI_BODY_SIZE) >> HKI_BODY_SIZE_SHIFT;
+    const struct hki_future_rest *rest = hki_future_rest(future);
+
+    if (in_body != 0) {
+        return (struct hki_value){in_body == 1 ? NULL : (void *)future->body.bytes, in_body - 1,
+                                  NULL, NULL};
+    }
+    return rest == NULL ? (struct hki_value){NULL, 0, NULL, NULL} : rest->value;
+}
+
+bool hki_future_put_value(hk_future *future, const struct hki_value *value, unsigned *phase)
+{
+    struct hki_future_rest *rest;
+
+    if (value->drop == NULL && value->size <= HKI_BODY_BYTES) {
+        if (value->size != 0) {
+            memcpy(future->body.bytes, value->data, value->size);
+        }
+        *phase |= ((unsigned)value->size + 1) << HKI_BODY_SIZE_SHIFT;
+        return true;
+    }
+    if ((rest = hki_future_need_rest(future)) == NULL) {
+        return false;
+    }
+    rest->value = *value;
+    if (value->drop == NULL && value->size <= HKI_SMALL_VALUE) {
+        memmove(rest->small, value->data, value->size);
+        rest->value.data = rest->small;
+    }
+    return true;
 }
 
 void hk_value_drop(hk_value *value)

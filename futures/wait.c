@@ -147,7 +147,7 @@ struct hki_wait_node hki_source_node(hk_future *source)
     if ((state & HKI_DRAINING) == 0) {
         return (struct hki_wait_node){NULL, NULL};
     }
-    runner = atomic_load(&source->runner);
+    runner = hki_future_runner(source);
     /* DRAINING before and after the runner was read: so it is the thread that drains, and
      * waits for this look before it goes on. */
     return (atomic_load(&source->state) & HKI_DRAINING) == 0 || runner == NULL

@@ -21,7 +21,6 @@ static hk_cancel *parent;
 static hk_hook *hook;
 static hk_value value;
 static struct hkt_seen seen;
-static int fd;
 static unsigned char large[200];
 
 static void prepare(void)
@@ -34,7 +33,6 @@ static void prepare(void)
     out = NULL;
     token = NULL;
     hook = NULL;
-    fd = -1;
     memset(&value, 0, sizeof(value));
     memset(&seen, 0, sizeof(seen));
 }
@@ -162,17 +160,6 @@ static void one_callback(void)
 {
     hkt_pair_end(&pair, HK_DONE);
     HKT_EQ_INT(seen.calls, 1);
-}
-
-static hk_status make_fd(void)
-{
-    return hk_future_fd(pair.future, &fd);
-}
-
-static void no_fd(void)
-{
-    HKT_EQ_INT(fd, -1);
-    still_pending();
 }
 
 static void prepare_value(void)
@@ -328,7 +315,6 @@ static const struct hkt_allocation_case cases[] = {
     {"hk_promise_token", prepare, make_token, has_no_token, NULL, clean, false},
     {"hk_promise_token and a cancel", prepare, cancel_with_token, NULL, NULL, clean, false},
     {"hk_future_on_done", prepare, add_callback, no_callback, one_callback, clean, false},
-    {"hk_future_fd", prepare, make_fd, no_fd, NULL, clean, false},
     {"hk_future_take", prepare_value, take_small, value_is_still_there, NULL, clean, false},
     {"hk_future_why", prepare_failure, ask_why, NULL, NULL, clean, true},
     {"hk_wait", prepare, wait_for_many, still_pending, NULL, clean, false},
@@ -359,12 +345,14 @@ static void ending_reading_and_removing_need_no_memory(void)
 {
     hk_future_view view;
     char text[64];
+    int fd = -1;
 
     prepare();
     HKT_OK(hk_future_on_done(pair.future, NULL, hkt_see, &seen, &hook));
     HKT_OK(hk_completion_add(completion, pair.future, 1));
     hki_memory_fail_at(1);
     HKT_OK(hk_promise_start(pair.promise));
+    HKT_OK(hk_future_fd(pair.future, &fd));
     HKT_OK(hkt_set_int(pair.promise, 4));
     HKT_EQ_INT(seen.calls, 1);
     HKT_OK(hk_future_result(pair.future, HK_FOREVER, NULL, NULL));

@@ -245,7 +245,7 @@ static void value(struct seat *seat, hk_job *job, const struct bytes *bytes,
     if (bytes->drop != NULL) {
         outcome->value =
             (struct hki_value){(void *)bytes->data, said->size, bytes->drop, bytes->owner};
-    } else if (hki_value_reserve(job->future.small, &outcome->value, said->size) == HK_OK) {
+    } else if (hki_value_reserve(job->rest.small, &outcome->value, said->size) == HK_OK) {
         if (said->size != 0) {
             memcpy(outcome->value.data, bytes->data, said->size);
         }
@@ -302,9 +302,9 @@ void hki_cell_show_progress(const struct hki_cell *cell, hk_job *job)
         atomic_load_explicit(&((struct hki_cell *)cell)->progress_total, memory_order_relaxed);
 
     /* relaxed: see above. */
-    atomic_store_explicit(&job->future.progress_done, done, memory_order_relaxed);
+    atomic_store_explicit(&job->rest.progress_done, done, memory_order_relaxed);
     /* relaxed: see above. */
-    atomic_store_explicit(&job->future.progress_total, total, memory_order_relaxed);
+    atomic_store_explicit(&job->rest.progress_total, total, memory_order_relaxed);
 }
 
 void hki_seat_clear(struct seat *seat, uint32_t request)
