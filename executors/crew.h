@@ -28,7 +28,7 @@
 
 struct hki_crew {
     atomic_uint word;
-} __attribute__((aligned(64)));
+};
 
 static inline unsigned hki_crew_searching(unsigned word)
 {

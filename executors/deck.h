@@ -18,7 +18,7 @@ struct running {
 
 struct deck {
     struct hki_deque deque __attribute__((aligned(64)));
-    struct hki_work_counts counts;
+    struct hki_work_counts counts __attribute__((aligned(64)));
     _Atomic(struct running *) running; /* Innermost first. */
     atomic_bool is_finishing;          /* Its outermost task has ended, all but for telling. */
     bool is_taken;                     /* By a worker. Under the pool's lock. */

@@ -50,8 +50,8 @@ static void unblock(void *host)
 
 static void finishing(void *host)
 {
-    /* release: its task is over. Read under the lock, by who would start another worker. */
-    atomic_store_explicit(&((struct worker *)host)->deck->is_finishing, true, memory_order_release);
+    /* relaxed: a hint for who would start another worker; that it is taken back matters. */
+    atomic_store_explicit(&((struct worker *)host)->deck->is_finishing, true, memory_order_relaxed);
 }
 
 static void finished(struct worker *worker)

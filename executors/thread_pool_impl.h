@@ -66,15 +66,19 @@ struct thread_pool {
     bool has_lane;             /* Neither capacity nor policy was asked for. */
     int search_pauses;         /* 0 on a single processor: nothing comes while one looks. */
 
-    /* Read by all, changed seldom. */
-    atomic_uint attention __attribute__((aligned(64))); /* Busy workers look at the rest again. */
-    atomic_bool scans;                                  /* Somebody reads the running chains. */
-    atomic_bool is_manned;                              /* live is not 0. */
+    /* Read by all, changed seldom. The apart_N keep what is written often on other lines. */
+    char apart_1[HKI_LANE_LINE];
+    atomic_uint attention; /* Busy workers look at the rest again. */
+    atomic_bool scans;     /* Somebody reads the running chains. */
+    atomic_bool is_manned; /* live is not 0. */
     _Atomic(struct deck *) decks;
     atomic_long dead;
 
+    char apart_2[HKI_LANE_LINE];
     struct hki_crew crew;
-    struct hki_lane lane __attribute__((aligned(64)));
+    char apart_3[HKI_LANE_LINE];
+    struct hki_lane lane;
+    char apart_4[HKI_LANE_LINE];
 
     pthread_mutex_t lock;
     struct hki_condition settled; /* starting fell to 0, or live did. */
@@ -175,6 +179,11 @@ bool hki_worker_run_taken(struct worker *worker, hk_job *job);
 bool hki_worker_claim(struct worker *worker, hk_job *job);
 
 extern const struct hki_agent_host_ops hki_worker_host_ops;
+
+/* --- admission.c --- */
+
+/* The back end's submit. */
+hk_status hki_thread_pool_submit(void *self, hk_job *job, hk_duration queue_wait);
 
 /* --- pending.c: all places where tasks wait, as one --- */
 

@@ -27,7 +27,7 @@ enum hki_counted {
 
 struct hki_work_counts {
     _Atomic(uint64_t) of[HKI_COUNTED_KINDS];
-} __attribute__((aligned(64)));
+};
 
 /* By its only writer. */
 static inline void hki_work_count_own(struct hki_work_counts *counts, enum hki_counted what)

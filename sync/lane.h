@@ -34,14 +34,12 @@ struct hki_lane_node {
 struct hki_lane {
     _Atomic(struct hki_lane_node *) tail;
     _Atomic(uint64_t) put;
-    char apart_1[HKI_LANE_LINE - 2 * sizeof(uint64_t)];
+    char apart[HKI_LANE_LINE];
     struct hki_lane_node *head; /* L2. */
     _Atomic(uint64_t) taken;    /* L2. */
     uint64_t most;              /* L2. The greatest count that a take has met. */
     struct hki_lane_node stub;  /* In the list whenever it would be empty. */
     struct hki_brief_lock consumer;
-    char apart_2[HKI_LANE_LINE - 3 * sizeof(uint64_t) - sizeof(struct hki_lane_node) -
-                 sizeof(struct hki_brief_lock)];
 };
 
 static inline void hki_lane_init(struct hki_lane *lane)
@@ -94,7 +92,7 @@ static inline struct hki_lane_node *hki_lane_unlink(struct hki_lane *lane)
         }
         lane->head = next;
         head = next;
-        /* acquire: as above. */
+        /* acquire: pairs with the release of who linked it. */
         next = atomic_load_explicit(&head->next, memory_order_acquire);
     }
     if (next == NULL) {
@@ -102,7 +100,7 @@ static inline struct hki_lane_node *hki_lane_unlink(struct hki_lane *lane)
             return NULL; /* Its successor is being linked. */
         }
         hki_lane_link(lane, &lane->stub);
-        /* acquire: as above. */
+        /* acquire: pairs with the release of who linked it. */
         next = atomic_load_explicit(&head->next, memory_order_acquire);
         if (next == NULL) {
             return NULL; /* Another one came in between, and is being linked. */
