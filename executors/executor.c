@@ -184,25 +184,6 @@ void hki_executor_close(hk_executor *executor, hk_shutdown_how how)
 
 /* --- counting --- */
 
-/* The calling thread's own counts, or NULL. */
-static struct hki_work_counts *own_counts(const hk_executor *executor)
-{
-    struct hki_agent *agent = hki_agent_self();
-
-    return agent->host_owner == executor ? agent->counts : NULL;
-}
-
-void hki_executor_count(hk_executor *executor, enum hki_counted what)
-{
-    struct hki_work_counts *own = own_counts(executor);
-
-    if (own != NULL) {
-        hki_work_count_own(own, what);
-    } else {
-        atomic_fetch_add(&executor->counts.of[what], 1);
-    }
-}
-
 uint64_t hki_executor_counted(const hk_executor *executor, enum hki_counted what)
 {
     uint64_t workers = executor->traits->counted_by_workers == NULL
@@ -228,7 +209,7 @@ static atomic_uint sleepers;
 
 void hki_executor_resolved(hk_executor *executor)
 {
-    struct hki_work_counts *own = own_counts(executor);
+    struct hki_work_counts *own = hki_executor_own_counts(executor);
 
     if (own != NULL) {
         hki_work_count_own(own, HKI_RESOLVED);

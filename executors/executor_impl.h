@@ -131,8 +131,25 @@ unsigned hki_executor_workers(const hk_executor_options *options);
 void hki_executor_name(const hk_executor_options *options, const char *kind,
                        char name[HKI_NAME_MAX]);
 
+/* The calling thread's own counts, or NULL. */
+static inline struct hki_work_counts *hki_executor_own_counts(const hk_executor *executor)
+{
+    struct hki_agent *agent = hki_agent_self();
+
+    return agent->host_owner == executor ? agent->counts : NULL;
+}
+
 /* Counts one. */
-void hki_executor_count(hk_executor *executor, enum hki_counted what);
+static inline void hki_executor_count(hk_executor *executor, enum hki_counted what)
+{
+    struct hki_work_counts *own = hki_executor_own_counts(executor);
+
+    if (own != NULL) {
+        hki_work_count_own(own, what);
+    } else {
+        atomic_fetch_add(&executor->counts.of[what], 1);
+    }
+}
 
 /* The counts of all threads. */
 uint64_t hki_executor_counted(const hk_executor *executor, enum hki_counted what);

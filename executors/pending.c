@@ -63,6 +63,7 @@ static hk_job *take_from_lane(struct thread_pool *pool, struct worker *worker)
         return NULL;
     }
     wanted = wanted < BATCH_MAX ? wanted : BATCH_MAX;
+    wanted = worker->tasks_left != 0 && worker->tasks_left < wanted ? worker->tasks_left : wanted;
     wanted = wanted < room ? wanted : room + 1;
     got = hki_lane_take(&pool->lane, nodes, wanted);
     /* Before another can take: so what one worker takes is older than what the next does. */

@@ -8,7 +8,10 @@
  * in series, and starting a thread costs more than keeping one for a moment. */
 #define SPARE_LINGER HK_MS(100)
 
-enum { SEARCH_YIELDS = 32 /* After the pauses, see HKI_SEARCH_PAUSES. */ };
+enum {
+    SEARCH_YIELDS = 32, /* After the pauses, see HKI_SEARCH_PAUSES. */
+    SEARCH_TURN = 25,
+};
 
 /* Under the lock. */
 static bool is_superfluous(const struct thread_pool *pool)
@@ -171,7 +174,8 @@ static hk_job *search(struct worker *worker)
         if (job != NULL || is_alerted(worker)) {
             return job;
         }
-        if (i < pool->search_pauses) {
+        /* Who brings something may wait for this very processor. */
+        if (i < pool->search_pauses && i % SEARCH_TURN != SEARCH_TURN - 1) {
             hki_os_pause();
         } else {
             hki_os_yield();

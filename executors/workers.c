@@ -251,6 +251,7 @@ static unsigned count_finishing(struct thread_pool *pool)
 
 void hki_pool_grow(struct thread_pool *pool)
 {
+    unsigned searching = hki_crew_searching(atomic_load(&pool->crew.word));
     size_t wanted;
 
     if (pool->busy >= pool->target || pool->broken || !hki_pool_has_work(pool)) {
@@ -258,14 +259,14 @@ void hki_pool_grow(struct thread_pool *pool)
     }
     if (pool->idle != 0) {
         /* A searcher finds it, and calls for another if there is more. */
-        if (hki_crew_searching(atomic_load(&pool->crew.word)) == 0) {
+        if (searching == 0) {
             wake_one(pool);
         }
         return;
     }
     wanted = hki_pool_pending(pool, false);
     wanted = pool->target - pool->busy < wanted ? pool->target - pool->busy : wanted;
-    if (wanted > pool->starting + count_finishing(pool) &&
+    if (wanted > pool->starting + searching + count_finishing(pool) &&
         pool->live - pool->blocked < pool->target && pool->live < pool->target + pool->spares_max) {
         (void)hki_pool_start_worker(pool);
     }

@@ -137,11 +137,18 @@ bool hki_future_unref_shared(hk_future *future)
     return false;
 }
 
+/* True for the last owner. Who reads that he is alone needs no exchange. */
+static bool give_up(hk_future *future)
+{
+    /* acquire: pairs with the exchanges of those who were owners before. */
+    return atomic_load_explicit(&future->references, memory_order_acquire) == 1 ||
+           /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
+           atomic_fetch_sub_explicit(&future->references, 1, memory_order_acq_rel) == 1;
+}
+
 void hk_future_unref(hk_future *future)
 {
-    /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
-    if (future == NULL ||
-        atomic_fetch_sub_explicit(&future->references, 1, memory_order_acq_rel) != 1) {
+    if (future == NULL || !give_up(future)) {
         return;
     }
     release_outcome(future, hki_future_state(future));

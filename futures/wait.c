@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "base/world.h"
+#include "sync/luck.h"
 #include "sync/parker.h"
 
 enum { FEW = 16 }; /* Watches that need no memory. */
@@ -305,6 +306,22 @@ static hk_status watch_and_sleep(const struct set *set, struct waiter *waiters, 
     return status;
 }
 
+static bool has_ended(const void *future)
+{
+    return hki_future_ended(future);
+}
+
+/* What was claimed has ended; and what others do may be over in a moment. A thread that
+ * somebody may wait for does not try its luck, nor one whose time is not the clock's. */
+static bool soon_enough(const struct set *set, const struct hki_agent *agent, int64_t deadline_ns)
+{
+    if (agent->depth > 0) {
+        return enough(set);
+    }
+    return set->count == 1 && deadline_ns == HKI_NEVER && set->futures[0]->origin->park == NULL &&
+           hki_world_self() == NULL && hki_luck_look(has_ended, set->futures[0]);
+}
+
 hk_status hki_wait(hk_future *const *futures, size_t count, hk_wait_for what, int64_t deadline_ns,
                    bool poll)
 {
@@ -328,6 +345,9 @@ hk_status hki_wait(hk_future *const *futures, size_t count, hk_wait_for what, in
     }
     if (agent->depth > 0 && deadline_ns == HKI_NEVER && what == HK_ALL_COMPLETED) {
         claim_all(&set, agent);
+    }
+    if (soon_enough(&set, agent, deadline_ns)) {
+        return HK_OK;
     }
     if (count > FEW && (waiters = hki_alloc(count * sizeof(*waiters))) == NULL) {
         return HK_ENOMEM;

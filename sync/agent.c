@@ -15,7 +15,7 @@ enum {
     NEST_STACK_BYTES = 128 * 1024, /* Room that a nested task must find. */
 };
 
-static _Thread_local struct hki_agent own;
+_Thread_local struct hki_agent hki_own_agent;
 
 /* Stands in slots whose thread is gone for good: such slots are never given away
  * again, for locks still name them. */
@@ -37,16 +37,6 @@ static atomic_bool is_over;
 
 /* Its locks have been left to other destructors once. */
 static _Thread_local bool put_off;
-
-struct hki_agent *hki_agent_self(void)
-{
-    return &own;
-}
-
-void hki_agent_enter(struct hki_agent *agent)
-{
-    agent->depth++;
-}
 
 void hki_agent_enter_late(struct hki_agent *agent)
 {
@@ -226,17 +216,17 @@ static void leave_parent(void)
 {
     uint32_t last = hki_slot_last();
 
-    own.host_ops = NULL;
-    own.host = NULL;
-    own.host_owner = NULL;
-    own.counts = NULL;
-    if (own.slot != HKI_SLOT_NONE) {
-        own.thread_id = hki_os_thread_id();
+    hki_own_agent.host_ops = NULL;
+    hki_own_agent.host = NULL;
+    hki_own_agent.host_owner = NULL;
+    hki_own_agent.counts = NULL;
+    if (hki_own_agent.slot != HKI_SLOT_NONE) {
+        hki_own_agent.thread_id = hki_os_thread_id();
     }
     for (uint32_t slot = 1; slot <= last; slot++) {
         struct hki_agent *agent = atomic_load(&slots[slot]);
 
-        if (agent != NULL && agent != &own) {
+        if (agent != NULL && agent != &hki_own_agent) {
             atomic_store(&slots[slot], &foreign_agent);
         }
     }

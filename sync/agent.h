@@ -67,10 +67,24 @@ struct hki_agent {
     int64_t told_since_ns; /* Of the wait that the watchdog told of. Under the graph's lock. */
 };
 
+#ifdef HKI_SIMULATED_THREADS /* Tests that run many threads on one. */
 struct hki_agent *hki_agent_self(void);
+#else
+/* In the block of thread-local memory that every thread has from its start: a few hundred bytes
+ * that every task asks for several times. */
+extern _Thread_local struct hki_agent hki_own_agent __attribute__((tls_model("initial-exec")));
+
+static inline struct hki_agent *hki_agent_self(void)
+{
+    return &hki_own_agent;
+}
+#endif
 
 /* Brackets every task and callback. */
-void hki_agent_enter(struct hki_agent *agent);
+static inline void hki_agent_enter(struct hki_agent *agent)
+{
+    agent->depth++;
+}
 
 /* The same for code of the application that may come after a task has ended, such as a
  * drop function: the worker is not as good as idle then. */

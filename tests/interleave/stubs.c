@@ -70,11 +70,6 @@ struct hki_agent *hki_agent_self(void)
     return &agents[hkt_machine_self()];
 }
 
-void hki_agent_enter(struct hki_agent *agent)
-{
-    agent->depth++;
-}
-
 void hki_agent_leave(struct hki_agent *agent)
 {
     agent->depth--;

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/luck.h"
+
+#include <stdatomic.h>
+
+#include "base/os.h"
+
+enum {
+    PAUSES = 64, /* Some 2 us. */
+    TURN = 16,   /* Who has the answer may wait for this very processor. */
+    YIELDS = 16, /* Some 3 us; or a turn for who has the answer, where all share a processor. */
+    BEST = 8,
+    GAIN = 2,
+    SELDOM = 16, /* Out of luck: every so many times. */
+};
+
+struct luck {
+    int level; /* Above 0: it looks. */
+    unsigned skipped;
+};
+
+static _Thread_local struct luck own = {BEST / 2, 0};
+
+/* -1: not asked yet. */
+static atomic_int pauses = -1;
+
+/* With a single processor nothing changes while this thread keeps it. */
+static int pauses_to_make(void)
+{
+    /* relaxed: whoever asks gets the same answer. */
+    int known = atomic_load_explicit(&pauses, memory_order_relaxed);
+
+    if (known < 0) {
+        known = hki_os_cpu_count() > 1 ? PAUSES : 0;
+        /* relaxed: as above. */
+        atomic_store_explicit(&pauses, known, memory_order_relaxed);
+    }
+    return known;
+}
+
+static bool look_again(bool (*look)(const void *object), const void *object)
+{
+    int to_make = pauses_to_make();
+
+    for (int i = 0; i < to_make; i++) {
+        if (look(object)) {
+            return true;
+        }
+        if (i % TURN == TURN - 1) {
+            hki_os_yield();
+        } else {
+            hki_os_pause();
+        }
+    }
+    for (int i = 0; i < YIELDS; i++) {
+        if (look(object)) {
+            return true;
+        }
+        hki_os_yield();
+    }
+    return look(object);
+}
+
+bool hki_luck_look(bool (*look)(const void *object), const void *object)
+{
+    bool found;
+
+    if (own.level <= 0 && ++own.skipped % SELDOM != 0) {
+        return false;
+    }
+    found = look_again(look, object);
+    if (found) {
+        own.level = own.level + GAIN < BEST ? own.level + GAIN : BEST;
+    } else if (own.level > 0) {
+        own.level--;
+    }
+    return found;
+}
