@@ -94,7 +94,7 @@ static inline struct hki_lane_node *hki_lane_unlink(struct hki_lane *lane)
         }
         lane->head = next;
         head = next;
-        /* acquire: as above. */
+        /* acquire: pairs with the same. */
         next = atomic_load_explicit(&head->next, memory_order_acquire);
     }
     if (next == NULL) {
@@ -102,7 +102,7 @@ static inline struct hki_lane_node *hki_lane_unlink(struct hki_lane *lane)
             return NULL; /* Its successor is being linked. */
         }
         hki_lane_link(lane, &lane->stub);
-        /* acquire: as above. */
+        /* acquire: pairs with the same. */
         next = atomic_load_explicit(&head->next, memory_order_acquire);
         if (next == NULL) {
             return NULL; /* Another one came in between, and is being linked. */
