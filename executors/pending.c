@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the tasks of a thread pool wait, and in what order they are taken. */
+#include "base/os.h"
 #include "executors/thread_pool_impl.h"
 
 enum {
@@ -14,11 +15,44 @@ static hk_job *job_of(struct hki_lane_node *node)
     return HKI_CONTAINER(node, hk_job, node);
 }
 
+/* Before it is put. One that has limits may have been ended by a token or the clock already, or
+ * may be at this moment: whoever takes it out of the lane counts on its being counted as dead. */
+static void mark_for_lane(struct thread_pool *pool, hk_job *job)
+{
+    if (job->limits == NULL) {
+        job->in_lane = true; /* Nobody else knows of it yet. */
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    job->in_lane = true;
+    if (job->slot != NULL) {
+        atomic_fetch_add(&pool->dead, 1);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void hki_pool_put(struct thread_pool *pool, struct worker *worker, hk_job *job)
 {
+    mark_for_lane(pool, job);
     if (worker == NULL || !hki_deque_put(&worker->deck->deque, job)) {
         hki_lane_put(&pool->lane, &job->node);
     }
+}
+
+bool hki_pool_withdraw(void *self, hk_job *job)
+{
+    struct thread_pool *pool = self;
+    bool removed;
+
+    pthread_mutex_lock(&pool->lock);
+    removed = hki_task_queue_remove(&pool->queue, job);
+    if (!removed && job->in_lane) {
+        atomic_fetch_add(&pool->dead, 1);
+    } else if (!removed) {
+        job->slot = pool; /* It may be on its way to the lane, see mark_for_lane(). */
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return removed;
 }
 
 static size_t in_decks(struct thread_pool *pool)
@@ -47,6 +81,18 @@ size_t hki_pool_pending(struct thread_pool *pool, bool counted)
     size_t count = (counted ? pool->queue.counted : pool->queue.length) + without_lock(pool);
 
     return dead > 0 ? count - ((size_t)dead < count ? (size_t)dead : count) : count;
+}
+
+size_t hki_pool_pending_most(struct thread_pool *pool)
+{
+    size_t most = pool->queue.most;
+    size_t now = hki_lane_count(&pool->lane);
+
+    /* Of a lane it is known what each take has met, and what is there now. */
+    hki_brief_lock_take(&pool->lane.consumer);
+    most = pool->lane.most > most ? pool->lane.most : most;
+    hki_brief_lock_release(&pool->lane.consumer);
+    return now > most ? now : most;
 }
 
 /* Takes as many as there are for each worker to have its share, so that few take the
@@ -142,10 +188,32 @@ hk_job *hki_pool_take(struct thread_pool *pool, struct worker *worker)
     return job != NULL ? job : steal(pool, worker);
 }
 
-void hki_pool_take_all(struct thread_pool *pool, struct hki_list *jobs)
+/* All that was put before; a producer that has counted its node, but not linked it yet, is
+ * between two instructions. */
+static void take_all_from_lane(struct hki_lane *lane, struct hki_list *jobs)
 {
     struct hki_lane_node *node;
 
+    hki_brief_lock_take(&lane->consumer);
+    for (size_t left = hki_lane_count(lane); left != 0;) {
+        if (hki_lane_take(lane, &node, 1) != 0) {
+            hki_list_append(jobs, &job_of(node)->link);
+            left--;
+        } else {
+            hki_os_yield();
+        }
+    }
+    hki_brief_lock_release(&lane->consumer);
+}
+
+void hki_pool_take_all(struct thread_pool *pool, struct hki_list *jobs)
+{
+    struct hki_list from_lane;
+
+    /* The lane first: what a worker takes from it meanwhile is in a deck by then, but for the
+     * one it runs next. It is the newest nevertheless. */
+    hki_list_init(&from_lane);
+    take_all_from_lane(&pool->lane, &from_lane);
     hki_task_queue_take_all(&pool->queue, jobs);
     for (struct deck *deck = atomic_load(&pool->decks); deck != NULL; deck = deck->next) {
         hk_job *job;
@@ -154,11 +222,7 @@ void hki_pool_take_all(struct thread_pool *pool, struct hki_list *jobs)
             hki_list_append(jobs, &job->link);
         }
     }
-    hki_brief_lock_take(&pool->lane.consumer);
-    while (hki_lane_take(&pool->lane, &node, 1) != 0) {
-        hki_list_append(jobs, &job_of(node)->link);
-    }
-    hki_brief_lock_release(&pool->lane.consumer);
+    hki_list_append_all(jobs, &from_lane);
     hki_task_queue_made_room(&pool->queue);
 }
 

@@ -50,7 +50,7 @@ static void unblock(void *host)
 
 static void finishing(void *host)
 {
-    /* release: its task is over. Read under the lock, by who would start another worker. */
+    /* release: its task is over; pairs with the load in count_finishing(). */
     atomic_store_explicit(&((struct worker *)host)->deck->is_finishing, true, memory_order_release);
 }
 

@@ -185,14 +185,14 @@ static hk_status submit_to_lane(struct thread_pool *pool, hk_job *job, hk_durati
 {
     hk_status status = HK_OK;
 
-    /* acquire: a hint, both; what changes meanwhile is seen after the put. */
+    /* acquire, pairs with the store under the lock: a hint, both; what changes meanwhile is seen
+     * after the put. */
     if (!atomic_load_explicit(&pool->is_manned, memory_order_acquire) ||
         hki_lane_count(&pool->lane) >= pool->queue.capacity) {
         if (!prepare_lane(pool, job, queue_wait, &status)) {
             return status;
         }
     }
-    job->in_lane = true;
     hki_pool_put(pool, own_worker(pool), job);
     if (hki_crew_calls(&pool->crew)) {
         call_for_help(pool);
@@ -207,20 +207,6 @@ static hk_status submit(void *self, hk_job *job, hk_duration queue_wait)
     return pool->has_lane && !job->forced && job->priority == HK_PRIORITY_NORMAL
                ? submit_to_lane(pool, job, queue_wait)
                : submit_to_queue(pool, job, queue_wait);
-}
-
-static bool remove_job(void *self, hk_job *job)
-{
-    struct thread_pool *pool = self;
-    bool removed;
-
-    pthread_mutex_lock(&pool->lock);
-    removed = hki_task_queue_remove(&pool->queue, job);
-    pthread_mutex_unlock(&pool->lock);
-    if (!removed && job->in_lane) {
-        atomic_fetch_add(&pool->dead, 1);
-    }
-    return removed;
 }
 
 /* Under the lock: one that runs on a worker and was not asked yet, with a reference. A worker
@@ -317,18 +303,6 @@ static void destroy(void *self)
     hki_free(pool, sizeof(*pool));
 }
 
-/* Under the lock. Of a lane it is known what each take has met, and what is there now. */
-static size_t queued_most(struct thread_pool *pool)
-{
-    size_t most = pool->queue.most;
-    size_t now = hki_lane_count(&pool->lane);
-
-    hki_brief_lock_take(&pool->lane.consumer);
-    most = pool->lane.most > most ? pool->lane.most : most;
-    hki_brief_lock_release(&pool->lane.consumer);
-    return now > most ? now : most;
-}
-
 static uint64_t counted_by_workers(void *self, enum hki_counted what)
 {
     return hki_decks_counted(&((struct thread_pool *)self)->decks, what);
@@ -340,7 +314,7 @@ static void statistics(void *self, hk_executor_statistics *out)
 
     pthread_mutex_lock(&pool->lock);
     out->queued = hki_pool_pending(pool, true);
-    out->queued_most = queued_most(pool);
+    out->queued_most = hki_pool_pending_most(pool);
     out->workers = pool->live;
     out->workers_idle = pool->idle;
     out->workers_blocked = pool->blocked;
@@ -458,7 +432,7 @@ static const hk_executor_ops ops = {
     .kind = "threads",
     .flags = HK_EXECUTOR_SHARES_MEMORY,
     .submit = submit,
-    .remove = remove_job,
+    .remove = hki_pool_withdraw,
     .shutdown = begin_shutdown,
     .join = join,
     .destroy = destroy,

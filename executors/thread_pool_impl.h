@@ -165,8 +165,12 @@ extern const struct hki_agent_host_ops hki_worker_host_ops;
 
 /* --- pending.c: all places where tasks wait, as one --- */
 
-/* A job for the lane or the worker's own deck. Lock-free. */
+/* A job for the lane or the worker's own deck. Lock-free, but for a job with limits. */
 void hki_pool_put(struct thread_pool *pool, struct worker *worker, hk_job *job);
+
+/* A job that has ended without having run: true if it is taken out; if not, it is counted as
+ * dead from now on, wherever it is. */
+bool hki_pool_withdraw(void *self, hk_job *job);
 
 /* The next for this worker; NULL: it met none. */
 hk_job *hki_pool_take(struct thread_pool *pool, struct worker *worker);
@@ -177,6 +181,9 @@ bool hki_pool_has_work(struct thread_pool *pool);
 /* How many wait, dead ones not counted; those that count for the capacity alone, or all.
  * Under the lock. */
 size_t hki_pool_pending(struct thread_pool *pool, bool counted);
+
+/* The most that have ever waited in one place, as far as is known. Under the lock. */
+size_t hki_pool_pending_most(struct thread_pool *pool);
 
 /* Under the lock: moves all to a list, or what is in one deck to the queue's front. */
 void hki_pool_take_all(struct thread_pool *pool, struct hki_list *jobs);
