@@ -82,7 +82,7 @@ struct thread_pool {
     struct hki_list workers;
     struct hki_list sleepers;
     struct hki_list departed; /* Workers whose threads wait to be joined. */
-    unsigned target;
+    atomic_uint target; /* Written under the lock. */
     unsigned live;
     unsigned leaving;
     unsigned present;
