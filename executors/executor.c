@@ -204,8 +204,16 @@ static pthread_mutex_t resolve_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hki_condition resolved = HKI_CONDITION_INIT;
 
 /* seq_cst with the counts that all share: either the counter sees the sleeper or the sleeper
- * the count. Workers with counts of their own have gone before anybody sleeps here. */
+ * the count. Workers with counts of their own have gone before anybody sleeps here, but for one
+ * that was started for a task which came last: it tells when it leaves. */
 static atomic_uint sleepers;
+
+void hki_executor_wake_joins(void)
+{
+    pthread_mutex_lock(&resolve_lock);
+    hki_condition_broadcast(&resolved);
+    pthread_mutex_unlock(&resolve_lock);
+}
 
 void hki_executor_resolved(hk_executor *executor)
 {
@@ -217,9 +225,7 @@ void hki_executor_resolved(hk_executor *executor)
     }
     atomic_fetch_add(&executor->counts.of[HKI_RESOLVED], 1);
     if (atomic_load(&sleepers) != 0) {
-        pthread_mutex_lock(&resolve_lock);
-        hki_condition_broadcast(&resolved);
-        pthread_mutex_unlock(&resolve_lock);
+        hki_executor_wake_joins();
     }
 }
 
@@ -268,12 +274,26 @@ static void describe_end(void *object, char *text, size_t size)
     snprintf(text, size, "the end of executor %s", ((const hk_executor *)object)->name);
 }
 
+static hk_duration left_until(int64_t deadline_ns)
+{
+    int64_t now_ns = hk_now_ns();
+
+    return deadline_ns == HKI_NEVER ? HK_FOREVER : deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+}
+
 static hk_status await_end(hk_executor *executor, hk_duration wait)
 {
     int64_t deadline_ns = hki_deadline(wait);
     hk_status status = executor->ops->join(executor->self, wait);
 
-    return status == HK_OK ? await_resolved(executor, deadline_ns) : status;
+    if (status == HK_OK) {
+        status = await_resolved(executor, deadline_ns);
+    }
+    if (status == HK_OK && executor->traits->counted_by_workers != NULL) {
+        /* A task that came last may have had a worker of its own, after the others had gone. */
+        status = executor->ops->join(executor->self, left_until(deadline_ns));
+    }
+    return status;
 }
 
 static hk_status join(hk_executor *executor, hk_duration wait)

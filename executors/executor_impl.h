@@ -157,6 +157,10 @@ uint64_t hki_executor_counted(const hk_executor *executor, enum hki_counted what
 /* One job less is unresolved: the last touch of the executor by who ended it. */
 void hki_executor_resolved(hk_executor *executor);
 
+/* By a worker that leaves, and has counts of its own: who waits for jobs to be resolved looks
+ * at them again. */
+void hki_executor_wake_joins(void);
+
 /* Begins a shutdown without the checks of the public call. */
 void hki_executor_close(hk_executor *executor, hk_shutdown_how how);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the tasks of a thread pool wait, and in what order they are taken. */
+#include "base/os.h"
 #include "executors/thread_pool_impl.h"
 
 enum {
@@ -192,13 +193,33 @@ static void add(struct taken *taken, hk_job *job)
     taken->others = &job->node;
 }
 
-void hki_pool_take_all(struct thread_pool *pool, struct taken *taken)
+/* All that was put before; a producer that has counted its node, but not linked it yet, is
+ * between two instructions. */
+static void take_all_from_lane(struct hki_lane *lane, struct taken *taken)
 {
     struct hki_lane_node *node;
+
+    hki_brief_lock_take(&lane->consumer);
+    for (size_t left = hki_lane_count(lane); left != 0;) {
+        if (hki_lane_take(lane, &node, 1) != 0) {
+            add(taken, job_of(node));
+            left--;
+        } else {
+            hki_os_yield();
+        }
+    }
+    hki_brief_lock_release(&lane->consumer);
+}
+
+void hki_pool_take_all(struct thread_pool *pool, struct taken *taken)
+{
     hk_job *job;
 
     hki_list_init(&taken->queued);
     taken->others = NULL;
+    /* The lane first: what a worker takes from it meanwhile is in a deck by then, but for the
+     * one it runs next. */
+    take_all_from_lane(&pool->lane, taken);
     hki_task_queue_take_all(&pool->queue, &taken->queued);
     while ((job = take_returned(pool)) != NULL) {
         add(taken, job);
@@ -208,11 +229,6 @@ void hki_pool_take_all(struct thread_pool *pool, struct taken *taken)
             add(taken, job);
         }
     }
-    hki_brief_lock_take(&pool->lane.consumer);
-    while (hki_lane_take(&pool->lane, &node, 1) != 0) {
-        add(taken, job_of(node));
-    }
-    hki_brief_lock_release(&pool->lane.consumer);
     hki_task_queue_made_room(&pool->queue);
 }
 

@@ -90,7 +90,7 @@ struct thread_pool {
     struct hki_list workers;
     struct hki_list sleepers;
     struct hki_list departed; /* Workers whose threads wait to be joined. */
-    atomic_uint target; /* Read without the lock by who wants a rough figure. */
+    atomic_uint target;       /* Read without the lock by who wants a rough figure. */
     unsigned live;
     unsigned leaving;
     unsigned present;

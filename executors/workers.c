@@ -54,6 +54,7 @@ static void leave(struct worker *worker)
     pthread_mutex_unlock(&pool->lock);
 
     hki_pool_discard_abandoned(pool, &taken, broken);
+    hki_executor_wake_joins();
     /* Under the graph's lock, for a look may still read this thread's record, and the name
      * in the worker's. */
     hki_wait_graph_lock();
@@ -103,6 +104,7 @@ static void *worker_main(void *arg)
         hki_worker_serve(worker);
         pool->leaving++;
         hki_pool_update_wants(pool);
+        hki_pool_grow(pool); /* Somebody may have counted on it. Its finaliser may be long. */
         pthread_mutex_unlock(&pool->lock);
         agent->host_ops = NULL; /* Nor is a wait in the finaliser. */
         hki_worker_finish(&pool->hooks, worker->local);
