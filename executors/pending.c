@@ -41,10 +41,24 @@ bool hki_pool_has_work(struct thread_pool *pool)
     return pool->queue.length != 0 || without_lock(pool) != 0;
 }
 
+/* Forks are work, but no tasks. */
+static size_t forks_in_decks(struct thread_pool *pool)
+{
+    size_t sum = 0;
+
+    for (struct deck *deck = atomic_load(&pool->decks); deck != NULL; deck = deck->next) {
+        sum += hki_deque_count_if(&deck->deque, hki_item_is_fork);
+    }
+    return sum;
+}
+
 size_t hki_pool_pending(struct thread_pool *pool, bool counted)
 {
     long dead = atomic_load(&pool->dead);
     size_t count = (counted ? pool->queue.counted : pool->queue.length) + without_lock(pool);
+    size_t forks = counted ? forks_in_decks(pool) : 0;
+
+    count -= forks < count ? forks : count;
 
     return dead > 0 ? count - ((size_t)dead < count ? (size_t)dead : count) : count;
 }
@@ -83,23 +97,23 @@ static hk_job *take_from_lane(struct thread_pool *pool, struct worker *worker)
     return got == 0 ? NULL : job_of(nodes[0]);
 }
 
-static hk_job *steal(struct thread_pool *pool, const struct worker *worker)
+static void *steal(struct thread_pool *pool, const struct worker *worker)
 {
     struct deck *own = worker->deck;
 
     /* From its own neighbour on, so that not all go for the same. */
     for (struct deck *deck = own->next; deck != NULL; deck = deck->next) {
-        hk_job *job = hki_deque_take(&deck->deque);
+        void *item = hki_deque_take(&deck->deque);
 
-        if (job != NULL) {
-            return job;
+        if (item != NULL) {
+            return item;
         }
     }
     for (struct deck *deck = atomic_load(&pool->decks); deck != own; deck = deck->next) {
-        hk_job *job = hki_deque_take(&deck->deque);
+        void *item = hki_deque_take(&deck->deque);
 
-        if (job != NULL) {
-            return job;
+        if (item != NULL) {
+            return item;
         }
     }
     return NULL;
@@ -122,24 +136,38 @@ static bool is_lanes_turn(struct worker *worker)
            ++worker->tick % LANE_FIRST == 0;
 }
 
-hk_job *hki_pool_take(struct thread_pool *pool, struct worker *worker)
+void *hki_pool_take(struct thread_pool *pool, struct worker *worker)
 {
-    hk_job *job = NULL;
+    void *item = NULL;
 
     /* relaxed: one that comes at this moment is found later, if need be under the lock. */
     if (atomic_load_explicit(&pool->queue.length, memory_order_relaxed) != 0) {
-        job = take_from_queue(pool);
+        item = take_from_queue(pool);
     }
-    if (job == NULL && is_lanes_turn(worker)) {
-        job = take_from_lane(pool, worker);
+    if (item == NULL && is_lanes_turn(worker)) {
+        item = take_from_lane(pool, worker);
     }
-    if (job == NULL) {
-        job = hki_deque_take(&worker->deck->deque);
+    if (item == NULL) {
+        item = hki_deque_take(&worker->deck->deque);
     }
-    if (job == NULL) {
-        job = take_from_lane(pool, worker);
+    if (item == NULL) {
+        item = take_from_lane(pool, worker);
     }
-    return job != NULL ? job : steal(pool, worker);
+    return item != NULL ? item : steal(pool, worker);
+}
+
+/* Tasks go to a list; forks go back to those who wait for them. */
+static void empty_deque(struct hki_deque *deque, struct hki_list *jobs)
+{
+    void *item;
+
+    while ((item = hki_deque_take(deque)) != NULL) {
+        if (hki_item_is_fork(item)) {
+            hki_fork_give_back(hki_item_forked(item));
+        } else {
+            hki_list_append(jobs, &((hk_job *)item)->link);
+        }
+    }
 }
 
 void hki_pool_take_all(struct thread_pool *pool, struct hki_list *jobs)
@@ -148,11 +176,7 @@ void hki_pool_take_all(struct thread_pool *pool, struct hki_list *jobs)
 
     hki_task_queue_take_all(&pool->queue, jobs);
     for (struct deck *deck = atomic_load(&pool->decks); deck != NULL; deck = deck->next) {
-        hk_job *job;
-
-        while ((job = hki_deque_take(&deck->deque)) != NULL) {
-            hki_list_append(jobs, &job->link);
-        }
+        empty_deque(&deck->deque, jobs);
     }
     hki_brief_lock_take(&pool->lane.consumer);
     while (hki_lane_take(&pool->lane, &node, 1) != 0) {
@@ -166,12 +190,9 @@ void hki_pool_empty_deck(struct thread_pool *pool, struct deck *deck)
 {
     struct hki_list jobs;
     struct hki_list *at;
-    hk_job *job;
 
     hki_list_init(&jobs);
-    while ((job = hki_deque_take(&deck->deque)) != NULL) {
-        hki_list_append(&jobs, &job->link);
-    }
+    empty_deque(&deck->deque, &jobs);
     while ((at = jobs.previous) != &jobs) {
         hki_list_remove(at);
         hki_task_queue_push_front(&pool->queue, HKI_CONTAINER(at, hk_job, link));

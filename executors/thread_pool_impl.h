@@ -39,6 +39,7 @@
 
 #include "executors/crew.h"
 #include "executors/deck.h"
+#include "executors/fork_item.h"
 #include "executors/running.h"
 #include "executors/task_queue.h"
 #include "executors/worker_init.h"
@@ -69,6 +70,7 @@ struct thread_pool {
     atomic_uint attention __attribute__((aligned(64))); /* Busy workers look at the rest again. */
     atomic_bool scans;                                  /* Somebody reads the running chains. */
     atomic_bool is_manned;                              /* live is not 0. */
+    atomic_bool forks_quietly;                          /* See hki_pool_meet_forks(). */
     _Atomic(struct deck *) decks;
     atomic_long dead;
 
@@ -82,7 +84,7 @@ struct thread_pool {
     struct hki_list workers;
     struct hki_list sleepers;
     struct hki_list departed; /* Workers whose threads wait to be joined. */
-    unsigned target;
+    atomic_uint target;       /* Written under the lock. */
     unsigned live;
     unsigned leaving;
     unsigned present;
@@ -107,6 +109,7 @@ struct worker {
     bool is_worn;          /* It has run as many as it may. Own thread only. */
     unsigned attention;    /* Of the pool, when it last looked. */
     unsigned tick;         /* Tasks of its own that it has taken. */
+    unsigned scopes;       /* That its tasks have begun and not ended. Own thread only. */
     int64_t batch_end;     /* What is in its deck before this place came from the lane. */
     uint64_t restarts;     /* Of the pool, when this one was started. */
     int64_t idle_since_ns; /* Own thread only. 0: it has just worked. */
@@ -131,6 +134,13 @@ void hki_pool_grow(struct thread_pool *pool);
 
 /* The same, taking the lock, if the crew word asks for it. */
 void hki_pool_call(struct thread_pool *pool);
+
+/*
+ * Between a change of the crew word after which forks are to call, and the look for forks that
+ * did not: a fork is published, and reads the word, without an order between the two, since
+ * that would be half of its price. Who changes the word makes every thread keep it instead.
+ */
+void hki_pool_meet_forks(struct thread_pool *pool);
 
 /* Under the lock: every worker looks at the state of the pool again. */
 void hki_pool_alert(struct thread_pool *pool);
@@ -168,8 +178,8 @@ extern const struct hki_agent_host_ops hki_worker_host_ops;
 /* A job for the lane or the worker's own deck. Lock-free. */
 void hki_pool_put(struct thread_pool *pool, struct worker *worker, hk_job *job);
 
-/* The next for this worker; NULL: it met none. */
-hk_job *hki_pool_take(struct thread_pool *pool, struct worker *worker);
+/* The next for this worker, a job or a fork (see fork_item.h); NULL: it met none. */
+void *hki_pool_take(struct thread_pool *pool, struct worker *worker);
 
 /* Whether anything waits. seq_cst. */
 bool hki_pool_has_work(struct thread_pool *pool);
