@@ -208,8 +208,9 @@ hk_status hki_pool_start_worker(struct thread_pool *pool)
 void hki_pool_update_wants(struct thread_pool *pool)
 {
     /* A worker that leaves is replaced once it has left. */
-    bool wants = pool->closing || pool->broken || pool->live == 0 ||
-                 pool->live - pool->blocked < pool->target;
+    bool wants =
+        pool->closing || pool->broken || pool->live == 0 ||
+        (pool->live - pool->blocked < pool->target && pool->live < pool->target + pool->spares_max);
 
     atomic_store(&pool->is_manned, pool->live != 0);
     if (hki_crew_want(&pool->crew, wants)) {
