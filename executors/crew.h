@@ -54,13 +54,14 @@ static inline unsigned hki_crew_remove(struct hki_crew *crew, unsigned what)
     return atomic_fetch_sub(&crew->word, what) - what;
 }
 
-static inline void hki_crew_want(struct hki_crew *crew, bool wants)
+/* Whether it was not wanted before, and is now. */
+static inline bool hki_crew_want(struct hki_crew *crew, bool wants)
 {
     if (wants) {
-        atomic_fetch_or(&crew->word, HKI_CREW_WANTS);
-    } else {
-        atomic_fetch_and(&crew->word, ~HKI_CREW_WANTS);
+        return (atomic_fetch_or(&crew->word, HKI_CREW_WANTS) & HKI_CREW_WANTS) == 0;
     }
+    atomic_fetch_and(&crew->word, ~HKI_CREW_WANTS);
+    return false;
 }
 
 #endif

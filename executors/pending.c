@@ -42,10 +42,24 @@ bool hki_pool_has_work(struct thread_pool *pool)
     return pool->queue.length != 0 || without_lock(pool) != 0;
 }
 
+/* Forks are work, but no tasks. */
+static size_t forks_in_decks(struct thread_pool *pool)
+{
+    size_t sum = 0;
+
+    for (struct deck *deck = atomic_load(&pool->decks); deck != NULL; deck = deck->next) {
+        sum += hki_deque_count_if(&deck->deque, hki_item_is_fork);
+    }
+    return sum;
+}
+
 size_t hki_pool_pending(struct thread_pool *pool, bool counted)
 {
     long dead = atomic_load(&pool->dead);
     size_t count = (counted ? pool->queue.counted : pool->queue.length) + without_lock(pool);
+    size_t forks = counted ? forks_in_decks(pool) : 0;
+
+    count -= forks < count ? forks : count;
 
     return dead > 0 ? count - ((size_t)dead < count ? (size_t)dead : count) : count;
 }
@@ -85,23 +99,23 @@ static hk_job *take_from_lane(struct thread_pool *pool, struct worker *worker)
     return got == 0 ? NULL : job_of(nodes[0]);
 }
 
-static hk_job *steal(struct thread_pool *pool, const struct worker *worker)
+static void *steal(struct thread_pool *pool, const struct worker *worker)
 {
     struct deck *own = worker->deck;
 
     /* From its own neighbour on, so that not all go for the same. */
     for (struct deck *deck = own->next; deck != NULL; deck = deck->next) {
-        hk_job *job = hki_deque_take(&deck->deque);
+        void *item = hki_deque_take(&deck->deque);
 
-        if (job != NULL) {
-            return job;
+        if (item != NULL) {
+            return item;
         }
     }
     for (struct deck *deck = atomic_load(&pool->decks); deck != own; deck = deck->next) {
-        hk_job *job = hki_deque_take(&deck->deque);
+        void *item = hki_deque_take(&deck->deque);
 
-        if (job != NULL) {
-            return job;
+        if (item != NULL) {
+            return item;
         }
     }
     return NULL;
@@ -116,13 +130,15 @@ static void give_back(struct thread_pool *pool, struct hki_lane_node *node)
     pool->returned_count++;
 }
 
-void hki_pool_give_back(struct thread_pool *pool, hk_job *job)
+void hki_pool_give_back(struct thread_pool *pool, void *item)
 {
     pthread_mutex_lock(&pool->lock);
-    if (hki_job_in_lane(job)) {
-        give_back(pool, &job->node);
+    if (hki_item_is_fork(item)) {
+        hki_fork_give_back(hki_item_forked(item));
+    } else if (hki_job_in_lane(item)) {
+        give_back(pool, &((hk_job *)item)->node);
     } else {
-        hki_task_queue_push_front(&pool->queue, job);
+        hki_task_queue_push_front(&pool->queue, item);
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -162,26 +178,26 @@ static bool is_lanes_turn(struct worker *worker)
            ++worker->tick % LANE_FIRST == 0;
 }
 
-hk_job *hki_pool_take(struct thread_pool *pool, struct worker *worker)
+void *hki_pool_take(struct thread_pool *pool, struct worker *worker)
 {
-    hk_job *job = NULL;
+    void *item = NULL;
 
     /* relaxed: one that comes at this moment is found later, if need be under the lock. */
     if (atomic_load_explicit(&pool->queue.length, memory_order_relaxed) != 0 ||
         /* relaxed: as above. */
         atomic_load_explicit(&pool->returned_count, memory_order_relaxed) != 0) {
-        job = take_with_lock(pool);
+        item = take_with_lock(pool);
     }
-    if (job == NULL && is_lanes_turn(worker)) {
-        job = take_from_lane(pool, worker);
+    if (item == NULL && is_lanes_turn(worker)) {
+        item = take_from_lane(pool, worker);
     }
-    if (job == NULL) {
-        job = hki_deque_take(&worker->deck->deque);
+    if (item == NULL) {
+        item = hki_deque_take(&worker->deck->deque);
     }
-    if (job == NULL) {
-        job = take_from_lane(pool, worker);
+    if (item == NULL) {
+        item = take_from_lane(pool, worker);
     }
-    return job != NULL ? job : steal(pool, worker);
+    return item != NULL ? item : steal(pool, worker);
 }
 
 /* --- all at once --- */
@@ -211,6 +227,17 @@ static void take_all_from_lane(struct hki_lane *lane, struct taken *taken)
     hki_brief_lock_release(&lane->consumer);
 }
 
+/* The next task; forks that lie before it go back to those who wait for them. */
+static hk_job *take_job(struct hki_deque *deque)
+{
+    void *item;
+
+    while ((item = hki_deque_take(deque)) != NULL && hki_item_is_fork(item)) {
+        hki_fork_give_back(hki_item_forked(item));
+    }
+    return item;
+}
+
 void hki_pool_take_all(struct thread_pool *pool, struct taken *taken)
 {
     hk_job *job;
@@ -225,7 +252,7 @@ void hki_pool_take_all(struct thread_pool *pool, struct taken *taken)
         add(taken, job);
     }
     for (struct deck *deck = atomic_load(&pool->decks); deck != NULL; deck = deck->next) {
-        while ((job = hki_deque_take(&deck->deque)) != NULL) {
+        while ((job = take_job(&deck->deque)) != NULL) {
             add(taken, job);
         }
     }
@@ -252,7 +279,7 @@ void hki_pool_empty_deck(struct thread_pool *pool, struct deck *deck)
     struct hki_lane_node *newest = NULL;
     hk_job *job;
 
-    while ((job = hki_deque_take(&deck->deque)) != NULL) {
+    while ((job = take_job(&deck->deque)) != NULL) {
         /* relaxed: this thread's list. */
         atomic_store_explicit(&job->node.next, newest, memory_order_relaxed);
         newest = &job->node;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a worker of a thread pool does all day: take, run, search, sleep. */
+#include "base/assert.h"
 #include "base/os.h"
 #include "base/time.h"
 #include "executors/thread_pool_impl.h"
@@ -90,12 +91,14 @@ bool hki_worker_run_job(struct worker *worker, hk_job *job)
     struct deck *deck = worker->deck;
     /* relaxed: written by this thread alone. */
     struct running here = {job, atomic_load_explicit(&deck->running, memory_order_relaxed)};
+    unsigned scopes = worker->scopes;
     bool ran;
 
     /* seq_cst, like the executor's state that hki_job_run() reads next: either it sees a hard
      * shutdown, or the shutdown sees the job here. */
     atomic_store(&deck->running, &here);
     ran = hki_job_run(job, worker->local, worker->where);
+    HKI_ASSERT(worker->scopes == scopes); /* Else the task did not end one, see hk_scope_end(). */
     /* seq_cst: who still sees the job here has set `scans` before, and is waited for. */
     atomic_store(&deck->running, here.outer);
     if (atomic_load(&pool->scans)) {
@@ -117,6 +120,16 @@ bool hki_worker_run_taken(struct worker *worker, hk_job *job)
         atomic_fetch_sub(&worker->pool->dead, 1);
     }
     return ran;
+}
+
+/* The same for whatever was taken. */
+static bool run_item(struct worker *worker, void *item)
+{
+    if (hki_item_is_fork(item)) {
+        hki_fork_run(worker, hki_item_forked(item));
+        return false; /* No task. */
+    }
+    return hki_worker_run_taken(worker, item);
 }
 
 bool hki_worker_claim(struct worker *worker, hk_job *job)
@@ -161,18 +174,18 @@ static bool is_alerted(const struct worker *worker)
            worker->attention;
 }
 
-static hk_job *search(struct worker *worker)
+static void *search(struct worker *worker)
 {
     struct thread_pool *pool = worker->pool;
 
     for (int i = 0; i < pool->search_pauses + SEARCH_YIELDS; i++) {
-        hk_job *job = NULL;
+        void *item = NULL;
 
         if (hki_lane_count(&pool->lane) != 0 || i % 8 == 0) {
-            job = hki_pool_take(pool, worker);
+            item = hki_pool_take(pool, worker);
         }
-        if (job != NULL || is_alerted(worker)) {
-            return job;
+        if (item != NULL || is_alerted(worker)) {
+            return item;
         }
         /* Who brings something may wait for this very processor. */
         if (i < pool->search_pauses && i % SEARCH_TURN != SEARCH_TURN - 1) {
@@ -197,15 +210,15 @@ static void found(struct thread_pool *pool, bool searching)
 }
 
 /* The next one, if need be after a search. */
-static hk_job *find(struct worker *worker, bool *searching)
+static void *find(struct worker *worker, bool *searching)
 {
     struct thread_pool *pool = worker->pool;
-    hk_job *job = hki_pool_take(pool, worker);
+    void *item = hki_pool_take(pool, worker);
 
-    if (job == NULL && !*searching) {
+    if (item == NULL && !*searching) {
         *searching = begin_search(pool);
     }
-    return job == NULL && *searching ? search(worker) : job;
+    return item == NULL && *searching ? search(worker) : item;
 }
 
 /* From task to task, without the lock; counted as searching at first. */
@@ -213,20 +226,20 @@ static void work(struct worker *worker)
 {
     bool searching = true;
     bool may_go_on = true;
-    hk_job *job;
+    void *item;
 
-    while (may_go_on && (job = find(worker, &searching)) != NULL) {
+    while (may_go_on && (item = find(worker, &searching)) != NULL) {
         if (is_alerted(worker)) {
-            /* The pool has changed before the job was brought, or while it was: it may be that
-             * this worker is not to run it. */
-            hki_pool_give_back(worker->pool, job);
+            /* The pool has changed before it was brought, or while it was: it may be that this
+             * worker is not to run it. */
+            hki_pool_give_back(worker->pool, item);
             break;
         }
         finished(worker);
         found(worker->pool, searching);
         searching = false;
         worker->idle_since_ns = 0;
-        if (hki_worker_run_taken(worker, job) && worker->tasks_left != 0) {
+        if (run_item(worker, item) && worker->tasks_left != 0) {
             may_go_on = --worker->tasks_left != 0;
             worker->is_worn = !may_go_on;
         }
@@ -267,6 +280,7 @@ static bool sleep_for_a_while(struct worker *worker)
     pool->idle++;
     hki_list_append(pool->sleepers.next, &worker->idle_link); /* In front. */
     hki_crew_add(&pool->crew, HKI_CREW_SLEEPING);
+    hki_pool_meet_forks(pool);
     /* Who brought something before that was counted has not called. */
     hki_pool_grow(pool);
     while (!worker->woken && in_time && !is_alerted(worker)) {

@@ -40,6 +40,7 @@
 
 #include "executors/crew.h"
 #include "executors/deck.h"
+#include "executors/fork_item.h"
 #include "executors/running.h"
 #include "executors/task_queue.h"
 #include "executors/worker_init.h"
@@ -68,9 +69,10 @@ struct thread_pool {
 
     /* Read by all, changed seldom. The apart_N keep what is written often on other lines. */
     char apart_1[HKI_LANE_LINE];
-    atomic_uint attention; /* Busy workers look at the rest again. */
-    atomic_bool scans;     /* Somebody reads the running chains. */
-    atomic_bool is_manned; /* live is not 0. */
+    atomic_uint attention;     /* Busy workers look at the rest again. */
+    atomic_bool scans;         /* Somebody reads the running chains. */
+    atomic_bool is_manned;     /* live is not 0. */
+    atomic_bool forks_quietly; /* See hki_pool_meet_forks(). */
     _Atomic(struct deck *) decks;
     atomic_long dead;
 
@@ -115,6 +117,7 @@ struct worker {
     bool is_worn;          /* It has run as many as it may. Own thread only. */
     unsigned attention;    /* Of the pool, when it last looked. */
     unsigned tick;         /* Tasks of its own that it has taken. */
+    unsigned scopes;       /* That its tasks have begun and not ended. Own thread only. */
     int64_t batch_end;     /* What is in its deck before this place came from the lane. */
     uint64_t restarts;     /* Of the pool, when this one was started. */
     int64_t idle_since_ns; /* Own thread only. 0: it has just worked. */
@@ -145,6 +148,13 @@ void hki_pool_grow(struct thread_pool *pool);
 
 /* The same, taking the lock, if the crew word asks for it. */
 void hki_pool_call(struct thread_pool *pool);
+
+/*
+ * Between a change of the crew word after which forks are to call, and the look for forks that
+ * did not: a fork is published, and reads the word, without an order between the two, since
+ * that would be half of its price. Who changes the word makes every thread keep it instead.
+ */
+void hki_pool_meet_forks(struct thread_pool *pool);
 
 /* Under the lock: every worker looks at the state of the pool again. */
 void hki_pool_alert(struct thread_pool *pool);
@@ -190,8 +200,8 @@ hk_status hki_thread_pool_submit(void *self, hk_job *job, hk_duration queue_wait
 /* A job for the lane or the worker's own deck. Lock-free. */
 void hki_pool_put(struct thread_pool *pool, struct worker *worker, hk_job *job);
 
-/* The next for this worker; NULL: it met none. */
-hk_job *hki_pool_take(struct thread_pool *pool, struct worker *worker);
+/* The next for this worker, a job or a fork (see fork_item.h); NULL: it met none. */
+void *hki_pool_take(struct thread_pool *pool, struct worker *worker);
 
 /* Whether anything waits. seq_cst. */
 bool hki_pool_has_work(struct thread_pool *pool);
@@ -205,8 +215,8 @@ void hki_pool_take_all(struct thread_pool *pool, struct taken *taken);
 void hki_pool_discard_all(struct thread_pool *pool, struct taken *taken, hk_status status,
                           const char *message);
 
-/* A job that was taken, back where it came from. Takes the lock. */
-void hki_pool_give_back(struct thread_pool *pool, hk_job *job);
+/* A job that was taken, back where it came from; a fork, to its owner. Takes the lock. */
+void hki_pool_give_back(struct thread_pool *pool, void *item);
 
 /* Under the lock: what is in a deck is returned. */
 void hki_pool_empty_deck(struct thread_pool *pool, struct deck *deck);

@@ -48,6 +48,7 @@ static void leave(struct worker *worker)
     atomic_store(&worker->deck->agent, NULL);
     worker->deck->is_taken = false;
     hki_pool_update_wants(pool);
+    hki_pool_meet_forks(pool); /* Some may have counted on its search. */
     hki_pool_grow(pool);
     hki_pool_abandon(pool, &taken);
     broken = pool->broken;
@@ -212,10 +213,24 @@ hk_status hki_pool_start_worker(struct thread_pool *pool)
 
 void hki_pool_update_wants(struct thread_pool *pool)
 {
-    atomic_store(&pool->is_manned, pool->live != 0);
     /* A worker that leaves is replaced once it has left. */
-    hki_crew_want(&pool->crew, pool->closing || pool->broken || pool->live == 0 ||
-                                   pool->live - pool->blocked < pool->target);
+    bool wants =
+        pool->closing || pool->broken || pool->live == 0 ||
+        (pool->live - pool->blocked < pool->target && pool->live < pool->target + pool->spares_max);
+
+    atomic_store(&pool->is_manned, pool->live != 0);
+    if (hki_crew_want(&pool->crew, wants)) {
+        hki_pool_meet_forks(pool);
+    }
+}
+
+void hki_pool_meet_forks(struct thread_pool *pool)
+{
+    /* seq_cst: pairs with hk_scope_begin(). If it is not set yet, the forks that come after it
+     * see the word as it is now. */
+    if (atomic_load(&pool->forks_quietly)) {
+        hki_os_barrier();
+    }
 }
 
 void hki_pool_alert(struct thread_pool *pool)

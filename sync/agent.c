@@ -10,10 +10,7 @@
 #include "sync/party.h"
 #include "sync/wait_graph.h"
 
-enum {
-    NEST_DEPTH_MAX = 256,
-    NEST_STACK_BYTES = 128 * 1024, /* Room that a nested task must find. */
-};
+enum { NEST_DEPTH_MAX = 256 };
 
 _Thread_local struct hki_agent hki_own_agent;
 
@@ -62,7 +59,7 @@ bool hki_agent_may_nest(const struct hki_agent *agent)
     char *here = __builtin_frame_address(0);
 
     return agent->claim_depth < NEST_DEPTH_MAX &&
-           (agent->stack_low == NULL || here - agent->stack_low > NEST_STACK_BYTES);
+           (agent->stack_low == NULL || here - agent->stack_low > HKI_NEST_STACK_BYTES);
 }
 
 /* --- as a node --- */

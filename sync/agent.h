@@ -35,6 +35,7 @@ struct hki_agent_host_ops {
 enum {
     HKI_SLOT_NONE = 0,
     HKI_SLOT_MAX = 65535,
+    HKI_NEST_STACK_BYTES = 128 * 1024, /* Room that a nested task must find. */
 };
 
 struct hki_agent {
@@ -45,7 +46,7 @@ struct hki_agent {
     /* The pool whose worker this is, or NULL. */
     const struct hki_agent_host_ops *host_ops;
     void *host;
-    void *host_owner;        /* The executor that host works for. */
+    void *host_owner;               /* The executor that host works for. */
     struct hki_work_counts *counts; /* What this thread alone counts for it; NULL: nothing. */
     /* What it has declared itself for, see sync/party.h. Written under the graph's lock, also
      * by others, when an object ends; its own thread asks without it whether there is any. */

@@ -42,13 +42,22 @@ static inline _Atomic(void *) *hki_deque_place(struct hki_deque *deque, int64_t 
     return &deque->place[(uint64_t)i % HKI_DEQUE_PLACES];
 }
 
-/* The owner's. False: it is full. A later seq_cst load of the owner's comes after it: so he
- * may ask next whether somebody sleeps who should know. */
-static inline bool hki_deque_put(struct hki_deque *deque, void *item)
+/* The place of the oldest, as far as is known; and, for the owner, the next free one. */
+static inline int64_t hki_deque_start(struct hki_deque *deque)
+{
+    /* relaxed: a hint. */
+    return atomic_load_explicit(&deque->top, memory_order_relaxed);
+}
+
+static inline int64_t hki_deque_end(struct hki_deque *deque)
 {
     /* relaxed: the owner's own. */
-    int64_t bottom = atomic_load_explicit(&deque->bottom, memory_order_relaxed);
+    return atomic_load_explicit(&deque->bottom, memory_order_relaxed);
+}
 
+/* Writes an item of the owner's, which is not to be seen yet. False: it is full. */
+static inline bool hki_deque_write_(struct hki_deque *deque, int64_t bottom, void *item)
+{
     if (bottom - deque->top_seen >= HKI_DEQUE_PLACES) {
         /* acquire: pairs with the compare-and-swap of who took it, so that the place is not
          * written before it was read (D1). */
@@ -59,12 +68,39 @@ static inline bool hki_deque_put(struct hki_deque *deque, void *item)
     }
     /* relaxed: published by the store of bottom. */
     atomic_store_explicit(hki_deque_place(deque, bottom), item, memory_order_relaxed);
+    return true;
+}
+
+/* The owner's. False: it is full. A later seq_cst load of the owner's comes after it: so he
+ * may ask next whether somebody sleeps who should know. */
+static inline bool hki_deque_put(struct hki_deque *deque, void *item)
+{
+    int64_t bottom = hki_deque_end(deque);
+
+    if (!hki_deque_write_(deque, bottom, item)) {
+        return false;
+    }
     atomic_store(&deque->bottom, bottom + 1);
     return true;
 }
 
-/* Anybody's: the oldest; NULL: there is none. */
-static inline void *hki_deque_take(struct hki_deque *deque)
+/* The same without that order, at a third of the price: for who is made to keep it, see
+ * hki_os_barrier(). */
+static inline bool hki_deque_put_quietly(struct hki_deque *deque, void *item)
+{
+    int64_t bottom = hki_deque_end(deque);
+
+    if (!hki_deque_write_(deque, bottom, item)) {
+        return false;
+    }
+    /* release: pairs with the load of bottom in hki_deque_take(), after which the place and
+     * what the item points to are read. D3 needs no more of a store that raises it. */
+    atomic_store_explicit(&deque->bottom, bottom + 1, memory_order_release);
+    return true;
+}
+
+/* Anybody's: the oldest, if it is wanted (NULL: whatever it is); NULL: there is none. */
+static inline void *hki_deque_take_if(struct hki_deque *deque, bool (*wanted)(const void *item))
 {
     for (;;) {
         int64_t top = atomic_load(&deque->top);
@@ -76,10 +112,18 @@ static inline void *hki_deque_take(struct hki_deque *deque)
         /* relaxed: came with bottom. It may have been written again by now, but then top has
          * moved, and the next step fails. */
         item = atomic_load_explicit(hki_deque_place(deque, top), memory_order_relaxed);
+        if (wanted != NULL && !wanted(item)) {
+            return NULL;
+        }
         if (atomic_compare_exchange_strong(&deque->top, &top, top + 1)) {
             return item;
         }
     }
+}
+
+static inline void *hki_deque_take(struct hki_deque *deque)
+{
+    return hki_deque_take_if(deque, NULL);
 }
 
 /* The owner's: takes the newest back if it is this one. */
@@ -106,17 +150,18 @@ static inline bool hki_deque_take_back(struct hki_deque *deque, const void *item
     return is_mine;
 }
 
-/* The place of the oldest, as far as is known; and, for the owner, the next free one. */
-static inline int64_t hki_deque_start(struct hki_deque *deque)
+/* The owner's: the newest, which he can take back unless others are quicker. NULL: there is
+ * none. */
+static inline void *hki_deque_newest(struct hki_deque *deque)
 {
-    /* relaxed: a hint. */
-    return atomic_load_explicit(&deque->top, memory_order_relaxed);
-}
+    int64_t end = hki_deque_end(deque);
 
-static inline int64_t hki_deque_end(struct hki_deque *deque)
-{
-    /* relaxed: the owner's own. */
-    return atomic_load_explicit(&deque->bottom, memory_order_relaxed);
+    /* acquire: pairs with the compare-and-swap of who took the oldest. */
+    if (end <= atomic_load_explicit(&deque->top, memory_order_acquire)) {
+        return NULL;
+    }
+    /* relaxed: the owner wrote it. */
+    return atomic_load_explicit(hki_deque_place(deque, end - 1), memory_order_relaxed);
 }
 
 /* How many; exact for who is alone. */
@@ -126,6 +171,20 @@ static inline size_t hki_deque_count(struct hki_deque *deque)
     int64_t bottom = atomic_load(&deque->bottom);
 
     return bottom > top ? (size_t)(bottom - top) : 0;
+}
+
+/* How many of a kind; exact while it does not change. */
+static inline size_t hki_deque_count_if(struct hki_deque *deque, bool (*wanted)(const void *item))
+{
+    int64_t top = atomic_load(&deque->top);
+    int64_t bottom = atomic_load(&deque->bottom);
+    size_t count = 0;
+
+    for (int64_t i = top; i < bottom && i < top + HKI_DEQUE_PLACES; i++) {
+        /* relaxed: came with bottom, or was written again since, which is another moment. */
+        count += wanted(atomic_load_explicit(hki_deque_place(deque, i), memory_order_relaxed));
+    }
+    return count;
 }
 
 #endif

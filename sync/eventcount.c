@@ -24,12 +24,17 @@ void hki_eventcount_refuse_barrier(bool refuse)
     atomic_store(&refused, refuse);
 }
 
+bool hki_eventcount_has_barrier(void)
+{
+    return SEES_BARRIER && hki_os_barrier_ready() && !atomic_load(&refused);
+}
+
 void hki_eventcount_init(struct hki_eventcount *eventcount)
 {
     atomic_init(&eventcount->state, 0);
     atomic_init(&eventcount->epoch, 0);
     atomic_init(&eventcount->wants_all, false);
-    eventcount->has_barrier = SEES_BARRIER && hki_os_barrier_ready() && !atomic_load(&refused);
+    eventcount->has_barrier = hki_eventcount_has_barrier();
 }
 
 uint32_t hki_eventcount_enter(struct hki_eventcount *eventcount)

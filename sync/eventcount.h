@@ -91,6 +91,9 @@ static inline void hki_eventcount_notify(struct hki_eventcount *eventcount)
     }
 }
 
+/* Whether those made now leave the order to the sleeper; for others who do the same. */
+bool hki_eventcount_has_barrier(void);
+
 /* Test hook: eventcounts made from now on do without the kernel's barrier. */
 void hki_eventcount_refuse_barrier(bool refuse);
 

@@ -348,13 +348,18 @@ static void *kill_workers(void *nothing)
 /* The zygote's spare is told to go when the pool has gone, and goes a moment later. */
 static bool all_leave(pid_t *pids)
 {
-    const struct timespec moment = {0, 1000000};
-    unsigned left = 5000;
+    struct timespec begin;
+    struct timespec now;
 
-    while (find_workers(pids) != 0 && left-- != 0) {
-        nanosleep(&moment, NULL);
-    }
-    return find_workers(pids) == 0;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        if (find_workers(pids) == 0) {
+            return true;
+        }
+        sched_yield();
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec - begin.tv_sec < 10);
+    return false;
 }
 
 static unsigned count_lines(const char *path, const char *word)

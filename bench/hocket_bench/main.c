@@ -185,7 +185,8 @@ static struct options parse(int argc, char **argv)
 static uint64_t tasks_of(const struct workload *workload, const struct peer *peer, uint64_t wanted)
 {
     uint64_t n = wanted != 0 ? wanted : workload->n;
-    bool is_tree = workload->run == run_fork_both || workload->run == run_fork_one;
+    bool is_tree = workload->run == run_fork_both || workload->run == run_fork_one ||
+                   workload->run == run_fork_scoped;
     bool is_work = workload->run == run_map || workload->run == run_skew;
     uint64_t max = is_tree ? peer->fork_max : is_work ? 0 : peer->tasks_max;
 

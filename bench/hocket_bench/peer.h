@@ -63,6 +63,8 @@ struct peer {
     /* fib(n), a task for each call above the leaves; or only for one of the two halves. */
     uint64_t (*fork_both)(void *pool, uint64_t n);
     uint64_t (*fork_one)(void *pool, uint64_t n);
+    /* The latter with records on the stack: nothing that one could ask later. */
+    uint64_t (*fork_scoped)(void *pool, uint64_t n);
     /* A payload to a worker, and back into the same memory: first all are sent, then all
      * are received. False: not what was sent. */
     void (*echo_send)(void *pool, unsigned worker, const void *payload, size_t size);

@@ -134,6 +134,43 @@ HK_TASK(bench_fork_one)
     return hk_return(call, &answer, sizeof(answer));
 }
 
+/* fib(n) in place of n. */
+static hk_status fork_scoped(hk_scope *scope, void *arg)
+{
+    uint64_t *number = arg;
+    uint64_t one, other;
+    hk_forked forked;
+    hk_status status;
+
+    if (*number < 2) {
+        return HK_OK;
+    }
+    one = *number - 1;
+    other = *number - 2;
+    hk_fork(scope, &forked, fork_scoped, &one);
+    status = fork_scoped(scope, &other);
+    if (hk_join(scope, &forked) != HK_OK || status != HK_OK) {
+        return HK_EFAILED;
+    }
+    *number = one + other;
+    return HK_OK;
+}
+
+HK_TASK(bench_fork_scoped)
+{
+    uint64_t number;
+    hk_scope scope;
+
+    if (in_size != sizeof(number)) {
+        return hk_fail(call, 1, "expected %zu bytes, got %zu", sizeof(number), in_size);
+    }
+    memcpy(&number, in, sizeof(number));
+    hocket_must(hk_scope_begin(&scope, call), "hk_scope_begin");
+    hocket_must(fork_scoped(&scope, &number), "hk_fork");
+    hocket_must(hk_scope_end(&scope), "hk_scope_end");
+    return hk_return(call, &number, sizeof(number));
+}
+
 /* The root is a task too, as with other pools of this kind: all of it happens inside. */
 static uint64_t start_fork_both(void *pool, uint64_t n)
 {
@@ -143,6 +180,11 @@ static uint64_t start_fork_both(void *pool, uint64_t n)
 static uint64_t start_fork_one(void *pool, uint64_t n)
 {
     return read_future(spawn(pool, bench_fork_one, n));
+}
+
+static uint64_t start_fork_scoped(void *pool, uint64_t n)
+{
+    return read_future(spawn(pool, bench_fork_scoped, n));
 }
 
 /* --- The executors ------------------------------------------------------------------ */
@@ -180,6 +222,7 @@ const struct peer peer_hocket_threads = {
     .result = hocket_result,
     .fork_both = start_fork_both,
     .fork_one = start_fork_one,
+    .fork_scoped = start_fork_scoped,
 };
 
 const struct peer peer_hocket_inline = {
@@ -192,4 +235,5 @@ const struct peer peer_hocket_inline = {
     .result = hocket_result,
     .fork_both = start_fork_both,
     .fork_one = start_fork_one,
+    .fork_scoped = start_fork_scoped,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * forkjoin and forkjoin1: a tree of tasks, each of which waits for those it made.
+ * forkjoin, forkjoin1 and forkscope: a tree of tasks, each of which waits for those it made.
  */
 #include "bench/harness/harness.h"
 #include "bench/hocket_bench/workload.h"
@@ -43,4 +43,9 @@ bool run_fork_both(struct trial *trial)
 bool run_fork_one(struct trial *trial)
 {
     return run_tree(trial, trial->peer->fork_one, 1);
+}
+
+bool run_fork_scoped(struct trial *trial)
+{
+    return run_tree(trial, trial->peer->fork_scoped, 1);
 }

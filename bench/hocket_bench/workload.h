@@ -73,6 +73,7 @@ bool is_for_threads(const struct peer *peer);
 bool is_for_outsiders(const struct peer *peer);
 bool is_for_fork_both(const struct peer *peer);
 bool is_for_fork_one(const struct peer *peer);
+bool is_for_fork_scoped(const struct peer *peer);
 bool is_for_processes(const struct peer *peer);
 bool is_for_echo(const struct peer *peer);
 
@@ -83,6 +84,7 @@ bool run_map(struct trial *trial);
 bool run_skew(struct trial *trial);
 bool run_fork_both(struct trial *trial);
 bool run_fork_one(struct trial *trial);
+bool run_fork_scoped(struct trial *trial);
 bool run_proc_throughput(struct trial *trial);
 bool run_proc_echo(struct trial *trial);
 void prepare_map(struct trial *trial);

@@ -25,6 +25,11 @@ bool is_for_fork_one(const struct peer *peer)
     return peer->fork_one != NULL;
 }
 
+bool is_for_fork_scoped(const struct peer *peer)
+{
+    return peer->fork_scoped != NULL;
+}
+
 bool is_for_processes(const struct peer *peer)
 {
     return peer->is_processes;
@@ -78,6 +83,11 @@ const struct workload pool_workloads[] = {
      .n = 30,
      .is_for = is_for_fork_one,
      .run = run_fork_one},
+    {.name = "forkscope",
+     .title = "the same on the stack: beside forkjoin1 of others",
+     .n = 30,
+     .is_for = is_for_fork_scoped,
+     .run = run_fork_scoped},
     {.name = "proc_roundtrip",
      .title = "one empty task to a worker process and back, n times",
      .n = 20000,

@@ -33,6 +33,7 @@
 #include <hocket/replay.h>
 #include <hocket/ring.h>
 #include <hocket/rwlock.h>
+#include <hocket/scope.h>
 #include <hocket/semaphore.h>
 #include <hocket/serial.h>
 #include <hocket/status.h>
