@@ -15,7 +15,7 @@ hk_status hk_future_wait(hk_future *future, hk_duration timeout)
     if (future == NULL || !hki_duration_valid(timeout)) {
         return HK_EINVAL;
     }
-    if (hki_future_ended(future)) {
+    if (hki_future_ended(future) || (timeout == HK_FOREVER && hki_wait_claim(future))) {
         return HK_OK;
     }
     return hki_wait(&future, 1, HK_ALL_COMPLETED, timeout == 0 ? 0 : hki_deadline(timeout),

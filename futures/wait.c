@@ -219,15 +219,22 @@ static const struct hki_wait_ops set_ops = {
 
 /* --- the wait --- */
 
+bool hki_wait_claim(hk_future *future)
+{
+    struct hki_agent *agent = hki_agent_self();
+
+    if (agent->depth > 0 && hki_future_claimable(future, agent)) {
+        (void)future->origin->claim(future, agent);
+        return hki_future_ended(future);
+    }
+    return false;
+}
+
 /* Runs what may run on this stack: awaited tasks of this pool, never strangers. */
-static void claim_all(const struct set *set, struct hki_agent *agent)
+static void claim_all(const struct set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
-        hk_future *future = set->futures[i];
-
-        if (hki_future_claimable(future, agent)) {
-            (void)future->origin->claim(future, agent);
-        }
+        (void)hki_wait_claim(set->futures[i]);
     }
 }
 
@@ -344,7 +351,7 @@ hk_status hki_wait(hk_future *const *futures, size_t count, hk_wait_for what, in
         return enough(&set) ? HK_OK : HK_ETIMEDOUT;
     }
     if (agent->depth > 0 && deadline_ns == HKI_NEVER && what == HK_ALL_COMPLETED) {
-        claim_all(&set, agent);
+        claim_all(&set);
     }
     if (soon_enough(&set, agent, deadline_ns)) {
         return HK_OK;

@@ -18,6 +18,9 @@ static inline bool hki_future_claimable(hk_future *future, const struct hki_agen
     return future->origin->claimable != NULL && future->origin->claimable(future, agent);
 }
 
+/* For an untimed wait: runs it on this stack if it may; whether it has ended. */
+bool hki_wait_claim(hk_future *future);
+
 /* The node of a future. */
 struct hki_wait_node hki_future_node(hk_future *future);
 
