@@ -201,9 +201,8 @@ static void a_chain_without_room_fails(void)
     stage.count = 100000;
     future = hkt_submit_ref(pool, hkt_stage_task, &stage);
     HKT_OK(hk_future_error(future, HK_FOREVER, &error));
-    if (HKT_TRUE(error != NULL && error->cause != NULL)) {
-        HKT_STATUS(error->cause->status, HK_ENOMEM);
-    }
+    HKT_TRUE_FATAL(error != NULL && error->cause != NULL);
+    HKT_STATUS(error->cause->status, HK_ENOMEM);
     hk_future_unref(future);
     hkt_stage_fini(&stage);
     HKT_OK(hk_executor_destroy(pool));

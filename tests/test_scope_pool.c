@@ -2,6 +2,7 @@
 /*
  * Fork and join on the workers of a thread pool: forks that others take, and waits for them.
  */
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -277,6 +278,93 @@ static void forks_and_tasks_may_mix(void)
     }
 }
 
+/* --- All at once --- */
+
+struct node {
+    hk_executor *pool;
+    unsigned seed;
+    int depth;
+    unsigned sum; /* Of all seeds below it, and its own. */
+};
+
+static unsigned mix(unsigned seed, unsigned i)
+{
+    unsigned x = (seed + i) * 2654435761U;
+
+    return x ^ x >> 15;
+}
+
+static unsigned expected_sum(unsigned seed, int depth)
+{
+    unsigned sum = seed;
+
+    for (unsigned i = 0; depth > 0 && i < 3; i++) {
+        sum += expected_sum(mix(seed, i), depth - 1);
+    }
+    return sum;
+}
+
+/* Three children each; some nodes wait for a task meanwhile, some let others go first. */
+static hk_status visit(hk_scope *scope, void *arg)
+{
+    struct node *node = arg;
+    struct node children[3];
+    hk_forked forked[3];
+
+    node->sum = node->seed;
+    if (node->depth == 0) {
+        return HK_OK;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        children[i] = (struct node){node->pool, mix(node->seed, i), node->depth - 1, 0};
+        HKT_OK(hk_fork(scope, &forked[i], visit, &children[i]));
+        if (node->seed % 8 == i) {
+            (void)sched_yield();
+        }
+    }
+    if (node->seed % 16 == 9) {
+        HKT_EQ_INT(hkt_take_int(hkt_submit_int(node->pool, hkt_square, 4)), 16);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned j = node->seed % 4 == 1 ? i : 2 - i;
+
+        HKT_OK(hk_join(scope, &forked[j]));
+        node->sum += children[j].sum;
+    }
+    return HK_OK;
+}
+
+static hk_status visit_all(hk_scope *scope, void *arg)
+{
+    struct hkt_stage *stage = arg;
+    struct node root = {stage->pool, 1, 7, 0};
+
+    HKT_OK(visit(scope, &root));
+    HKT_EQ_INT(root.sum, expected_sum(1, 7));
+    return HK_OK;
+}
+
+static void trees_tasks_and_waits_may_mix(void)
+{
+    static const unsigned sizes[] = {1, 2, 3, 8};
+
+    for (unsigned i = 0; i < 40 / hkt_slowness(); i++) {
+        hk_executor *pool = hkt_stage_pool(sizes[i % 4], i % 3 == 0 ? HK_NO_SPARES : 0);
+        struct hkt_stage stage;
+        hk_future *futures[3];
+
+        hkt_stage_init(&stage, visit_all);
+        for (int j = 0; j < 3; j++) {
+            futures[j] = hkt_submit_ref(pool, hkt_stage_task, &stage);
+        }
+        for (int j = 0; j < 3; j++) {
+            hkt_expect_end(futures[j], HK_OK);
+        }
+        hkt_stage_fini(&stage);
+        HKT_OK(hk_executor_destroy(pool));
+    }
+}
+
 static CU_TestInfo tests[] = {
     HKT_TEST(a_join_runs_what_nobody_took),
     HKT_TEST(an_idle_worker_takes_a_fork),
@@ -287,6 +375,7 @@ static CU_TestInfo tests[] = {
     HKT_TEST(who_waits_helps_with_forks_alone),
     HKT_TEST(a_join_that_closes_a_ring_is_refused),
     HKT_TEST(forks_and_tasks_may_mix),
+    HKT_TEST(trees_tasks_and_waits_may_mix),
     CU_TEST_INFO_NULL,
 };
 

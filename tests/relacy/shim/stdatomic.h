@@ -35,7 +35,15 @@ rl::memory_order relacy_order(const char *function, const char *operation, rl::m
     (*(word))(RL_INFO).compare_exchange_weak(*(expected), (value), HKT_ORDER("exchange", success), \
                                              HKT_ORDER("exchange", failure))
 
+#define atomic_compare_exchange_strong_explicit(word, expected, value, success, failure)           \
+    (*(word))(RL_INFO).compare_exchange_strong(                                                    \
+        *(expected), (value), HKT_ORDER("exchange", success), HKT_ORDER("exchange", failure))
+
 #define atomic_load(word)            atomic_load_explicit(word, memory_order_seq_cst)
 #define atomic_fetch_or(word, value) atomic_fetch_or_explicit(word, value, memory_order_seq_cst)
+#define atomic_store(word, value)    atomic_store_explicit(word, value, memory_order_seq_cst)
+#define atomic_compare_exchange_strong(word, expected, value)                                      \
+    atomic_compare_exchange_strong_explicit(word, expected, value, memory_order_seq_cst,           \
+                                            memory_order_seq_cst)
 
 #endif
