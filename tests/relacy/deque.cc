@@ -1,45 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deque of a worker (sync/deque.h) under relacy, see ring.cc: an owner that puts and takes
- * back, in both ways to put, and thieves. With two places instead of many, so that they are
- * soon used again.
+ * The deque (sync/deque.h), with two places, under relacy: see ring.cc. What its items point
+ * at is plain data, and each must come out once.
  *
- *     relacy_deque [RUNS]        all scenarios, then all mutants, each of which must fail
- *     relacy_deque NAME          one mutant, with the steps of its failure
+ * Three orders have no mutant: the load of top in hki_deque_take_if(), the acquire in
+ * hki_deque_write_() and the one in hki_deque_newest(). They keep a load before what comes after it in the same thread, and
+ * relacy runs the steps of a thread in their order.
  */
-#include <cstddef>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <iostream>
+#include "checker.h"
 
-#include <relacy/relacy.hpp>
-
-/* Made of sync/deque.h: with two places. */
+/* Made of sync/deque.h: two places. */
 #include "deque_small.h"
 
 namespace
 {
 
-enum { THIEVES = 2, TRIES = 2, ITEMS = 4 };
-
-/* One place of sync/deque.h whose order is taken away. */
-struct mutant {
-    const char *name;
-    const char *function;
-    const char *operation;
-    rl::memory_order order;
-};
+enum { THIEVES = 2, ITEMS = 4 };
 
 const mutant mutants[] = {
-    {"quiet_release", "hki_deque_put_quietly", "store", rl::mo_release},
-    {"reserve", "hki_deque_take_back", "store", rl::mo_seq_cst},
-    {"reserve_look", "hki_deque_take_back", "load", rl::mo_seq_cst},
-    {"take_look", "hki_deque_take_if", "load", rl::mo_seq_cst},
+    /* The item is published. */
+    {"put_release", "hki_deque_put", "store", "&deque->bottom", rl::mo_seq_cst, rl::mo_relaxed},
+    {"quiet_release", "hki_deque_put_quietly", "store", "&deque->bottom", rl::mo_release,
+     rl::mo_relaxed},
+    {"take_acquire", "hki_deque_take_if", "load", "&deque->bottom", rl::mo_seq_cst, rl::mo_relaxed},
+    /* Who puts looks whether somebody sleeps, who is about to sleep looks for an item. */
+    {"put_seq_cst", "hki_deque_put", "store", "&deque->bottom", rl::mo_seq_cst, rl::mo_release},
+    {"count_seq_cst", "hki_deque_count", "load", "&deque->bottom", rl::mo_seq_cst, rl::mo_acquire},
+    /* D3 */
+    {"back_store", "hki_deque_take_back", "store", "&deque->bottom", rl::mo_seq_cst,
+     rl::mo_release},
+    {"back_load", "hki_deque_take_back", "load", "&deque->top", rl::mo_seq_cst, rl::mo_acquire},
+    {"take_load_bottom", "hki_deque_take_if", "load", "&deque->bottom", rl::mo_seq_cst,
+     rl::mo_acquire},
 };
 
-const mutant *chosen; /* NULL: the code as it is. */
-
+/* Shape says how the owner uses it. */
 template <typename Shape> struct deque_suite : rl::test_suite<Shape, 1 + THIEVES> {
     struct payload {
         rl::var<unsigned> number;
@@ -47,6 +42,7 @@ template <typename Shape> struct deque_suite : rl::test_suite<Shape, 1 + THIEVES
 
     hki_deque deque;
     payload payloads[ITEMS];
+    rl::atomic<unsigned> left;
     unsigned taken[ITEMS]; /* Fibers change turns only where relacy is called. */
 
     void before()
@@ -55,157 +51,174 @@ template <typename Shape> struct deque_suite : rl::test_suite<Shape, 1 + THIEVES
         deque.top($).store(0, rl::mo_relaxed);
         deque.bottom($).store(0, rl::mo_relaxed);
         deque.top_seen = 0;
-        for (unsigned i = 0; i < HKI_DEQUE_PLACES; i++) {
-            deque.place[i]($).store(NULL, rl::mo_relaxed);
+        for (rl::atomic<void *> &place : deque.place) {
+            place($).store(NULL, rl::mo_relaxed);
         }
+        left($).store(ITEMS, rl::mo_relaxed);
     }
 
-    void note(void *item)
+    void meet(void *item)
     {
         unsigned number = static_cast<payload *>(item)->number($);
 
-        RL_ASSERT(number < ITEMS);
+        RL_ASSERT(number < ITEMS && item == &payloads[number]);
         taken[number]++;
+        /* relaxed: it says nothing of the items. */
+        left($).fetch_sub(1, rl::mo_relaxed);
     }
 
-    /* False: it was full, so he runs it himself. */
-    bool put(unsigned i)
+    void *make(unsigned number)
     {
-        bool is_quiet = Shape::IS_QUIET || (Shape::IS_MIXED && i % 2 == 1);
-
-        payloads[i].number($) = i;
-        if (is_quiet ? hki_deque_put_quietly(&deque, &payloads[i])
-                     : hki_deque_put(&deque, &payloads[i])) {
-            return true;
-        }
-        note(&payloads[i]);
-        return false;
+        payloads[number].number($) = number;
+        return &payloads[number];
     }
 
-    void take_back(unsigned i)
+    void put(unsigned number)
     {
-        if (hki_deque_take_back(&deque, &payloads[i])) {
-            note(&payloads[i]);
+        void *item = make(number);
+
+        while (!hki_deque_put(&deque, item)) {
+            rl::yield(1, $);
         }
     }
 
-    /* Forks inside a fork, twice: as a tree does. */
-    void own()
+    void take_back(unsigned number)
     {
-        for (unsigned round = 0; round < ITEMS; round += 2) {
-            bool outer = put(round);
-            bool inner = put(round + 1);
+        if (hki_deque_take_back(&deque, &payloads[number])) {
+            meet(&payloads[number]);
+        }
+    }
 
-            if (inner) {
-                take_back(round + 1);
+    void steal()
+    {
+        while (left($).load(rl::mo_relaxed) != 0) {
+            void *item = hki_deque_take(&deque);
+
+            if (item != NULL) {
+                meet(item);
+            } else {
+                rl::yield(1, $);
             }
-            if (outer) {
-                take_back(round);
-            }
         }
-        RL_ASSERT(hki_deque_newest(&deque) == NULL);
     }
 
     void thread(unsigned index)
     {
         if (index == 0) {
-            own();
-            return;
-        }
-        for (unsigned i = 0; i < TRIES; i++) {
-            void *item = hki_deque_take(&deque);
-
-            if (item != NULL) {
-                note(item);
-            }
+            static_cast<Shape *>(this)->own();
+        } else {
+            steal();
         }
     }
 
-    /* Each was had once, by whoever. */
     void after()
     {
-        for (unsigned i = 0; i < ITEMS; i++) {
-            RL_ASSERT(taken[i] == 1);
+        for (unsigned count : taken) {
+            RL_ASSERT(count == 1);
         }
     }
 };
 
-struct loud : deque_suite<loud> {
-    enum { IS_QUIET = 0, IS_MIXED = 0 };
+/* Full again and again, so that places are used again. */
+struct stealing : deque_suite<stealing> {
+    void own()
+    {
+        for (unsigned i = 0; i < ITEMS; i++) {
+            put(i);
+        }
+    }
 };
 
+/* Each is wanted back at once: the last one by all three. */
+struct taking_back : deque_suite<taking_back> {
+    void own()
+    {
+        for (unsigned i = 0; i < ITEMS; i++) {
+            put(i);
+            take_back(i);
+        }
+    }
+};
+
+struct two_back : deque_suite<two_back> {
+    void own()
+    {
+        for (unsigned i = 0; i < ITEMS; i += 2) {
+            put(i);
+            put(i + 1);
+            take_back(i + 1);
+            take_back(i);
+        }
+    }
+};
+
+/* As forks are: put without the order of hki_deque_put(), and wanted back. */
 struct quiet : deque_suite<quiet> {
-    enum { IS_QUIET = 1, IS_MIXED = 0 };
+    void fork(unsigned number)
+    {
+        void *item = make(number);
+
+        while (!hki_deque_put_quietly(&deque, item)) {
+            rl::yield(1, $);
+        }
+    }
+
+    void own()
+    {
+        for (unsigned i = 0; i < ITEMS; i += 2) {
+            fork(i);
+            fork(i + 1);
+            take_back(i + 1);
+            take_back(i);
+        }
+        RL_ASSERT(hki_deque_newest(&deque) == NULL);
+    }
 };
 
-struct mixed : deque_suite<mixed> {
-    enum { IS_QUIET = 0, IS_MIXED = 1 };
-};
+/* Work and sleep: one of the two sees the other, also when the place was used before. */
+struct looks : rl::test_suite<looks, 2> {
+    hki_deque deque;
+    rl::atomic<unsigned> sleeping;
+    int item;
+    bool was_seen;
+    bool was_called;
 
-/* See ring.cc. */
-template <typename Suite> bool holds(unsigned long runs, bool is_talkative)
-{
-    std::ostream nowhere(NULL);
-    rl::test_params params;
+    void before()
+    {
+        deque.top($).store(0, rl::mo_relaxed);
+        deque.bottom($).store(0, rl::mo_relaxed);
+        deque.top_seen = 0;
+        sleeping($).store(0, rl::mo_relaxed);
+    }
 
-    params.iteration_count = runs;
-    params.execution_depth_limit = 20000;
-    params.output_stream = is_talkative ? &std::cout : &nowhere;
-    params.progress_stream = &nowhere;
-    return rl::simulate<Suite>(params) && params.stop_iteration == runs;
-}
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            RL_ASSERT(hki_deque_put(&deque, &item));
+            was_called = sleeping($).load(rl::mo_seq_cst) != 0;
+        } else {
+            sleeping($).fetch_add(1, rl::mo_seq_cst);
+            was_seen = hki_deque_count(&deque) != 0;
+        }
+    }
 
-struct scenario {
-    const char *name;
-    bool (*holds)(unsigned long runs, bool is_talkative);
+    void after()
+    {
+        RL_ASSERT(was_seen || was_called);
+    }
 };
 
 const scenario scenarios[] = {
-    {"loud", holds<loud>}, {"quiet", holds<quiet>}, {"mixed", holds<mixed>}};
-
-/* A mutant must fail in one of the scenarios; the code as it is in none. */
-bool is_as_it_must_be(const mutant *now, unsigned long runs, bool is_talkative)
-{
-    chosen = now;
-    for (const scenario &one : scenarios) {
-        bool held = one.holds(runs, is_talkative);
-
-        if (!held || now == NULL) {
-            std::printf("%-14s %-8s %s\n", now != NULL ? now->name : "", one.name,
-                        held ? "holds" : "fails");
-        }
-        if (!held) {
-            return now != NULL || (one.holds(runs, true) && false);
-        }
-    }
-    if (now != NULL) {
-        std::printf("%-14s is not noticed\n", now->name);
-    }
-    return now == NULL;
-}
+    {"stealing", holds<stealing>},
+    {"taking_back", holds<taking_back>},
+    {"two_back", holds<two_back>},
+    {"quiet", holds<quiet>},
+    {"looks", holds<looks>},
+};
 
 } // namespace
 
-rl::memory_order relacy_order(const char *function, const char *operation, rl::memory_order order)
-{
-    bool is_chosen = chosen != NULL && order == chosen->order &&
-                     std::strcmp(function, chosen->function) == 0 &&
-                     std::strcmp(operation, chosen->operation) == 0;
-
-    return is_chosen ? rl::mo_relaxed : order;
-}
-
 int main(int argc, char **argv)
 {
-    unsigned long number = argc > 1 ? std::strtoul(argv[1], NULL, 10) : 0;
-    unsigned long runs = number != 0 ? number : 100000;
-    const char *only = argc > 1 && number == 0 ? argv[1] : NULL;
-    bool is_good = only != NULL || is_as_it_must_be(NULL, runs, false);
-
-    for (const mutant &one : mutants) {
-        if (only == NULL || std::strcmp(only, one.name) == 0) {
-            is_good = is_as_it_must_be(&one, runs, only != NULL) && is_good;
-        }
-    }
-    return is_good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_main(argc, argv, scenarios, mutants);
 }

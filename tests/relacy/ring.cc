@@ -4,16 +4,8 @@
  * fibers in many orders and lets loads see every value that the memory model of C11 allows:
  * also what no x86 shows. It tells a race on plain data from the lack of an order; items, and
  * what they point at, are such data.
- *
- *     relacy_ring [RUNS]         all scenarios, then all mutants, each of which must fail
- *     relacy_ring NAME [RUNS]    one scenario or mutant, with the steps of a failure
  */
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <iostream>
-
-#include <relacy/relacy.hpp>
+#include "checker.h"
 
 /* A plain word that relacy watches; in place of the pointer in a cell. */
 class plain_item
@@ -42,23 +34,13 @@ namespace
 
 enum { PRODUCERS = 2, CONSUMERS = 2, EACH = 2, ITEMS = PRODUCERS * EACH, CELLS_MAX = 2 };
 
-/* One place of sync/ring_cells.h whose order is taken away. */
-struct mutant {
-    const char *name;
-    const char *function;
-    const char *operation;
-    rl::memory_order order;
-};
-
 const mutant mutants[] = {
-    {"put_release", "hki_cells_put", "store", rl::mo_release},
-    {"take_release", "hki_cells_take", "store", rl::mo_release},
-    {"ready_acquire", "hki_cells_ready", "load", rl::mo_acquire},
-    {"closed_acquire", "hki_cells_take", "load", rl::mo_acquire},
-    {"close_release", "hki_cells_close", "or", rl::mo_seq_cst},
+    {"put_release", "hki_cells_put", "store", "", rl::mo_release, rl::mo_relaxed},
+    {"take_release", "hki_cells_take", "store", "", rl::mo_release, rl::mo_relaxed},
+    {"ready_acquire", "hki_cells_ready", "load", "", rl::mo_acquire, rl::mo_relaxed},
+    {"closed_acquire", "hki_cells_take", "load", "", rl::mo_acquire, rl::mo_relaxed},
+    {"close_release", "hki_cells_close", "or", "", rl::mo_seq_cst, rl::mo_relaxed},
 };
-
-const mutant *chosen; /* NULL: the code as it is. */
 
 /* A ring, its threads, and what came of them. Shape says how it is used. */
 template <typename Shape, unsigned Threads> struct ring_suite : rl::test_suite<Shape, Threads> {
@@ -210,25 +192,6 @@ struct early_close : ring_suite<early_close, PRODUCERS + 2> {
     }
 };
 
-/* Whether it holds in so many runs. What was seen is printed, or goes nowhere: relacy has
- * an allocator of its own in force meanwhile, so a stream that allocates is none to give it. */
-template <typename Suite> bool holds(unsigned long runs, bool is_talkative)
-{
-    std::ostream nowhere(NULL);
-    rl::test_params params;
-
-    params.iteration_count = runs;
-    params.execution_depth_limit = 20000;
-    params.output_stream = is_talkative ? &std::cout : &nowhere;
-    params.progress_stream = &nowhere;
-    return rl::simulate<Suite>(params) && params.stop_iteration == runs;
-}
-
-struct scenario {
-    const char *name;
-    bool (*holds)(unsigned long runs, bool is_talkative);
-};
-
 const scenario scenarios[] = {
     {"single_cell", holds<single_cell>},
     {"two_cells", holds<two_cells>},
@@ -236,64 +199,9 @@ const scenario scenarios[] = {
     {"early_close", holds<early_close>},
 };
 
-/* A mutant must fail in one of the scenarios; the code as it is in none. */
-bool is_as_it_must_be(const mutant *now, const char *only, unsigned long runs, bool is_talkative)
-{
-    bool all_hold = true;
-
-    chosen = now;
-    for (const scenario &one : scenarios) {
-        if (only == NULL || std::strcmp(only, one.name) == 0) {
-            bool held = one.holds(runs, is_talkative);
-
-            if (!held && now == NULL) {
-                one.holds(runs, true);
-            }
-
-            all_hold = all_hold && held;
-            if (now == NULL || !held) {
-                std::printf("%-14s %-12s %s\n", now != NULL ? now->name : "", one.name,
-                            held ? "holds" : "fails");
-            }
-            if (!held) {
-                break;
-            }
-        }
-    }
-    if (now != NULL && all_hold) {
-        std::printf("%-14s is not noticed\n", now->name);
-    }
-    return all_hold == (now == NULL);
-}
-
 } // namespace
-
-rl::memory_order relacy_order(const char *function, const char *operation, rl::memory_order order)
-{
-    bool is_chosen = chosen != NULL && order == chosen->order &&
-                     std::strcmp(function, chosen->function) == 0 &&
-                     std::strcmp(operation, chosen->operation) == 0;
-
-    return is_chosen ? rl::mo_relaxed : order;
-}
 
 int main(int argc, char **argv)
 {
-    const char *only = argc > 1 && std::strtoul(argv[1], NULL, 10) == 0 ? argv[1] : NULL;
-    const char *number = only == NULL ? (argc > 1 ? argv[1] : NULL) : (argc > 2 ? argv[2] : NULL);
-    unsigned long runs = number != NULL ? std::strtoul(number, NULL, 10) : 100000;
-    const mutant *named = NULL;
-    bool is_good = true;
-
-    for (const mutant &one : mutants) {
-        named = only != NULL && std::strcmp(only, one.name) == 0 ? &one : named;
-    }
-    if (named != NULL) {
-        return is_as_it_must_be(named, NULL, runs, true) ? EXIT_SUCCESS : EXIT_FAILURE;
-    }
-    is_good = is_as_it_must_be(NULL, only, runs, false);
-    for (const mutant &one : mutants) {
-        is_good = (only != NULL || is_as_it_must_be(&one, NULL, runs, false)) && is_good;
-    }
-    return is_good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return check_main(argc, argv, scenarios, mutants);
 }
