@@ -84,6 +84,7 @@ static inline void *pop(const struct hki_slab_class *kind, struct magazines *min
     struct hki_spare *object = mine->loaded;
 
     mine->loaded = object->next;
+    __builtin_prefetch(mine->loaded, 1); /* The next one is wanted soon, and lies anywhere. */
     mine->room++;
     hki_tally_add(HKI_TALLY_MADE + kind->slot, 1);
     return object;

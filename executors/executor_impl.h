@@ -104,9 +104,13 @@ struct hk_executor {
     atomic_int how;                     /* HKI_OPEN, or the hardest shutdown so far. */
     _Atomic(struct hki_error *) broken; /* Why it can serve no more; set once. */
     atomic_bool holds_timers;
+    /* Written by every submit from outside, and so on lines of their own: all else is read by
+     * every task. */
+    char apart_1[64];
+    struct hki_work_counts counts; /* Of all threads that have none of their own. */
     atomic_uint_fast64_t refused;
     atomic_long straggling;
-    struct hki_work_counts counts; /* Of all threads that have none of their own. */
+    char apart_2[64];
 };
 
 /* --- executor.c --- */

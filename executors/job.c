@@ -317,7 +317,8 @@ static bool may_be_slim(const struct hki_request *request)
            request->salvage == NULL && request->executor->task_timeout == 0;
 }
 
-static hk_job *create_slim(const struct hki_request *request)
+hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
+                            const void *bytes, size_t size)
 {
     hk_job *job = hki_slab_alloc(&slim_jobs);
 
@@ -325,18 +326,18 @@ static hk_job *create_slim(const struct hki_request *request)
         return NULL;
     }
     hki_future_init(&job->future, NULL, &hki_slim_origin, 2);
-    if (request->size != 0) {
+    if (size != 0) {
         /* relaxed: nobody else can see it yet. */
         atomic_store_explicit(&job->future.state,
-                              hki_future_state(&job->future) | (unsigned)request->size
+                              hki_future_state(&job->future) | (unsigned)size
                                                                    << HKI_INPUT_SIZE_SHIFT,
                               memory_order_relaxed);
-        memcpy(job->future.body.bytes, request->bytes, request->size);
+        memcpy(job->future.body.bytes, bytes, size);
     }
-    job->executor = request->executor;
-    job->task = request->task;
-    job->site = request->site;
-    hki_executor_count(job->executor, HKI_ACCEPTED);
+    job->executor = executor;
+    job->task = task;
+    job->site = site;
+    hki_executor_count(executor, HKI_ACCEPTED);
     return job;
 }
 
@@ -380,7 +381,9 @@ static hk_job *create_whole(const struct hki_request *request)
 
 hk_job *hki_job_create(const struct hki_request *request)
 {
-    return may_be_slim(request) ? create_slim(request) : create_whole(request);
+    return may_be_slim(request) ? hki_job_create_slim(request->executor, request->site,
+                                                      request->task, request->bytes, request->size)
+                                : create_whole(request);
 }
 
 void hki_job_drop_input(hk_job *job)

@@ -147,6 +147,10 @@ hk_status hki_submit(const struct hki_request *request, hk_future **future);
 /* One reference for the back end, one for the caller. NULL without memory. */
 hk_job *hki_job_create(const struct hki_request *request);
 
+/* The same, where the first part is enough. */
+hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
+                            const void *bytes, size_t size);
+
 /* For the winner of the claim, before it publishes: counts the end, and lets go
  * of the limits. */
 void hki_job_ended(hk_job *job, unsigned phase);

@@ -91,18 +91,16 @@ bool hki_job_run(hk_job *job, void *local, const char *where)
     _Alignas(16) unsigned char bytes[HKI_BODY_BYTES];
     struct hki_agent *agent = hki_agent_self();
     hk_executor *executor = job->executor;
-    hk_call call = {
-        .executor = executor,
-        .job = job,
-        .task = job->task,
-        .where = where,
-        .local = local,
-        .small = hki_job_is_slim(job) ? small : job->rest.small,
-        .refused = HK_OK,
-    };
+    hk_call call;
     struct hki_outcome outcome;
     bool ran = false;
 
+    hki_call_init(&call, executor);
+    call.job = job;
+    call.task = job->task;
+    call.where = where;
+    call.local = local;
+    call.small = hki_job_is_slim(job) ? small : job->rest.small;
     hki_agent_enter(agent);
     hki_call_enter(&call);
     if (hki_future_start(&job->future, agent) == HK_OK) {

@@ -131,10 +131,46 @@ refused:
     return status;
 }
 
+/* What is submitted most: a few bytes, and nothing asked for. Of all checks none may fail;
+ * where one does, the general way finds out and says why. */
+static inline bool is_plain(const hk_executor *executor, const hk_task *task, const void *in,
+                            size_t in_size)
+{
+    return executor != NULL && executor->has_lane && task != NULL && task->run != NULL &&
+           task->name != NULL && in_size <= HKI_BODY_BYTES && (in != NULL || in_size == 0) &&
+           in_size <= executor->max_payload && executor->task_timeout == 0 &&
+           !hki_fork_foreign(executor->generation) &&
+           atomic_load(&((hk_executor *)executor)->broken) == NULL &&
+           atomic_load(&((hk_executor *)executor)->how) == HKI_OPEN && !hki_exiting();
+}
+
+static hk_status submit_plain(hk_executor *executor, hk_job *job, hk_future **future)
+{
+    hk_status status = HK_ENOMEM;
+
+    if (job != NULL && (status = executor->ops->submit(executor->self, job, HK_FOREVER)) != HK_OK) {
+        status = take_back(job, status);
+    }
+    if (status != HK_OK) {
+        atomic_fetch_add(&executor->refused, 1);
+        return status;
+    }
+    if (future != NULL) {
+        *future = &job->future;
+    } else {
+        hk_future_unref(&job->future);
+    }
+    return HK_OK;
+}
+
 hk_status hk_submit_at(hk_executor *executor, const hk_site *site, const hk_task *task,
                        const void *in, size_t in_size, const hk_submit_options *options,
                        hk_future **future)
 {
+    if (options == NULL && is_plain(executor, task, in, in_size)) {
+        return submit_plain(executor, hki_job_create_slim(executor, site, task, in, in_size),
+                            future);
+    }
     return hki_submit(&(struct hki_request){.executor = executor,
                                             .site = site,
                                             .task = task,
