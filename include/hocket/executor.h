@@ -77,7 +77,7 @@ typedef struct hk_executor_options {
     const char *name;          /**< Copied, cut to 31 bytes; workers are named NAME_0, NAME_1 ... */
     unsigned workers;          /**< 0: the CPUs this process may use, by affinity and cgroup. At
                                     most 4096. */
-    size_t queue_capacity;     /**< Tasks accepted and not started; 0: 2^20. Exact. */
+    size_t queue_capacity;     /**< Tasks accepted and not started, exactly; 0: about 2^20. */
     hk_when_full when_full;    /**< What a submit does then. */
     hk_duration idle_exit;     /**< A worker idle for so long leaves; 0: never. */
     unsigned spare_workers;    /**< Most extra workers while others are blocked in waits; 0: 64;
