@@ -27,7 +27,7 @@ static void block(void *host)
     struct thread_pool *pool = ((struct worker *)host)->pool;
 
     pthread_mutex_lock(&pool->lock);
-    pool->busy--;
+    hki_pool_count_busy(pool, -1);
     pool->blocked++;
     hki_pool_update_wants(pool);
     hki_pool_grow(pool);
@@ -40,7 +40,7 @@ static void unblock(void *host)
 
     pthread_mutex_lock(&pool->lock);
     pool->blocked--;
-    pool->busy++;
+    hki_pool_count_busy(pool, 1);
     hki_pool_update_wants(pool);
     if (pool->busy > pool->target) {
         hki_pool_alert(pool); /* One of them rests, when its task has ended. */
@@ -304,14 +304,14 @@ void hki_worker_serve(struct worker *worker)
         worker->attention = atomic_load_explicit(&pool->attention, memory_order_relaxed);
         if (worker->woken || (pool->busy < pool->target && hki_pool_has_work(pool))) {
             if (!worker->woken) { /* Else who woke it has counted it. */
-                pool->busy++;
+                hki_pool_count_busy(pool, 1);
                 hki_crew_add(&pool->crew, HKI_CREW_SEARCHING);
             }
             worker->woken = false;
             pthread_mutex_unlock(&pool->lock);
             work(worker);
             pthread_mutex_lock(&pool->lock);
-            pool->busy--;
+            hki_pool_count_busy(pool, -1);
             continue;
         }
         if ((pool->closing || pool->broken) && !hki_pool_has_work(pool)) {
@@ -325,7 +325,7 @@ void hki_worker_serve(struct worker *worker)
     if (worker->woken) {
         /* Called for, but it leaves. */
         worker->woken = false;
-        pool->busy--;
+        hki_pool_count_busy(pool, -1);
         (void)hki_crew_remove(&pool->crew, HKI_CREW_SEARCHING);
     }
 }

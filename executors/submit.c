@@ -35,7 +35,8 @@ static hk_status check(const struct hki_request *request)
     struct hki_error *broken;
     hk_status status;
 
-    if (request->task == NULL || request->task->run == NULL || request->task->name == NULL ||
+    if (executor == NULL || request->task == NULL || request->task->run == NULL ||
+        request->task->name == NULL ||
         (!request->moves &&
          (request->size == HK_BY_REF || (request->bytes == NULL && request->size != 0))) ||
         !options_valid(options)) {
@@ -125,7 +126,7 @@ hk_status hki_submit(const struct hki_request *request, hk_future **future)
     return HK_OK;
 
 refused:
-    if (!request->forced && hki_executor_usable(executor) == HK_OK) {
+    if (executor != NULL && !request->forced && hki_executor_usable(executor) == HK_OK) {
         atomic_fetch_add(&executor->refused, 1);
     }
     return status;

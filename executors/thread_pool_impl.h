@@ -140,6 +140,9 @@ struct taken {
 
 /* --- workers.c --- */
 
+/* Under the lock: one more, or one less, is busy. */
+void hki_pool_count_busy(struct thread_pool *pool, int change);
+
 /* Under the lock: starts one more thread. HK_ENOMEM, HK_ESYS: none. */
 hk_status hki_pool_start_worker(struct thread_pool *pool);
 

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "executors/thread_pool_impl.h"
 #include "sync/condition.h"
+#include "sync/luck.h"
 
 void hki_pool_abandon(struct thread_pool *pool, struct taken *taken)
 {
@@ -211,6 +212,12 @@ hk_status hki_pool_start_worker(struct thread_pool *pool)
     return HK_OK;
 }
 
+void hki_pool_count_busy(struct thread_pool *pool, int change)
+{
+    pool->busy += (unsigned)change;
+    hki_luck_crowd(change);
+}
+
 void hki_pool_update_wants(struct thread_pool *pool)
 {
     /* A worker that leaves is replaced once it has left. */
@@ -250,7 +257,7 @@ static void wake_one(struct thread_pool *pool)
     hki_list_remove(&worker->idle_link);
     worker->woken = true;
     pool->idle--;
-    pool->busy++;
+    hki_pool_count_busy(pool, 1);
     hki_crew_add(&pool->crew, HKI_CREW_SEARCHING - HKI_CREW_SLEEPING);
     hki_condition_signal(&worker->wake);
 }

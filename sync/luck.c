@@ -21,21 +21,37 @@ struct luck {
 
 static _Thread_local struct luck own = {BEST / 2, 0};
 
-/* -1: not asked yet. */
-static atomic_int pauses = -1;
+/* 0: not asked yet. */
+static atomic_int processors;
 
-/* With a single processor nothing changes while this thread keeps it. */
-static int pauses_to_make(void)
+static atomic_int at_work;
+
+void hki_luck_crowd(int change)
+{
+    /* relaxed: a hint. */
+    atomic_fetch_add_explicit(&at_work, change, memory_order_relaxed);
+}
+
+static int count_processors(void)
 {
     /* relaxed: whoever asks gets the same answer. */
-    int known = atomic_load_explicit(&pauses, memory_order_relaxed);
+    int known = atomic_load_explicit(&processors, memory_order_relaxed);
 
-    if (known < 0) {
-        known = hki_os_cpu_count() > 1 ? PAUSES : 0;
+    if (known == 0) {
+        known = (int)hki_os_cpu_count();
         /* relaxed: as above. */
-        atomic_store_explicit(&pauses, known, memory_order_relaxed);
+        atomic_store_explicit(&processors, known, memory_order_relaxed);
     }
     return known;
+}
+
+/* While all processors are busy, and be it with this thread, nothing comes of keeping one. */
+static int pauses_to_make(void)
+{
+    int count = count_processors();
+
+    /* relaxed: a hint. */
+    return count == 1 || atomic_load_explicit(&at_work, memory_order_relaxed) >= count ? 0 : PAUSES;
 }
 
 static bool look_again(bool (*look)(const void *object), const void *object)

@@ -12,6 +12,10 @@
 
 #include <stdbool.h>
 
+/* One more, or one less, of the process's worker threads is at work. Where they have all
+ * processors busy, who looks again leaves his to them between the looks. */
+void hki_luck_crowd(int change);
+
 /* Looks until true or for as long as pays; what the last look said. */
 bool hki_luck_look(bool (*look)(const void *object), const void *object);
 

@@ -170,10 +170,8 @@ static hk_status reserve(struct hki_call_link *link, size_t size, struct hki_val
     hki_value_drop(value);
     if (size <= HKI_CELL_OUTPUT) {
         room = size == 0 ? NULL : call->small;
-    } else if (size <= reserved && reserved <= HKI_CELL_PAGE) {
-        room = hki_pool_at(call->worker->page, call->cell->reserved_at); /* It was meant to. */
-    } else if (size <= HKI_CELL_PAGE) {
-        room = page_of(call);
+    } else if (size <= HKI_CELL_PAGE && (size > reserved || reserved > HKI_CELL_PAGE)) {
+        room = page_of(call); /* Else room of its size was meant for it. */
     } else if (size <= reserved) {
         room = hki_pool_at(call->worker->page, call->cell->reserved_at);
     } else if ((room = hki_overflow_take(call->worker, size)) != NULL) {
