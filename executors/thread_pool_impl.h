@@ -165,7 +165,7 @@ void hki_pool_alert(struct thread_pool *pool);
 /* Under the lock: whether who brings work has to ask there, after a change. */
 void hki_pool_update_wants(struct thread_pool *pool);
 
-/* Under the lock: nobody will serve what is queued; takes it over. */
+/* Under the lock: takes over what nobody will serve. */
 void hki_pool_abandon(struct thread_pool *pool, struct taken *taken);
 
 /* Without the lock: ends what was taken over. */

@@ -16,7 +16,10 @@ void hki_pool_abandon(struct thread_pool *pool, struct taken *taken)
 {
     hki_list_init(&taken->queued);
     taken->others = NULL;
-    if (pool->broken || (pool->live == 0 && hki_pool_has_work(pool))) {
+    /* Something may have come since the pool last grew: who brings it takes no lock. So a worker
+     * is tried for once more, before all is given up. */
+    if (pool->broken ||
+        (pool->live == 0 && hki_pool_has_work(pool) && hki_pool_start_worker(pool) != HK_OK)) {
         hki_pool_take_all(pool, taken);
     }
 }
