@@ -7,12 +7,13 @@
 #include "executors/thread_pool_impl.h"
 #include "sync/condition.h"
 
-/* The calling thread as a worker of this pool, or NULL. */
+/* The calling thread as a worker of this pool, or NULL: also for one that has given its deck
+ * back, and its counts with it, and still ends what nobody will run. */
 static struct worker *own_worker(const struct thread_pool *pool)
 {
     struct hki_agent *agent = hki_agent_self();
 
-    return agent->host_owner == pool->executor ? agent->host : NULL;
+    return agent->host_owner == pool->executor && agent->counts != NULL ? agent->host : NULL;
 }
 
 /* Under the lock. What the policy says about a full queue. */

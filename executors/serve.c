@@ -291,7 +291,8 @@ static bool sleep_for_a_while(struct worker *worker)
         (void)hki_crew_remove(&pool->crew, HKI_CREW_SLEEPING);
         pool->idle--;
     }
-    return in_time || worker->woken;
+    /* What it waited for may have changed while it slept, and with it how long it may stay. */
+    return in_time || worker->woken || hk_now_ns() < leaves_at(worker);
 }
 
 void hki_worker_serve(struct worker *worker)
@@ -299,7 +300,6 @@ void hki_worker_serve(struct worker *worker)
     struct thread_pool *pool = worker->pool;
 
     while (!worker->is_worn && worker->restarts == pool->restarts) {
-        bool lingers;
         /* relaxed: written under the lock. */
         worker->attention = atomic_load_explicit(&pool->attention, memory_order_relaxed);
         if (worker->woken || (pool->busy < pool->target && hki_pool_has_work(pool))) {
@@ -317,8 +317,7 @@ void hki_worker_serve(struct worker *worker)
         if ((pool->closing || pool->broken) && !hki_pool_has_work(pool)) {
             return;
         }
-        lingers = is_superfluous(pool);
-        if (!sleep_for_a_while(worker) && (is_superfluous(pool) || !lingers)) {
+        if (!sleep_for_a_while(worker)) {
             return; /* Too many, or idle for as long as it may. */
         }
     }

@@ -110,7 +110,7 @@ struct thread_pool {
 struct worker {
     struct hki_list link; /* workers or departed. */
     struct thread_pool *pool;
-    struct deck *deck; /* Its own, while it lives. */
+    struct deck *deck; /* Its own; NULL once it has left. */
     pthread_t thread;
     unsigned index;
     unsigned tasks_left;   /* 0: no limit. */

@@ -44,13 +44,15 @@ static void leave(struct worker *worker)
     bool broken;
 
     hki_list_init(&earlier);
-    worker->agent->counts = NULL; /* The deck's: the next one counts there. */
+    worker->agent->counts = NULL;   /* The deck's: the next one counts there. */
+    worker->agent->host_ops = NULL; /* It is not busy: a wait below is none of the pool's. */
     hki_list_remove(&worker->link);
     pool->live--;
     /* What it submitted and did not run comes before what others bring. */
     hki_pool_empty_deck(pool, worker->deck);
     atomic_store(&worker->deck->agent, NULL);
     worker->deck->is_taken = false;
+    worker->deck = NULL; /* From here on another worker may have it. */
     hki_pool_update_wants(pool);
     hki_pool_meet_forks(pool); /* Some may have counted on its search. */
     hki_pool_grow(pool);

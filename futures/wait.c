@@ -318,8 +318,8 @@ static bool has_ended(const void *future)
     return hki_future_ended(future);
 }
 
-/* What was claimed has ended; and what others do may be over in a moment. A thread that
- * somebody may wait for does not try its luck, nor one whose time is not the clock's. */
+/* What was claimed has ended; and what others do may be over in a moment. A task does not try
+ * its luck, for its worker is wanted, nor does a thread whose time is not the clock's. */
 static bool soon_enough(const struct set *set, const struct hki_agent *agent, int64_t deadline_ns)
 {
     if (agent->depth > 0) {

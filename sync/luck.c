@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/luck.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/os.h"
@@ -25,6 +26,17 @@ static _Thread_local struct luck own = {BEST / 2, 0};
 static atomic_int processors;
 
 static atomic_int at_work;
+
+/* The parent's workers are not in the child. */
+static void in_child(void)
+{
+    atomic_store(&at_work, 0);
+}
+
+__attribute__((constructor(102))) static void set_up(void)
+{
+    (void)pthread_atfork(NULL, NULL, in_child);
+}
 
 void hki_luck_crowd(int change)
 {
