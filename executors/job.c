@@ -86,7 +86,7 @@ static struct hki_agent *runner_of(hk_job *job)
 static enum hki_wait_kind look(hk_future *future, size_t *count)
 {
     hk_job *job = hki_job_of(future);
-    unsigned phase = hki_phase(atomic_load(&future->state));
+    unsigned phase = hki_phase(hki_future_state_now(future));
 
     const struct hki_limits *limits = hki_job_limits(job);
 
@@ -108,7 +108,7 @@ static struct hki_wait_node next(hk_future *future, size_t i)
 {
     hk_job *job = hki_job_of(future);
     struct hki_agent *runner = runner_of(job);
-    unsigned phase = hki_phase(atomic_load(&future->state));
+    unsigned phase = hki_phase(hki_future_state_now(future));
 
     if (phase == HKI_PENDING && job->executor->traits->next != NULL) {
         return job->executor->traits->next(job->executor->self, i);
@@ -328,9 +328,9 @@ hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk
     hki_future_init(&job->future, NULL, &hki_slim_origin, 2);
     if (size != 0) {
         /* relaxed: nobody else can see it yet. */
-        atomic_store_explicit(&job->future.state,
-                              hki_future_state(&job->future) | (unsigned)size
-                                                                   << HKI_INPUT_SIZE_SHIFT,
+        atomic_store_explicit(&job->future.word,
+                              hki_future_word(&job->future) | (unsigned)size
+                                                                  << HKI_INPUT_SIZE_SHIFT,
                               memory_order_relaxed);
         memcpy(job->future.body.bytes, bytes, size);
     }

@@ -100,7 +100,7 @@ static void out_of_time(hk_job *job)
  * this one was armed: then it is ours to let go. */
 static void let_go_if_over(hk_job *job)
 {
-    if (hki_phase(atomic_load(&job->future.state)) >= HKI_ENDING) {
+    if (hki_phase(hki_future_state_now(&job->future)) >= HKI_ENDING) {
         hki_limits_disarm(job);
     }
 }

@@ -25,7 +25,7 @@ static bool is_outside(const hk_job *job, const hk_executor *executor)
 {
     const struct hki_agent *runner = hki_future_runner(&job->future);
 
-    return hki_phase(atomic_load(&job->future.state)) == HKI_RUNNING && runner != NULL &&
+    return hki_phase(hki_future_state_now(&job->future)) == HKI_RUNNING && runner != NULL &&
            runner->host_owner != executor;
 }
 

@@ -55,7 +55,7 @@ static struct hki_place *place_of(const struct step *step)
  * the thread that runs the function. */
 static enum hki_wait_kind look(hk_future *future, size_t *count)
 {
-    unsigned phase = hki_phase(atomic_load(&future->state));
+    unsigned phase = hki_phase(hki_future_state_now(future));
 
     if (phase == HKI_PENDING && atomic_load(&step_of(future)->posted)) {
         return place_of(step_of(future))->look(place_of(step_of(future)), count);
@@ -77,7 +77,7 @@ static enum hki_wait_kind look(hk_future *future, size_t *count)
 static struct hki_wait_node next(hk_future *future, size_t i)
 {
     struct hki_agent *runner = hki_future_runner(future);
-    unsigned phase = hki_phase(atomic_load(&future->state));
+    unsigned phase = hki_phase(hki_future_state_now(future));
 
     if (phase == HKI_PENDING && atomic_load(&step_of(future)->posted)) {
         return place_of(step_of(future))->next(place_of(step_of(future)), i);

@@ -25,9 +25,9 @@ static void init_rest(struct hki_future_rest *rest, bool is_apart)
 void hki_future_init(hk_future *future, struct hki_future_rest *rest,
                      const struct hki_origin *origin, unsigned references)
 {
-    atomic_init(&future->state, HKI_PENDING | (hki_fork_generation() & UINT8_MAX)
-                                                  << HKI_GENERATION_SHIFT);
-    atomic_init(&future->references, references);
+    atomic_init(&future->word,
+                references * HKI_REFERENCE |
+                    (HKI_PENDING | (hki_fork_generation() & UINT8_MAX) << HKI_GENERATION_SHIFT));
     future->origin = origin;
     if (rest != NULL) {
         init_rest(rest, false);
@@ -80,7 +80,7 @@ hk_future *hk_future_ref(hk_future *future)
 {
     if (future != NULL) {
         /* relaxed: the caller has a reference, so the object is stable. */
-        atomic_fetch_add_explicit(&future->references, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&future->word, HKI_REFERENCE, memory_order_relaxed);
     }
     return future;
 }
@@ -124,12 +124,12 @@ static void release_outcome(hk_future *future, unsigned state)
 bool hki_future_unref_shared(hk_future *future)
 {
     /* relaxed: a first guess; the exchange looks again. */
-    unsigned references = atomic_load_explicit(&future->references, memory_order_relaxed);
+    uint64_t word = atomic_load_explicit(&future->word, memory_order_relaxed);
 
-    while (references > 1) {
+    while (hki_future_references(word) > 1) {
         /* acq_rel: pairs with hk_future_unref(), whose last owner sees all earlier uses.
          * relaxed: a failure is another guess. */
-        if (atomic_compare_exchange_weak_explicit(&future->references, &references, references - 1,
+        if (atomic_compare_exchange_weak_explicit(&future->word, &word, word - HKI_REFERENCE,
                                                   memory_order_acq_rel, memory_order_relaxed)) {
             return true;
         }
@@ -140,10 +140,11 @@ bool hki_future_unref_shared(hk_future *future)
 /* True for the last owner. Who reads that he is alone needs no exchange. */
 static bool give_up(hk_future *future)
 {
-    /* acquire: pairs with the exchanges of those who were owners before. */
-    return atomic_load_explicit(&future->references, memory_order_acquire) == 1 ||
+    /* acquire, in here: pairs with the exchanges of those who were owners before. */
+    return hki_future_references(hki_future_word(future)) == 1 ||
            /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
-           atomic_fetch_sub_explicit(&future->references, 1, memory_order_acq_rel) == 1;
+           hki_future_references(atomic_fetch_sub_explicit(&future->word, HKI_REFERENCE,
+                                                           memory_order_acq_rel)) == 1;
 }
 
 void hk_future_unref(hk_future *future)
@@ -197,7 +198,7 @@ hk_cancel *hki_future_stop_token(hk_future *future)
         mine = token;
     }
     /* The token first, then STOP: the other half of hki_future_request_stop(). */
-    if ((atomic_load(&future->state) & HKI_STOP) != 0) {
+    if ((hki_future_state_now(future) & HKI_STOP) != 0) {
         (void)hk_cancel_fire(mine, atomic_load(&rest->reason));
     }
     return mine;

@@ -2,7 +2,7 @@
 /*
  * A future from the inside: for futures/ and for the executors that end them.
  *
- * One state word
+ * One word, half of which counts the references, and half of which is the state:
  *   phase     PENDING -> RUNNING -> ENDING -> DONE | FAILED | CANCELLED
  *             PENDING ------------> ENDING
  *   WATCHED   somebody is interested; publishing must go through the stripe lock
@@ -12,7 +12,7 @@
  *   OBSERVED  a failure was read (or passed on), so it is not "unobserved"
  *   TAKEN     the value was moved out
  *   SHARED    a derived future shows this one's value: it may not be taken
- *   Beside these the word holds, from the birth on, the process that made the future, and
+ *   Beside these it holds, from the birth on, the process that made the future, and
  *   from the end on the size of a value that lies in the future itself.
  *
  * A future is 32 bytes, of which a task takes 32 more, so that one that has begun with little
@@ -162,8 +162,9 @@ struct hki_future_rest {
 };
 
 struct hk_future {
-    atomic_uint state;
-    atomic_uint references;
+    /* The state in the lower half, the references in the upper one: so who ends a future gives
+     * his reference up in the same step. */
+    _Atomic(uint64_t) word;
     const struct hki_origin *origin;
     /* The first watch (I4); or the rest, marked by HKI_HAS_REST, which then has it. */
     atomic_uintptr_t more;
@@ -174,6 +175,8 @@ struct hk_future {
 };
 
 #define HKI_HAS_REST ((uintptr_t)1)
+
+#define HKI_REFERENCE ((uint64_t)1 << 32)
 
 /* The same as hki_future_rest(), in one order with the state word. */
 static inline struct hki_future_rest *hki_future_rest_now(const hk_future *future)
@@ -202,11 +205,35 @@ static inline bool hki_phase_ended(unsigned state)
     return hki_phase(state) >= HKI_DONE;
 }
 
-static inline unsigned hki_future_state(const hk_future *future)
+static inline uint64_t hki_future_word(const hk_future *future)
 {
     /* acquire: pairs with the publishing compare-and-swap (transition.c), so that
      * whoever sees the end may read value and error (I1). */
-    return atomic_load_explicit(&((hk_future *)future)->state, memory_order_acquire);
+    return atomic_load_explicit(&((hk_future *)future)->word, memory_order_acquire);
+}
+
+static inline unsigned hki_future_state(const hk_future *future)
+{
+    return (unsigned)hki_future_word(future);
+}
+
+/* The same in one order with other variables: for looks, and for the stop token. */
+static inline unsigned hki_future_state_now(const hk_future *future)
+{
+    return (unsigned)atomic_load(&((hk_future *)future)->word);
+}
+
+static inline unsigned hki_future_references(uint64_t word)
+{
+    return (unsigned)(word / HKI_REFERENCE);
+}
+
+/* Puts a state in the place of the one that was seen, if nothing has changed since; else sees
+ * again. */
+static inline bool hki_future_swap(hk_future *future, uint64_t *seen, unsigned state)
+{
+    return atomic_compare_exchange_weak(&future->word, seen,
+                                        *seen / HKI_REFERENCE * HKI_REFERENCE + state);
 }
 
 static inline bool hki_future_ended(const hk_future *future)

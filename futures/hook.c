@@ -115,7 +115,6 @@ void hki_future_drain(hk_future *future)
     }
     for (;;) {
         struct hki_watch *watch;
-        unsigned state;
 
         pthread_mutex_lock(&stripe->lock);
         watch = hki_future_first_watch(future);
@@ -123,9 +122,9 @@ void hki_future_drain(hk_future *future)
             hki_future_unlink_watch(future, watch);
         } else {
             /* Under the lock (I4): nobody can join behind a drain that has ended. */
-            state = hki_future_state(future);
-            while (!atomic_compare_exchange_weak(&future->state, &state,
-                                                 state & ~(unsigned)HKI_DRAINING)) {
+            uint64_t word = hki_future_word(future);
+
+            while (!hki_future_swap(future, &word, (unsigned)word & ~(unsigned)HKI_DRAINING)) {
             }
         }
         pthread_mutex_unlock(&stripe->lock);

@@ -23,32 +23,36 @@ static bool is_cancelled(unsigned state)
            (hki_phase(state) == HKI_ENDING && (state & HKI_CANCELLING) != 0);
 }
 
+/* phase: perhaps with more that belongs to it. */
+static unsigned with_phase(uint64_t word, unsigned phase)
+{
+    return ((unsigned)word & ~(unsigned)HKI_PHASE) | phase;
+}
+
 hk_status hki_future_start(hk_future *future, struct hki_agent *runner)
 {
-    unsigned state = hki_future_state(future);
+    uint64_t word = hki_future_word(future);
 
     do {
-        if (hki_phase(state) != HKI_PENDING) {
-            return is_cancelled(state) ? HK_ECANCELED : HK_ESTATE;
+        if (hki_phase((unsigned)word) != HKI_PENDING) {
+            return is_cancelled((unsigned)word) ? HK_ECANCELED : HK_ESTATE;
         }
-    } while (!atomic_compare_exchange_weak(&future->state, &state,
-                                           (state & ~(unsigned)HKI_PHASE) | HKI_RUNNING));
+    } while (!hki_future_swap(future, &word, with_phase(word, HKI_RUNNING)));
     hki_future_set_runner(future, runner);
     return HK_OK;
 }
 
 bool hki_future_claim_end(hk_future *future, bool only_pending, unsigned *was)
 {
-    unsigned state = hki_future_state(future);
+    uint64_t word = hki_future_word(future);
 
     do {
-        if (hki_phase(state) > (only_pending ? HKI_PENDING : HKI_RUNNING)) {
+        if (hki_phase((unsigned)word) > (only_pending ? HKI_PENDING : HKI_RUNNING)) {
             return false;
         }
-    } while (!atomic_compare_exchange_weak(&future->state, &state,
-                                           (state & ~(unsigned)HKI_PHASE) | HKI_ENDING));
+    } while (!hki_future_swap(future, &word, with_phase(word, HKI_ENDING)));
     if (was != NULL) {
-        *was = hki_phase(state);
+        *was = hki_phase((unsigned)word);
     }
     return true;
 }
@@ -91,8 +95,7 @@ static void tell_origin(hk_future *future)
 static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
 {
     struct hki_stripe *stripe = hki_stripe_of(future);
-    unsigned state;
-    unsigned next;
+    uint64_t word;
     bool drain;
 
     pthread_mutex_lock(&stripe->lock);
@@ -101,11 +104,11 @@ static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
         /* Of the callbacks, from here on; unknown until somebody drains. */
         hki_future_set_runner(future, drain_here ? hki_agent_self() : NULL);
     }
-    state = hki_future_state(future);
-    do {
-        next = (state & ~(unsigned)(HKI_PHASE | HKI_WATCHED)) | phase;
-        next |= drain ? HKI_DRAINING : 0U;
-    } while (!atomic_compare_exchange_weak(&future->state, &state, next));
+    word = hki_future_word(future);
+    while (!hki_future_swap(future, &word,
+                            (with_phase(word, phase) & ~(unsigned)HKI_WATCHED) |
+                                (drain ? HKI_DRAINING : 0U))) {
+    }
     fire_all(future, hki_phase(phase));
     pthread_mutex_unlock(&stripe->lock);
     tell_origin(future);
@@ -117,15 +120,14 @@ static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
 
 static bool publish(hk_future *future, unsigned phase, bool drain_here)
 {
-    unsigned state = hki_future_state(future);
+    uint64_t word = hki_future_word(future);
 
-    HKI_ASSERT(hki_phase(state) < HKI_DONE);
+    HKI_ASSERT(!hki_phase_ended((unsigned)word));
     do {
-        if ((state & HKI_WATCHED) != 0) {
+        if ((word & HKI_WATCHED) != 0) {
             return publish_watched(future, phase, drain_here);
         }
-    } while (!atomic_compare_exchange_weak(&future->state, &state,
-                                           (state & ~(unsigned)HKI_PHASE) | phase));
+    } while (!hki_future_swap(future, &word, with_phase(word, phase)));
     tell_origin(future);
     return false;
 }
@@ -142,13 +144,13 @@ bool hki_future_publish_only(hk_future *future, unsigned phase)
 
 bool hki_future_set_flag(hk_future *future, unsigned flag, unsigned unless)
 {
-    unsigned state = hki_future_state(future);
+    uint64_t word = hki_future_word(future);
 
     do {
-        if ((state & unless) != 0) {
+        if ((word & unless) != 0) {
             return false;
         }
-    } while (!atomic_compare_exchange_weak(&future->state, &state, state | flag));
+    } while (!hki_future_swap(future, &word, (unsigned)word | flag));
     return true;
 }
 
@@ -225,14 +227,13 @@ hk_status hki_future_end_cancelled(hk_future *future)
 /* PENDING -> ENDING, and says as what. */
 static bool claim_cancel(hk_future *future)
 {
-    unsigned state = hki_future_state(future);
+    uint64_t word = hki_future_word(future);
 
     do {
-        if (hki_phase(state) != HKI_PENDING) {
+        if (hki_phase((unsigned)word) != HKI_PENDING) {
             return false;
         }
-    } while (!atomic_compare_exchange_weak(
-        &future->state, &state, (state & ~(unsigned)HKI_PHASE) | HKI_ENDING | HKI_CANCELLING));
+    } while (!hki_future_swap(future, &word, with_phase(word, HKI_ENDING) | HKI_CANCELLING));
     return true;
 }
 

@@ -81,7 +81,7 @@ static enum hki_wait_kind look_at_future(void *object, size_t *count)
     hk_future *future = object;
 
     /* seq_cst: see hki_agent_leave(). */
-    if (hki_phase(atomic_load(&future->state)) >= HKI_ENDING || future->origin->look == NULL) {
+    if (hki_phase(hki_future_state_now(future)) >= HKI_ENDING || future->origin->look == NULL) {
         return HKI_WAIT_MOVES;
     }
     return future->origin->look(future, count);
@@ -91,7 +91,7 @@ static struct hki_wait_node next_of_future(void *object, size_t i)
 {
     hk_future *future = object;
 
-    if (hki_phase(atomic_load(&future->state)) >= HKI_ENDING) {
+    if (hki_phase(hki_future_state_now(future)) >= HKI_ENDING) {
         return (struct hki_wait_node){NULL, NULL};
     }
     return future->origin->next(future, i);
@@ -122,7 +122,7 @@ static void relate_future(void *object, struct hki_wait_node next, const char *w
 
     snprintf(text, size, "%s %s",
              !hki_agent_is_node(next)                                ? "waiting for"
-             : hki_phase(atomic_load(&future->state)) == HKI_RUNNING ? "run by"
+             : hki_phase(hki_future_state_now(future)) == HKI_RUNNING ? "run by"
                                                                      : "to be started by",
              words);
 }
@@ -139,7 +139,7 @@ struct hki_wait_node hki_future_node(hk_future *future)
 
 struct hki_wait_node hki_source_node(hk_future *source)
 {
-    unsigned state = atomic_load(&source->state);
+    unsigned state = hki_future_state_now(source);
     struct hki_agent *runner;
 
     if (hki_phase(state) < HKI_ENDING) {
@@ -151,7 +151,7 @@ struct hki_wait_node hki_source_node(hk_future *source)
     runner = hki_future_runner(source);
     /* DRAINING before and after the runner was read: so it is the thread that drains, and
      * waits for this look before it goes on. */
-    return (atomic_load(&source->state) & HKI_DRAINING) == 0 || runner == NULL
+    return (hki_future_state_now(source) & HKI_DRAINING) == 0 || runner == NULL
                ? (struct hki_wait_node){NULL, NULL}
                : hki_agent_node(runner);
 }

@@ -67,7 +67,7 @@ enum hki_watch_result hki_future_watch(hk_future *future, struct hki_watch *watc
 {
     struct hki_stripe *stripe = hki_stripe_of(future);
     enum hki_watch_result result = HKI_WATCH_ADDED;
-    unsigned state;
+    uint64_t word;
 
     if (watch->run != NULL) {
         /* So that a look finds who runs the callbacks; without memory it thinks they move. */
@@ -76,13 +76,13 @@ enum hki_watch_result hki_future_watch(hk_future *future, struct hki_watch *watc
     watch->next = NULL;
     watch->previous = NULL;
     pthread_mutex_lock(&stripe->lock);
-    state = hki_future_state(future);
-    while (!hki_phase_ended(state) && (state & HKI_WATCHED) == 0) {
-        if (atomic_compare_exchange_weak(&future->state, &state, state | HKI_WATCHED)) {
-            state |= HKI_WATCHED;
+    word = hki_future_word(future);
+    while (!hki_phase_ended((unsigned)word) && (word & HKI_WATCHED) == 0) {
+        if (hki_future_swap(future, &word, (unsigned)word | HKI_WATCHED)) {
+            break;
         }
     }
-    if (!hki_phase_ended(state) || (watch->run != NULL && (state & HKI_DRAINING) != 0)) {
+    if (!hki_phase_ended((unsigned)word) || (watch->run != NULL && (word & HKI_DRAINING) != 0)) {
         link_watch(future, watch);
     } else {
         result = HKI_WATCH_ENDED;
