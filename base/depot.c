@@ -386,7 +386,8 @@ static void after_fork(void)
 
 /* Not by hki_fork_guard(), as objects are made and released under other locks: who is to hold
  * all of them takes these last, but for the tally's, which is taken under them. The handler
- * that is registered first is called last, hence the priority: one after base/tally.c's. In the child, what other threads had in their magazines is lost. */
+ * that is registered first is called last, hence the priority: one after base/tally.c's. In the
+ * child, what other threads had in their magazines is lost. */
 __attribute__((constructor(102))) static void watch_forks(void)
 {
     (void)pthread_atfork(before_fork, after_fork, after_fork);

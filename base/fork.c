@@ -2,24 +2,17 @@
 #include "base/fork.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stddef.h>
 
 #include "base/assert.h"
 
 enum { GUARDED_MAX = 16 };
 
-static atomic_uint generation = 1;
+uint32_t hki_fork_generation_ = 1;
 
 /* Written by constructors alone. */
 static pthread_mutex_t *guarded[GUARDED_MAX];
 static size_t guarded_count;
-
-uint32_t hki_fork_generation(void)
-{
-    /* relaxed: it changes only in a child of fork, which has one thread then. */
-    return atomic_load_explicit(&generation, memory_order_relaxed);
-}
 
 void hki_fork_guard(pthread_mutex_t *lock)
 {
@@ -43,7 +36,7 @@ static void in_parent(void)
 
 static void in_child(void)
 {
-    atomic_fetch_add(&generation, 1);
+    hki_fork_generation_++;
     in_parent();
 }
 

@@ -14,8 +14,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Changes only in a child of fork, which has one thread then. */
+extern uint32_t hki_fork_generation_;
+
 /* Number of this process among its forebears that use the library; from 1. */
-uint32_t hki_fork_generation(void);
+static inline uint32_t hki_fork_generation(void)
+{
+    return hki_fork_generation_;
+}
 
 /* Holds a process-wide lock across every fork. Called by constructors, once for a
  * lock; such locks are never taken one under the other. */

@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The magazines of a thread. Of the two the spare one is full or missing, so a thread that
- * makes and releases around a boundary does not go to the depot each time.
- *
- * The zero state (nothing loaded, no room) sends both ways to the slow path: it is what a
- * thread begins with, and what it has again after its end, when destructors of other keys may
- * still make and release objects. Then they come from the slabs and go to them one by one.
- */
+/* What the magazines of a thread do when they are empty or full, and when it ends. */
 #include "base/slab.h"
 
 #include <pthread.h>
@@ -14,17 +7,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/depot.h"
-#include "base/memory.h"
-#include "base/tally.h"
+#include "base/magazine.h"
 
-struct magazines {
-    struct hki_spare *loaded;
-    struct hki_spare *spare;
-    uint32_t room; /* How many more objects the loaded one takes. */
-};
-
-static _Thread_local struct magazines own[HKI_SLAB_SLOTS]
+_Thread_local struct hki_magazines hki_own_magazines[HKI_SLAB_SLOTS]
     __attribute__((tls_model("initial-exec")));
 static _Thread_local bool is_enlisted;
 static _Thread_local bool has_ended;
@@ -39,7 +24,7 @@ static _Atomic(uint32_t) sizes[HKI_SLAB_SLOTS];
 static void empty_magazines(void)
 {
     for (unsigned slot = 0; slot < HKI_SLAB_SLOTS; slot++) {
-        struct magazines *mine = &own[slot];
+        struct hki_magazines *mine = &hki_own_magazines[slot];
 
         if (mine->spare != NULL) {
             hki_depot_put((enum hki_slab_slot)slot, mine->spare);
@@ -49,7 +34,7 @@ static void empty_magazines(void)
         } else if (mine->loaded != NULL) {
             hki_depot_send_home((enum hki_slab_slot)slot, mine->loaded);
         }
-        *mine = (struct magazines){NULL, NULL, is_enlisted ? HKI_MAGAZINE : 0};
+        *mine = (struct hki_magazines){NULL, NULL, is_enlisted ? HKI_MAGAZINE : 0};
     }
 }
 
@@ -68,38 +53,18 @@ static bool enlist(void)
     if (is_enlisted) {
         return true;
     }
-    if (has_ended || !atomic_load(&has_key) || pthread_setspecific(key, own) != 0) {
+    if (has_ended || !atomic_load(&has_key) || pthread_setspecific(key, hki_own_magazines) != 0) {
         return false;
     }
     is_enlisted = true;
     atomic_fetch_add(&enlisted, 1);
     for (unsigned slot = 0; slot < HKI_SLAB_SLOTS; slot++) {
-        own[slot].room = HKI_MAGAZINE;
+        hki_own_magazines[slot].room = HKI_MAGAZINE;
     }
     return true;
 }
 
-static inline void *pop(const struct hki_slab_class *kind, struct magazines *mine)
-{
-    struct hki_spare *object = mine->loaded;
-
-    mine->loaded = object->next;
-    __builtin_prefetch(mine->loaded, 1); /* The next one is wanted soon, and lies anywhere. */
-    mine->room++;
-    hki_tally_add(HKI_TALLY_MADE + kind->slot, 1);
-    return object;
-}
-
-static inline void push(const struct hki_slab_class *kind, struct magazines *mine,
-                        struct hki_spare *object)
-{
-    object->next = mine->loaded;
-    mine->loaded = object;
-    mine->room--;
-    hki_tally_add(HKI_TALLY_RELEASED + kind->slot, 1);
-}
-
-static void *take_from_depot(const struct hki_slab_class *kind, struct magazines *mine)
+static void *take_from_depot(const struct hki_slab_class *kind, struct hki_magazines *mine)
 {
     uint32_t count;
     struct hki_spare *chain = hki_depot_take(kind->slot, kind->size, &count);
@@ -116,13 +81,12 @@ static void *take_from_depot(const struct hki_slab_class *kind, struct magazines
     }
     mine->loaded = chain;
     mine->room = HKI_MAGAZINE - count;
-    return pop(kind, mine);
+    return hki_magazine_pop(kind, mine);
 }
 
-__attribute__((noinline)) static void *alloc_slowly(const struct hki_slab_class *kind,
-                                                    unsigned reasons)
+void *hki_slab_alloc_slowly(const struct hki_slab_class *kind, unsigned reasons)
 {
-    struct magazines *mine = &own[kind->slot];
+    struct hki_magazines *mine = &hki_own_magazines[kind->slot];
 
     if ((reasons & HKI_MEMORY_UNSETTLED) != 0) {
         reasons = hki_memory_settle();
@@ -137,22 +101,14 @@ __attribute__((noinline)) static void *alloc_slowly(const struct hki_slab_class 
         return take_from_depot(kind, mine);
     }
     if (mine->loaded == NULL) {
-        *mine = (struct magazines){mine->spare, NULL, 0};
+        *mine = (struct hki_magazines){mine->spare, NULL, 0};
     }
-    return pop(kind, mine);
+    return hki_magazine_pop(kind, mine);
 }
 
 void *hki_slab_alloc(const struct hki_slab_class *kind)
 {
-    struct magazines *mine = &own[kind->slot];
-    /* relaxed: what switches caching on or off does so before there are objects, or, in a
-     * test, on the thread that allocates. */
-    unsigned reasons = atomic_load_explicit(&hki_memory_reasons, memory_order_relaxed);
-
-    if (__builtin_expect(mine->loaded == NULL || reasons != 0, false)) {
-        return alloc_slowly(kind, reasons);
-    }
-    return pop(kind, mine);
+    return hki_magazine_alloc(kind);
 }
 
 void *hki_slab_zalloc(const struct hki_slab_class *kind)
@@ -165,10 +121,10 @@ void *hki_slab_zalloc(const struct hki_slab_class *kind)
     return object;
 }
 
-__attribute__((noinline)) static void free_slowly(const struct hki_slab_class *kind,
-                                                  struct hki_spare *object, unsigned reasons)
+void hki_slab_free_slowly(const struct hki_slab_class *kind, struct hki_spare *object,
+                          unsigned reasons)
 {
-    struct magazines *mine = &own[kind->slot];
+    struct hki_magazines *mine = &hki_own_magazines[kind->slot];
 
     if ((reasons & (HKI_MEMORY_UNCACHED | HKI_MEMORY_FOREIGN)) != 0) {
         hki_free(object, kind->size);
@@ -184,22 +140,14 @@ __attribute__((noinline)) static void free_slowly(const struct hki_slab_class *k
         if (mine->spare != NULL) {
             hki_depot_put(kind->slot, mine->spare);
         }
-        *mine = (struct magazines){NULL, mine->loaded, HKI_MAGAZINE};
+        *mine = (struct hki_magazines){NULL, mine->loaded, HKI_MAGAZINE};
     }
-    push(kind, mine, object);
+    hki_magazine_push(kind, mine, object);
 }
 
 void hki_slab_free(const struct hki_slab_class *kind, void *object)
 {
-    struct magazines *mine = &own[kind->slot];
-    /* relaxed: as in hki_slab_alloc(). */
-    unsigned reasons = atomic_load_explicit(&hki_memory_reasons, memory_order_relaxed);
-
-    if (__builtin_expect(mine->room == 0 || reasons != 0, false)) {
-        free_slowly(kind, object, reasons);
-        return;
-    }
-    push(kind, mine, object);
+    hki_magazine_free(kind, object);
 }
 
 void hki_slab_trim(void)
@@ -248,7 +196,7 @@ __attribute__((destructor(101))) static void give_back(void)
         return;
     }
     is_enlisted = false;
-    memset(own, 0, sizeof(own));
+    memset(hki_own_magazines, 0, sizeof(hki_own_magazines));
     for (unsigned slot = 0; slot < HKI_SLAB_SLOTS; slot++) {
         hki_depot_dissolve((enum hki_slab_slot)slot);
     }

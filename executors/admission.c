@@ -156,7 +156,7 @@ static bool prepare_lane(struct thread_pool *pool, hk_job *job, hk_duration queu
 /* Work was brought, and nobody looks for it: it may also be that the pool was closed, or the
  * last worker left, since it was seen open and manned. What is here by now was accepted: it is
  * run, or ended. */
-static void call_for_help(struct thread_pool *pool)
+__attribute__((noinline)) static void call_for_help(struct thread_pool *pool)
 {
     struct taken taken;
     bool broken;
@@ -181,6 +181,22 @@ static hk_status submit_to_lane(struct thread_pool *pool, hk_job *job, hk_durati
         }
     }
     hki_pool_put(pool, own_worker(pool), job);
+    if (hki_crew_calls(&pool->crew)) {
+        call_for_help(pool);
+    }
+    return HK_OK;
+}
+
+/* A worker is in no need of the lane's checks: its pool is manned, and its deck has its own
+ * bound. */
+hk_status hki_thread_pool_submit_slim(void *self, hk_job *job)
+{
+    struct thread_pool *pool = self;
+    struct worker *worker = own_worker(pool);
+
+    if (worker == NULL || !hki_deque_put(&worker->deck->deque, job)) {
+        return submit_to_lane(pool, job, HK_FOREVER);
+    }
     if (hki_crew_calls(&pool->crew)) {
         call_for_help(pool);
     }

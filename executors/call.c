@@ -7,21 +7,14 @@
 
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/small_copy.h"
 #include "base/time.h"
 #include "base/world.h"
 
-static _Thread_local hk_call *innermost;
+_Thread_local hk_call *hki_innermost_call __attribute__((tls_model("initial-exec")));
 
-void hki_call_enter(hk_call *call)
+void hki_call_let_go(hk_call *call)
 {
-    call->outer = innermost;
-    call->stop_fd = -1;
-    innermost = call;
-}
-
-void hki_call_leave(hk_call *call)
-{
-    innermost = call->outer;
     if (call->stop_fd_watched) {
         (void)hki_cancel_unwatch(&call->stop_watch);
     }
@@ -33,7 +26,7 @@ void hki_call_leave(hk_call *call)
 
 bool hki_call_inside(const hk_executor *executor)
 {
-    for (const hk_call *call = innermost; call != NULL; call = call->outer) {
+    for (const hk_call *call = hki_innermost_call; call != NULL; call = call->outer) {
         if (call->executor == executor) {
             return true;
         }
@@ -88,22 +81,24 @@ static bool shared(hk_call *call, const void *bytes, size_t size)
 
 hk_status hk_return(hk_call *call, const void *value, size_t size)
 {
-    struct hki_value before = call->value;
+    struct hki_value before;
     unsigned char small[HKI_SMALL_VALUE];
     void *room = NULL;
     hk_status status;
 
-    if (value == NULL && size != 0) {
-        return refuse(call, HK_EINVAL);
-    }
-    if (size <= sizeof(small) && size != 0 && call->small != NULL && before.drop == NULL &&
-        size <= call->executor->max_payload) {
+    if (size - 1 < sizeof(small) && value != NULL && call->small != NULL &&
+        call->value.drop == NULL && size <= call->executor->max_payload) {
         /* Has a home without asking anybody. It may be a part of what lies there. */
-        memmove(call->small, value, size);
-        call->value = (struct hki_value){call->small, size, NULL, NULL};
+        hki_small_copy(call->small, value, size);
+        call->value.data = call->small;
+        call->value.size = size;
         call->refused = HK_OK;
         return HK_OK;
     }
+    if (value == NULL && size != 0) {
+        return refuse(call, HK_EINVAL);
+    }
+    before = call->value;
     if (shared(call, value, size)) {
         return HK_OK;
     }

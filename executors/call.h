@@ -90,9 +90,27 @@ struct hki_outcome {
     struct hki_error *error;
 };
 
-/* Brackets a call: the thread's calls form a chain, innermost first. */
-void hki_call_enter(hk_call *call);
-void hki_call_leave(hk_call *call);
+/* The chain of the thread's calls, innermost first. */
+extern _Thread_local hk_call *hki_innermost_call __attribute__((tls_model("initial-exec")));
+
+/* What the task asked for while it ran. */
+void hki_call_let_go(hk_call *call);
+
+/* Brackets a call. */
+static inline void hki_call_enter(hk_call *call)
+{
+    call->outer = hki_innermost_call;
+    call->stop_fd = -1;
+    hki_innermost_call = call;
+}
+
+static inline void hki_call_leave(hk_call *call)
+{
+    hki_innermost_call = call->outer;
+    if (__builtin_expect(call->stop_fd >= 0 || call->token != NULL, false)) {
+        hki_call_let_go(call);
+    }
+}
 
 /* Whether the calling thread is inside a call of this executor. */
 bool hki_call_inside(const hk_executor *executor);

@@ -75,6 +75,8 @@ struct hki_executor_traits {
     bool (*claim_here)(void *self, hk_job *job, struct hki_agent *agent);
     /* The sum of its workers' tallies. NULL: they have none. */
     uint64_t (*counted_by_workers)(void *self, enum hki_counted what);
+    /* As submit of the table, for a slim job. NULL: no slim jobs. */
+    hk_status (*submit_slim)(void *self, hk_job *job);
     /* A job for its lane was ended before it came there, and will not come. */
     void (*missed)(void *self);
     /* The worker that runs a slim job; NULL: none does now. For looks. NULL: no slim jobs. */
@@ -98,7 +100,10 @@ struct hk_executor {
     unsigned retries;
     size_t max_payload;
     bool roundtrip;
-    bool has_lane; /* Plain jobs go to a lane, and may be slim: see executors/job.h. Set once. */
+    /* Set once. Plain jobs go to a lane; and may be slim, see executors/job.h, if no limit stands
+     * against it. */
+    bool has_lane;
+    bool takes_slim;
     bool drain_at_exit;
     struct hki_list live;               /* In the list of live executors (live_executors.c). */
     atomic_int how;                     /* HKI_OPEN, or the hardest shutdown so far. */
@@ -174,7 +179,13 @@ void hki_executor_close(hk_executor *executor, hk_shutdown_how how);
 hk_status hki_live_executors_add(hk_executor *executor);
 void hki_live_executors_remove(hk_executor *executor);
 
+extern atomic_bool hki_exiting_;
+
 /* Whether the library's destructor has run: nothing is accepted any more. */
-bool hki_exiting(void);
+static inline bool hki_exiting(void)
+{
+    /* relaxed: set once, at exit; a submit that just missed it is as if earlier. */
+    return atomic_load_explicit(&hki_exiting_, memory_order_relaxed);
+}
 
 #endif

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
+#include "base/magazine.h"
 #include "base/memory.h"
-#include "base/slab.h"
+#include "base/small_copy.h"
 #include "base/time.h"
 #include "executors/call.h"
 #include "futures/wait_impl.h"
@@ -63,6 +64,9 @@ static bool claim(hk_future *future, struct hki_agent *agent)
 
     bool ran = true;
 
+    if (!claimable(future, agent)) {
+        return false;
+    }
     agent->claim_depth++;
     if (executor->traits->claim_here != NULL) {
         ran = executor->traits->claim_here(executor->self, job, agent);
@@ -229,15 +233,39 @@ static const struct hki_origin remote_job_origin = {
 
 static void destroy_slim(hk_future *future)
 {
-    hki_slab_free(&slim_jobs, hki_job_of(future));
+    hki_magazine_free(&slim_jobs, hki_job_of(future));
+}
+
+/* A worker's wait for its own pool's task: no limits stand against it, and no queue holds it. */
+static bool claimable_slim(hk_future *future, const struct hki_agent *agent)
+{
+    hk_job *job = hki_job_of(future);
+
+    /* Without host_ops it is in its finaliser, and serves no more. */
+    return agent->host_owner == job->executor && agent->host_ops != NULL &&
+           hki_phase(hki_future_state(future)) == HKI_PENDING && hki_agent_may_nest(agent);
+}
+
+static bool claim_slim(hk_future *future, struct hki_agent *agent)
+{
+    hk_job *job = hki_job_of(future);
+    bool ran;
+
+    if (!claimable_slim(future, agent)) {
+        return false;
+    }
+    agent->claim_depth++;
+    ran = job->executor->traits->claim_here(job->executor->self, job, agent);
+    agent->claim_depth--;
+    return ran;
 }
 
 const struct hki_origin hki_slim_origin = {
     .destroy = destroy_slim,
     .cancelled = cancelled,
     .published = published,
-    .claimable = claimable,
-    .claim = claim,
+    .claimable = claimable_slim,
+    .claim = claim_slim,
     .look = look,
     .next = next,
     .name = name,
@@ -312,28 +340,22 @@ unsigned hki_job_put_outcome(hk_job *job, struct hki_outcome *outcome)
 /* Whether the first part of a job is enough. */
 static bool may_be_slim(const struct hki_request *request)
 {
-    return request->executor->has_lane && request->options == NULL && !request->moves &&
+    return request->executor->takes_slim && request->options == NULL && !request->moves &&
            request->size <= HKI_BODY_BYTES && !request->forced && request->named == NULL &&
-           request->salvage == NULL && request->executor->task_timeout == 0;
+           request->salvage == NULL;
 }
 
 hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
                             const void *bytes, size_t size)
 {
-    hk_job *job = hki_slab_alloc(&slim_jobs);
+    hk_job *job = hki_magazine_alloc(&slim_jobs);
 
-    if (job == NULL) {
+    if (__builtin_expect(job == NULL, false)) {
         return NULL;
     }
-    hki_future_init(&job->future, NULL, &hki_slim_origin, 2);
-    if (size != 0) {
-        /* relaxed: nobody else can see it yet. */
-        atomic_store_explicit(&job->future.word,
-                              hki_future_word(&job->future) | (unsigned)size
-                                                                  << HKI_INPUT_SIZE_SHIFT,
-                              memory_order_relaxed);
-        memcpy(job->future.body.bytes, bytes, size);
-    }
+    hki_future_init_plain(&job->future, &hki_slim_origin, 2,
+                          (unsigned)size << HKI_INPUT_SIZE_SHIFT);
+    hki_small_copy(job->future.body.bytes, bytes, size);
     job->executor = executor;
     job->task = task;
     job->site = site;

@@ -14,13 +14,7 @@
 
 static pthread_mutex_t live_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hki_list live = {&live, &live};
-static atomic_bool exiting;
-
-bool hki_exiting(void)
-{
-    /* relaxed: set once, at exit; a submit that just missed it is as if earlier. */
-    return atomic_load_explicit(&exiting, memory_order_relaxed);
-}
+atomic_bool hki_exiting_;
 
 hk_status hki_live_executors_add(hk_executor *executor)
 {
@@ -79,7 +73,7 @@ __attribute__((destructor)) static void leave(void)
             hki_executor_close(executor, HK_DRAIN);
         }
     }
-    atomic_store(&exiting, true);
+    atomic_store(&hki_exiting_, true);
 }
 
 static void before_fork(void)

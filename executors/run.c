@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Running a job: from PENDING to its end, on the thread of the caller. */
-#include <string.h>
-
+#include "base/assert.h"
 #include "base/time.h"
 #include "executors/call.h"
 #include "sync/holder.h"
@@ -29,9 +28,7 @@ static void conclude(hk_job *job, struct hki_outcome *outcome)
     unsigned phase;
 
     judge(job, outcome);
-    /* The end of a slim one that runs is nobody else's: it has no limit, and threads are not
-     * killed. */
-    if (!hki_job_is_slim(job) && !hki_future_claim_end(future, false, NULL)) {
+    if (!hki_future_claim_end(future, false, NULL)) {
         atomic_fetch_sub(&job->executor->straggling, 1);
         hki_outcome_drop(outcome);
         hki_job_drop_input(job);
@@ -62,45 +59,26 @@ static bool arm_limits(hk_job *job)
 
 static void count_running(const hk_job *job, enum hki_counted what)
 {
-    if (!hki_job_forced(job)) {
+    if (!job->forced) {
         hki_executor_count(job->executor, what);
     }
 }
 
-struct input {
-    const void *data;
-    size_t size;
-};
-
-/* The task gets a copy of a slim job's input: its value will come to lie where it is. */
-static struct input input_of(hk_job *job, unsigned char bytes[HKI_BODY_BYTES])
-{
-    size_t size;
-
-    if (!hki_job_is_slim(job)) {
-        return (struct input){job->input.data, job->input.size};
-    }
-    size = hki_future_state(&job->future) >> HKI_INPUT_SIZE_SHIFT & HKI_INPUT_SIZE_MAX;
-    memcpy(bytes, job->future.body.bytes, HKI_BODY_BYTES);
-    return (struct input){size == 0 ? NULL : bytes, size};
-}
-
 bool hki_job_run(hk_job *job, void *local, const char *where)
 {
-    _Alignas(16) unsigned char small[HKI_SMALL_VALUE];
-    _Alignas(16) unsigned char bytes[HKI_BODY_BYTES];
     struct hki_agent *agent = hki_agent_self();
     hk_executor *executor = job->executor;
     hk_call call;
     struct hki_outcome outcome;
     bool ran = false;
 
+    HKI_ASSERT(!hki_job_is_slim(job)); /* Workers of threads run those: slim_run.c. */
     hki_call_init(&call, executor);
     call.job = job;
     call.task = job->task;
     call.where = where;
     call.local = local;
-    call.small = hki_job_is_slim(job) ? small : job->rest.small;
+    call.small = job->rest.small;
     hki_agent_enter(agent);
     hki_call_enter(&call);
     if (hki_future_start(&job->future, agent) == HK_OK) {
@@ -111,11 +89,10 @@ bool hki_job_run(hk_job *job, void *local, const char *where)
         }
         if (arm_limits(job)) {
             uint32_t held = hki_holder_depth(agent);
-            struct input input = input_of(job, bytes);
-            hk_status returned = job->task->run(&call, input.data, input.size);
+            hk_status returned = job->task->run(&call, job->input.data, job->input.size);
 
             if (hki_holder_depth(agent) > held) {
-                hki_holder_tell_kept(agent, held, hki_job_named(job)->name);
+                hki_holder_tell_kept(agent, held, job->named->name);
             }
             hki_call_outcome(&call, returned, &outcome);
             count_running(job, HKI_STOPPED);

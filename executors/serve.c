@@ -54,8 +54,7 @@ static void unblock(void *host)
 
 static void finishing(void *host)
 {
-    /* relaxed: a hint for who would start another worker; that it is taken back matters. */
-    atomic_store_explicit(&((struct worker *)host)->deck->is_finishing, true, memory_order_relaxed);
+    hki_worker_is_finishing(host);
 }
 
 static void finished(struct worker *worker)
@@ -85,7 +84,8 @@ const struct hki_agent_host_ops hki_worker_host_ops = {block, unblock, finishing
 
 /* --- running --- */
 
-bool hki_worker_run_job(struct worker *worker, hk_job *job)
+/* For a whole job; a slim one has a quicker way. */
+static bool run_whole(struct worker *worker, hk_job *job)
 {
     struct thread_pool *pool = worker->pool;
     struct deck *deck = worker->deck;
@@ -110,13 +110,18 @@ bool hki_worker_run_job(struct worker *worker, hk_job *job)
     return ran;
 }
 
+bool hki_worker_run_job(struct worker *worker, hk_job *job)
+{
+    return hki_job_is_slim(job) ? hki_worker_run_slim(worker, job) : run_whole(worker, job);
+}
+
 /* One that was taken out of the lane or a deck may have ended there. */
 bool hki_worker_run_taken(struct worker *worker, hk_job *job)
 {
     bool in_lane = hki_job_in_lane(job);
     bool ran = hki_worker_run_job(worker, job);
 
-    if (!ran && in_lane) {
+    if (__builtin_expect(!ran && in_lane, false)) {
         atomic_fetch_sub(&worker->pool->dead, 1);
     }
     return ran;
@@ -132,22 +137,26 @@ static bool run_item(struct worker *worker, void *item)
     return hki_worker_run_taken(worker, item);
 }
 
+/* Under no lock. Else somebody has just taken it. */
+static bool take_out_of_queue(struct thread_pool *pool, hk_job *job)
+{
+    bool is_out;
+
+    pthread_mutex_lock(&pool->lock);
+    is_out = hki_task_queue_remove(&pool->queue, job);
+    pthread_mutex_unlock(&pool->lock);
+    return is_out;
+}
+
 bool hki_worker_claim(struct worker *worker, hk_job *job)
 {
-    struct thread_pool *pool = worker->pool;
-
     if (!hki_job_in_lane(job)) {
-        bool is_out;
-
-        pthread_mutex_lock(&pool->lock);
-        is_out = hki_task_queue_remove(&pool->queue, job);
-        pthread_mutex_unlock(&pool->lock);
-        return is_out && hki_worker_run_job(worker, job); /* Else somebody has just taken it. */
+        return take_out_of_queue(worker->pool, job) && run_whole(worker, job);
     }
     if (!hki_deque_take_back(&worker->deck->deque, job)) {
         /* It stays where it is, with its reference; this one is for the run. */
         hk_future_ref(&job->future);
-        atomic_fetch_add(&pool->dead, 1);
+        atomic_fetch_add(&worker->pool->dead, 1);
     }
     return hki_worker_run_taken(worker, job);
 }

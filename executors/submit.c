@@ -137,22 +137,21 @@ refused:
 static inline bool is_plain(const hk_executor *executor, const hk_task *task, const void *in,
                             size_t in_size)
 {
-    return executor != NULL && executor->has_lane && task != NULL && task->run != NULL &&
+    return executor != NULL && executor->takes_slim && task != NULL && task->run != NULL &&
            task->name != NULL && in_size <= HKI_BODY_BYTES && (in != NULL || in_size == 0) &&
-           in_size <= executor->max_payload && executor->task_timeout == 0 &&
            !hki_fork_foreign(executor->generation) &&
            atomic_load(&((hk_executor *)executor)->broken) == NULL &&
            atomic_load(&((hk_executor *)executor)->how) == HKI_OPEN && !hki_exiting();
 }
 
-static hk_status submit_plain(hk_executor *executor, hk_job *job, hk_future **future)
+static inline hk_status submit_plain(hk_executor *executor, hk_job *job, hk_future **future)
 {
     hk_status status = HK_ENOMEM;
 
-    if (job != NULL && (status = executor->ops->submit(executor->self, job, HK_FOREVER)) != HK_OK) {
+    if (job != NULL && (status = executor->traits->submit_slim(executor->self, job)) != HK_OK) {
         status = take_back(job, status);
     }
-    if (status != HK_OK) {
+    if (__builtin_expect(status != HK_OK, false)) {
         atomic_fetch_add(&executor->refused, 1);
         return status;
     }

@@ -41,6 +41,9 @@ static hk_job *find_unasked(struct thread_pool *pool)
     hk_job *found = NULL;
 
     atomic_store(&pool->scans, true);
+    if (pool->is_quiet) {
+        hki_os_barrier();
+    }
     for (struct deck *deck = atomic_load(&pool->decks); deck != NULL && found == NULL;
          deck = deck->next) {
         struct running *at = atomic_load(&deck->running);
@@ -382,6 +385,7 @@ static struct hki_wait_node next_of_end(void *self, size_t i)
 static const struct hki_executor_traits traits = {.claims = true,
                                                   .claim_here = claim_here,
                                                   .runner = runner,
+                                                  .submit_slim = hki_thread_pool_submit_slim,
                                                   .missed = missed,
                                                   .counted_by_workers = counted_by_workers,
                                                   .look = look,
@@ -404,6 +408,7 @@ static hk_status set_up(struct thread_pool *pool, const hk_executor_options *opt
                                                                 : options->spare_workers;
     pool->tasks_per_worker = options->tasks_per_worker;
     pool->target = hki_executor_workers(options);
+    pool->is_quiet = HKI_LOCKED_IS_FENCE && hki_os_barrier_ready();
     pool->search_pauses = hki_os_cpu_count() > 1 ? HKI_SEARCH_PAUSES : 0;
     pool->has_lane = options->queue_capacity == 0 && options->when_full == HK_FULL_BLOCKS;
     pool->queue.beside = pool->has_lane ? &pool->lane : NULL;
@@ -447,6 +452,8 @@ hk_status hk_thread_pool_create(const hk_executor_options *options, hk_executor 
     }
     pool->executor->traits = &traits;
     pool->executor->has_lane = pool->has_lane;
+    pool->executor->takes_slim = pool->has_lane && pool->executor->task_timeout == 0 &&
+                                 pool->executor->max_payload >= HKI_BODY_BYTES;
     *out = pool->executor;
     return HK_OK;
 }

@@ -65,6 +65,7 @@ struct thread_pool {
     unsigned spares_max;
     unsigned tasks_per_worker; /* 0: no limit. */
     bool has_lane;             /* Neither capacity nor policy was asked for. */
+    bool is_quiet;             /* Its workers' chains need no locked stores, see slim_run.c. */
     int search_pauses;         /* 0 on a single processor: nothing comes while one looks. */
 
     /* Read by all, changed seldom. The apart_N keep what is written often on other lines. */
@@ -185,6 +186,20 @@ void hki_worker_serve(struct worker *worker);
  * ended, or begun, before. */
 bool hki_worker_run_job(struct worker *worker, hk_job *job);
 
+/* Its outermost task has ended, all but for telling: see struct hki_agent_host_ops. */
+static inline void hki_worker_is_finishing(struct worker *worker)
+{
+    /* relaxed: a hint for who would start another worker; that it is taken back matters. */
+    atomic_store_explicit(&worker->deck->is_finishing, true, memory_order_relaxed);
+}
+
+/* --- slim_run.c --- */
+
+/* As hki_worker_run_job(), for a slim one. */
+bool hki_worker_run_slim(struct worker *worker, hk_job *job);
+
+/* --- serve.c, again --- */
+
 /* The same, for one that was to be in a lane or deck. */
 bool hki_worker_run_taken(struct worker *worker, hk_job *job);
 
@@ -197,6 +212,9 @@ extern const struct hki_agent_host_ops hki_worker_host_ops;
 
 /* The back end's submit. */
 hk_status hki_thread_pool_submit(void *self, hk_job *job, hk_duration queue_wait);
+
+/* The same for a slim job. */
+hk_status hki_thread_pool_submit_slim(void *self, hk_job *job);
 
 /* --- pending.c: all places where tasks wait, as one --- */
 

@@ -7,7 +7,6 @@
 
 #include "base/assert.h"
 #include "base/fork.h"
-#include "base/live.h"
 #include "base/memory.h"
 #include "base/os.h"
 #include "base/slab.h"
@@ -25,15 +24,11 @@ static void init_rest(struct hki_future_rest *rest, bool is_apart)
 void hki_future_init(hk_future *future, struct hki_future_rest *rest,
                      const struct hki_origin *origin, unsigned references)
 {
-    atomic_init(&future->word,
-                references * HKI_REFERENCE |
-                    (HKI_PENDING | (hki_fork_generation() & UINT8_MAX) << HKI_GENERATION_SHIFT));
-    future->origin = origin;
+    hki_future_init_plain(future, origin, references, 0);
     if (rest != NULL) {
         init_rest(rest, false);
+        atomic_init(&future->more, (uintptr_t)rest | HKI_HAS_REST);
     }
-    atomic_init(&future->more, rest == NULL ? 0 : (uintptr_t)rest | HKI_HAS_REST);
-    hki_live_add(HKI_LIVE_FUTURES, 1);
 }
 
 struct hki_future_rest *hki_future_need_rest(hk_future *future)
@@ -138,23 +133,32 @@ bool hki_future_unref_shared(hk_future *future)
 }
 
 /* True for the last owner. Who reads that he is alone needs no exchange. */
-static bool give_up(hk_future *future)
+static inline bool give_up(hk_future *future)
 {
     /* acquire, in here: pairs with the exchanges of those who were owners before. */
     return hki_future_references(hki_future_word(future)) == 1 ||
            /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
-           hki_future_references(atomic_fetch_sub_explicit(&future->word, HKI_REFERENCE,
-                                                           memory_order_acq_rel)) == 1;
+           hki_future_references(
+               atomic_fetch_sub_explicit(&future->word, HKI_REFERENCE, memory_order_acq_rel)) == 1;
+}
+
+void hki_future_destroy(hk_future *future)
+{
+    unsigned state = hki_future_state(future);
+
+    /* Most have done well, and have nothing but themselves. */
+    if (hki_phase(state) == HKI_FAILED || hki_future_rest(future) != NULL) {
+        release_outcome(future, state);
+    }
+    hki_tally_add(HKI_TALLY_LIVE + HKI_LIVE_FUTURES, -1);
+    future->origin->destroy(future);
 }
 
 void hk_future_unref(hk_future *future)
 {
-    if (future == NULL || !give_up(future)) {
-        return;
+    if (future != NULL && give_up(future)) {
+        hki_future_destroy(future);
     }
-    release_outcome(future, hki_future_state(future));
-    hki_live_add(HKI_LIVE_FUTURES, -1);
-    future->origin->destroy(future);
 }
 
 hk_status hki_future_usable(const hk_future *future)

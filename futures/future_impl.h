@@ -42,6 +42,7 @@
 
 #include "base/fork.h"
 #include "base/list.h"
+#include "base/tally.h"
 #include "futures/error_impl.h"
 #include "sync/parker.h"
 #include "sync/stripe.h"
@@ -116,7 +117,8 @@ struct hki_origin {
     /* Run it here if it has not started and may run on this stack. True if it
      * did. May be NULL. */
     bool (*claim)(hk_future *future, struct hki_agent *agent);
-    /* Whether claim is worth a try: quick, takes no lock. NULL with claim. */
+    /* The same as a question, for who cannot do it just now: quick, takes no lock. NULL with
+     * claim. */
     bool (*claimable)(hk_future *future, const struct hki_agent *agent);
     /* The node's rule while it has not ended (see wait_graph.h). May be NULL: it
      * can move. */
@@ -255,11 +257,33 @@ static inline bool hki_future_foreign(const hk_future *future)
 void hki_future_init(hk_future *future, struct hki_future_rest *rest,
                      const struct hki_origin *origin, unsigned references);
 
+/* The same without a rest, and with what the state is to hold from the birth on. */
+static inline void hki_future_init_plain(hk_future *future, const struct hki_origin *origin,
+                                         unsigned references, unsigned state)
+{
+    state |= HKI_PENDING | (hki_fork_generation() & UINT8_MAX) << HKI_GENERATION_SHIFT;
+    atomic_init(&future->word, references * HKI_REFERENCE + state);
+    future->origin = origin;
+    atomic_init(&future->more, 0);
+    hki_tally_add(HKI_TALLY_LIVE + HKI_LIVE_FUTURES, 1);
+}
+
 /* Its rest, made if need be; NULL without memory. No stripe is held. */
 struct hki_future_rest *hki_future_need_rest(hk_future *future);
 
 /* The value of one that is DONE; drop and owner are not for who only reads it. */
-struct hki_value hki_future_value(const hk_future *future);
+static inline struct hki_value hki_future_value(const hk_future *future)
+{
+    unsigned in_body = (hki_future_state(future) & HKI_BODY_SIZE) >> HKI_BODY_SIZE_SHIFT;
+    const struct hki_future_rest *rest;
+
+    if (in_body != 0) {
+        return (struct hki_value){in_body == 1 ? NULL : (void *)future->body.bytes, in_body - 1,
+                                  NULL, NULL};
+    }
+    rest = hki_future_rest(future);
+    return rest == NULL ? (struct hki_value){NULL, 0, NULL, NULL} : rest->value;
+}
 
 /* For who has won the end: puts a value in its place, I1. A small one without owner is copied.
  * What is to be published with DONE in *phase; false without memory: nothing was taken over. */
@@ -271,6 +295,9 @@ void hki_future_set_runner(hk_future *future, struct hki_agent *runner);
 
 /* The token that fires with STOP, made when first asked for; NULL without memory. */
 hk_cancel *hki_future_stop_token(hk_future *future);
+
+/* For the last owner: what it ended with, and the object. */
+void hki_future_destroy(hk_future *future);
 
 /* Gives a reference back if it is not the last, whose end may call the application: true. */
 bool hki_future_unref_shared(hk_future *future);
@@ -285,8 +312,28 @@ const char *hki_future_name(const hk_future *future);
 
 /* --- transition.c: I1 --- */
 
+/* The state with another phase, and perhaps more that belongs to it. */
+static inline unsigned hki_with_phase(uint64_t word, unsigned phase)
+{
+    return ((unsigned)word & ~(unsigned)HKI_PHASE) | phase;
+}
+
 /* PENDING -> RUNNING. HK_OK, HK_ECANCELED, or HK_ESTATE. */
 hk_status hki_future_start(hk_future *future, struct hki_agent *runner);
+
+/* The same for one of which nobody asks who runs it; the state that it has now in *state. */
+static inline bool hki_future_start_quickly(hk_future *future, unsigned *state)
+{
+    uint64_t word = hki_future_word(future);
+
+    do {
+        if (hki_phase((unsigned)word) != HKI_PENDING) {
+            return false;
+        }
+    } while (!hki_future_swap(future, &word, hki_with_phase(word, HKI_RUNNING)));
+    *state = hki_with_phase(word, HKI_RUNNING);
+    return true;
+}
 
 /* PENDING or RUNNING -> ENDING; only_pending: PENDING alone. False when somebody
  * else was first. was receives the phase before. */
@@ -300,6 +347,26 @@ void hki_future_publish(hk_future *future, unsigned phase);
 /* The same, but runs no callback: true if there are any, and another thread has to call
  * hki_future_drain(). */
 bool hki_future_publish_only(hk_future *future, unsigned phase);
+
+/* As hki_future_publish(), and gives up the caller's reference in the same step: so nothing of
+ * the future may be touched after it. If it was the last one, which *last tells, it is the
+ * caller's to destroy. False: somebody waits, and nothing has happened. Says nothing to the
+ * origin. */
+static inline bool hki_future_publish_and_let_go(hk_future *future, unsigned phase, bool *last)
+{
+    uint64_t word = hki_future_word(future);
+
+    do {
+        if ((word & HKI_WATCHED) != 0) {
+            return false;
+        }
+        /* seq_cst; the last owner sees all earlier uses. */
+    } while (!atomic_compare_exchange_weak(&future->word, &word,
+                                           word / HKI_REFERENCE * HKI_REFERENCE - HKI_REFERENCE +
+                                               hki_with_phase(word, phase)));
+    *last = hki_future_references(word) == 1;
+    return true;
+}
 
 /* For who shows a state to the application: see refresh above. */
 static inline void hki_future_refresh(const hk_future *future)

@@ -41,15 +41,17 @@ static hk_status outcome(hk_future *future)
 hk_status hk_future_result(hk_future *future, hk_duration timeout, const void **value, size_t *size)
 {
     hk_status status = hk_future_wait(future, timeout);
+    struct hki_value shown;
 
     if (status != HK_OK || (status = outcome(future)) != HK_OK) {
         return status;
     }
+    shown = hki_future_value(future);
     if (value != NULL) {
-        *value = hki_future_value(future).data;
+        *value = shown.data;
     }
     if (size != NULL) {
-        *size = hki_future_value(future).size;
+        *size = shown.size;
     }
     return HK_OK;
 }

@@ -23,12 +23,6 @@ static bool is_cancelled(unsigned state)
            (hki_phase(state) == HKI_ENDING && (state & HKI_CANCELLING) != 0);
 }
 
-/* phase: perhaps with more that belongs to it. */
-static unsigned with_phase(uint64_t word, unsigned phase)
-{
-    return ((unsigned)word & ~(unsigned)HKI_PHASE) | phase;
-}
-
 hk_status hki_future_start(hk_future *future, struct hki_agent *runner)
 {
     uint64_t word = hki_future_word(future);
@@ -37,7 +31,7 @@ hk_status hki_future_start(hk_future *future, struct hki_agent *runner)
         if (hki_phase((unsigned)word) != HKI_PENDING) {
             return is_cancelled((unsigned)word) ? HK_ECANCELED : HK_ESTATE;
         }
-    } while (!hki_future_swap(future, &word, with_phase(word, HKI_RUNNING)));
+    } while (!hki_future_swap(future, &word, hki_with_phase(word, HKI_RUNNING)));
     hki_future_set_runner(future, runner);
     return HK_OK;
 }
@@ -50,7 +44,7 @@ bool hki_future_claim_end(hk_future *future, bool only_pending, unsigned *was)
         if (hki_phase((unsigned)word) > (only_pending ? HKI_PENDING : HKI_RUNNING)) {
             return false;
         }
-    } while (!hki_future_swap(future, &word, with_phase(word, HKI_ENDING)));
+    } while (!hki_future_swap(future, &word, hki_with_phase(word, HKI_ENDING)));
     if (was != NULL) {
         *was = hki_phase((unsigned)word);
     }
@@ -106,7 +100,7 @@ static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
     }
     word = hki_future_word(future);
     while (!hki_future_swap(future, &word,
-                            (with_phase(word, phase) & ~(unsigned)HKI_WATCHED) |
+                            (hki_with_phase(word, phase) & ~(unsigned)HKI_WATCHED) |
                                 (drain ? HKI_DRAINING : 0U))) {
     }
     fire_all(future, hki_phase(phase));
@@ -127,7 +121,7 @@ static bool publish(hk_future *future, unsigned phase, bool drain_here)
         if ((word & HKI_WATCHED) != 0) {
             return publish_watched(future, phase, drain_here);
         }
-    } while (!hki_future_swap(future, &word, with_phase(word, phase)));
+    } while (!hki_future_swap(future, &word, hki_with_phase(word, phase)));
     tell_origin(future);
     return false;
 }
@@ -233,7 +227,7 @@ static bool claim_cancel(hk_future *future)
         if (hki_phase((unsigned)word) != HKI_PENDING) {
             return false;
         }
-    } while (!hki_future_swap(future, &word, with_phase(word, HKI_ENDING) | HKI_CANCELLING));
+    } while (!hki_future_swap(future, &word, hki_with_phase(word, HKI_ENDING) | HKI_CANCELLING));
     return true;
 }
 

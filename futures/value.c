@@ -58,18 +58,6 @@ hk_status hki_value_share(struct hki_value *value, hk_future *source)
     return HK_OK;
 }
 
-struct hki_value hki_future_value(const hk_future *future)
-{
-    unsigned in_body = (hki_future_state(future) & HKI_BODY_SIZE) >> HKI_BODY_SIZE_SHIFT;
-    const struct hki_future_rest *rest = hki_future_rest(future);
-
-    if (in_body != 0) {
-        return (struct hki_value){in_body == 1 ? NULL : (void *)future->body.bytes, in_body - 1,
-                                  NULL, NULL};
-    }
-    return rest == NULL ? (struct hki_value){NULL, 0, NULL, NULL} : rest->value;
-}
-
 bool hki_future_put_value(hk_future *future, const struct hki_value *value, unsigned *phase)
 {
     struct hki_future_rest *rest;

@@ -121,9 +121,9 @@ static void relate_future(void *object, struct hki_wait_node next, const char *w
     hk_future *future = object;
 
     snprintf(text, size, "%s %s",
-             !hki_agent_is_node(next)                                ? "waiting for"
+             !hki_agent_is_node(next)                                 ? "waiting for"
              : hki_phase(hki_future_state_now(future)) == HKI_RUNNING ? "run by"
-                                                                     : "to be started by",
+                                                                      : "to be started by",
              words);
 }
 
@@ -218,17 +218,6 @@ static const struct hki_wait_ops set_ops = {
     .look = look_at_set, .next = next_of_set, .describe = describe_set, .verb = "including"};
 
 /* --- the wait --- */
-
-bool hki_wait_claim(hk_future *future)
-{
-    struct hki_agent *agent = hki_agent_self();
-
-    if (agent->depth > 0 && hki_future_claimable(future, agent)) {
-        (void)future->origin->claim(future, agent);
-        return hki_future_ended(future);
-    }
-    return false;
-}
 
 /* Runs what may run on this stack: awaited tasks of this pool, never strangers. */
 static void claim_all(const struct set *set)

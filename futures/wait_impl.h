@@ -19,7 +19,13 @@ static inline bool hki_future_claimable(hk_future *future, const struct hki_agen
 }
 
 /* For an untimed wait: runs it on this stack if it may; whether it has ended. */
-bool hki_wait_claim(hk_future *future);
+static inline bool hki_wait_claim(hk_future *future)
+{
+    struct hki_agent *agent = hki_agent_self();
+
+    return agent->depth > 0 && future->origin->claim != NULL &&
+           future->origin->claim(future, agent) && hki_future_ended(future);
+}
 
 /* The node of a future. */
 struct hki_wait_node hki_future_node(hk_future *future);

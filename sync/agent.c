@@ -10,8 +10,6 @@
 #include "sync/party.h"
 #include "sync/wait_graph.h"
 
-enum { NEST_DEPTH_MAX = 256 };
-
 _Thread_local struct hki_agent hki_own_agent;
 
 /* Stands in slots whose thread is gone for good: such slots are never given away
@@ -52,14 +50,6 @@ void hki_agent_leave(struct hki_agent *agent)
     if (--agent->depth == 0) {
         hki_wait_graph_settle();
     }
-}
-
-bool hki_agent_may_nest(const struct hki_agent *agent)
-{
-    char *here = __builtin_frame_address(0);
-
-    return agent->claim_depth < NEST_DEPTH_MAX &&
-           (agent->stack_low == NULL || here - agent->stack_low > HKI_NEST_STACK_BYTES);
 }
 
 /* --- as a node --- */

@@ -35,6 +35,7 @@ struct hki_agent_host_ops {
 enum {
     HKI_SLOT_NONE = 0,
     HKI_SLOT_MAX = 65535,
+    HKI_NEST_DEPTH_MAX = 256,
     HKI_NEST_STACK_BYTES = 128 * 1024, /* Room that a nested task must find. */
 };
 
@@ -103,7 +104,13 @@ void hki_agent_leave(struct hki_agent *agent);
 
 /* Whether one more task may be run on this stack, inside the one that runs:
  * bounded in depth (256), and by the room that is left. */
-bool hki_agent_may_nest(const struct hki_agent *agent);
+static inline bool hki_agent_may_nest(const struct hki_agent *agent)
+{
+    const char *here = __builtin_frame_address(0);
+
+    return agent->claim_depth < HKI_NEST_DEPTH_MAX &&
+           (agent->stack_low == NULL || here - agent->stack_low > HKI_NEST_STACK_BYTES);
+}
 
 /* The node of a thread. */
 struct hki_wait_node hki_agent_node(struct hki_agent *agent);
