@@ -89,11 +89,7 @@ bool hki_os_futex_wait_any(const struct hki_os_wait_word *words, unsigned count,
 /* Whether a locked operation of a thread, on whatever object, keeps what is before it before what
  * is after it, stores before loads as well. C promises that of fences alone, which the thread
  * sanitizer does not know; x86 has no weaker ones (Intel's manual, volume 3, 9.2.3.9). */
-#if defined(__x86_64__)
-#define HKI_LOCKED_IS_FENCE true
-#else
-#define HKI_LOCKED_IS_FENCE false
-#endif
+bool hki_os_locked_is_fence(void);
 
 /* Makes every running thread of this process pass a full memory barrier, so that
  * the other side of a store-load race may do with a compiler barrier. False if the

@@ -323,6 +323,15 @@ __attribute__((constructor)) static void register_barrier(void)
     barrier_ready = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
+bool hki_os_locked_is_fence(void)
+{
+#if defined(__x86_64__)
+    return true;
+#else
+    return false;
+#endif
+}
+
 bool hki_os_barrier_ready(void)
 {
     return barrier_ready;

@@ -29,8 +29,9 @@ static inline void set_running(struct worker *worker, struct running *chain)
     if (worker->pool->is_quiet) {
         /* release: pairs with the load of who walks the chain: what the record holds. */
         atomic_store_explicit(&worker->deck->running, chain, memory_order_release);
-        /* What comes next in the program comes next: the rest is the other side's barrier. */
-        atomic_signal_fence(memory_order_seq_cst);
+        /* The compiler keeps what comes next behind it; the processor does when the other side
+         * says so. */
+        __asm__ __volatile__("" : : : "memory");
     } else {
         atomic_store(&worker->deck->running, chain);
     }

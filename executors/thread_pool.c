@@ -408,7 +408,7 @@ static hk_status set_up(struct thread_pool *pool, const hk_executor_options *opt
                                                                 : options->spare_workers;
     pool->tasks_per_worker = options->tasks_per_worker;
     pool->target = hki_executor_workers(options);
-    pool->is_quiet = HKI_LOCKED_IS_FENCE && hki_os_barrier_ready();
+    pool->is_quiet = hki_os_locked_is_fence() && hki_os_barrier_ready();
     pool->search_pauses = hki_os_cpu_count() > 1 ? HKI_SEARCH_PAUSES : 0;
     pool->has_lane = options->queue_capacity == 0 && options->when_full == HK_FULL_BLOCKS;
     pool->queue.beside = pool->has_lane ? &pool->lane : NULL;

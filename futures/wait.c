@@ -175,6 +175,8 @@ static bool enough(const struct set *set)
                 (set->what == HK_FIRST_ERROR && hki_phase(state) == HKI_FAILED)) {
                 return true;
             }
+        } else if (set->what == HK_ALL_COMPLETED) {
+            return false;
         }
     }
     return ended == set->count;
@@ -318,6 +320,24 @@ static bool soon_enough(const struct set *set, const struct hki_agent *agent, in
            hki_world_self() == NULL && hki_luck_look(has_ended, set->futures[0]);
 }
 
+/* All of many, for a thread that cannot be part of a cycle: one after the other, from the last
+ * on, which mostly ends last; so it is woken seldom, and needs no memory. */
+static hk_status wait_for_each(hk_future *const *futures, size_t count, int64_t deadline_ns)
+{
+    struct hki_agent *agent = hki_agent_self();
+    hk_status status = HK_OK;
+
+    for (size_t i = count; i-- > 0 && status == HK_OK;) {
+        struct set one = {&futures[i], 1, HK_ALL_COMPLETED};
+        struct waiter waiter;
+
+        if (!hki_future_ended(futures[i]) && !soon_enough(&one, agent, deadline_ns)) {
+            status = watch_and_sleep(&one, &waiter, deadline_ns);
+        }
+    }
+    return status;
+}
+
 hk_status hki_wait(hk_future *const *futures, size_t count, hk_wait_for what, int64_t deadline_ns,
                    bool poll)
 {
@@ -344,6 +364,9 @@ hk_status hki_wait(hk_future *const *futures, size_t count, hk_wait_for what, in
     }
     if (soon_enough(&set, agent, deadline_ns)) {
         return HK_OK;
+    }
+    if (count > FEW && what == HK_ALL_COMPLETED && !hki_block_is_awaited(agent)) {
+        return wait_for_each(futures, count, deadline_ns);
     }
     if (count > FEW && (waiters = hki_alloc(count * sizeof(*waiters))) == NULL) {
         return HK_ENOMEM;

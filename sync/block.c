@@ -36,8 +36,7 @@ static bool holds_locks(const struct hki_agent *agent)
     return agent->holder != NULL && agent->holder->depth != 0;
 }
 
-/* Nobody else can be part of a cycle. */
-static bool somebody_may_wait_for(const struct hki_agent *agent)
+bool hki_block_is_awaited(const struct hki_agent *agent)
 {
     return agent->depth != 0 || atomic_load(&agent->parties) != NULL || holds_locks(agent);
 }
@@ -102,7 +101,7 @@ static hk_status begin(struct hki_agent *agent, struct hki_wait_node wanted, boo
     }
     show(agent, wanted);
     agent->block_state = SHOWN;
-    if (!somebody_may_wait_for(agent)) {
+    if (!hki_block_is_awaited(agent)) {
         return HK_OK;
     }
     /* Tell the pool first: one that could start a spare worker can move. */

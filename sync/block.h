@@ -44,6 +44,9 @@ hk_status hki_block_begin_briefly(struct hki_agent *agent, struct hki_wait_node 
 int64_t hki_block_patience(const struct hki_agent *agent, int64_t deadline_ns);
 hk_status hki_block_lengthen(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
 
+/* Whether somebody may wait for this thread, the caller: nobody else can be part of a cycle. */
+bool hki_block_is_awaited(const struct hki_agent *agent);
+
 /* Whether the wait that has begun counts for others' looks. Then it is to be woken whenever
  * what it waits for was there, also if another gets it, to look again. */
 bool hki_block_is_looked_at(const struct hki_agent *agent);

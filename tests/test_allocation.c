@@ -193,7 +193,7 @@ static hk_status ask_why(void)
 
 static hk_status wait_for_many(void)
 {
-    hk_status status = hk_wait(futures, SOURCES, HK_ALL_COMPLETED, HK_NS(1), NULL, NULL);
+    hk_status status = hk_wait(futures, SOURCES, HK_FIRST_COMPLETED, HK_NS(1), NULL, NULL);
 
     return status == HK_ETIMEDOUT ? HK_OK : status;
 }

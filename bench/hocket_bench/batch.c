@@ -71,6 +71,9 @@ static void run_futures(struct batch *batch)
         peer->submit(batch->pool, batch->kind, i, future_of(batch, i));
     }
     batch->submit_ns = bench_now_ns();
+    if (peer->wait_all != NULL) {
+        peer->wait_all(batch->pool, future_of(batch, read), batch->count - read);
+    }
     while (read < batch->count) {
         batch->sum += peer->result(batch->pool, future_of(batch, read++));
     }

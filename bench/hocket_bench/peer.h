@@ -54,6 +54,8 @@ struct peer {
     void (*submit)(void *pool, enum work_kind kind, uint64_t number, void *future);
     /* Waits; the future is done with then. */
     uint64_t (*result)(void *pool, void *future);
+    /* Waits for all of them, where one call does that. */
+    void (*wait_all)(void *pool, void *futures, uint64_t count);
     void (*post)(void *pool, struct slot *slot);
     /* Calls work where post is allowed, for peers whose submitter must be one of their
      * own threads. */

@@ -69,6 +69,12 @@ uint64_t hocket_result(void *pool, void *future)
     return read_future(*(hk_future **)future);
 }
 
+static void wait_for_all(void *pool, void *futures, uint64_t count)
+{
+    (void)pool;
+    hocket_must(hk_wait(futures, count, HK_ALL_COMPLETED, HK_FOREVER, NULL, NULL), "hk_wait");
+}
+
 /* --- Trees -------------------------------------------------------------------------- */
 
 static hk_future *spawn(hk_executor *executor, const hk_task *task, uint64_t n)
@@ -220,6 +226,7 @@ const struct peer peer_hocket_threads = {
     .stop = hocket_stop,
     .submit = hocket_submit,
     .result = hocket_result,
+    .wait_all = wait_for_all,
     .fork_both = start_fork_both,
     .fork_one = start_fork_one,
     .fork_scoped = start_fork_scoped,

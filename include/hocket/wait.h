@@ -39,10 +39,12 @@ typedef enum hk_wait_for {
  * @retval HK_ETIMEDOUT  Not enough have; nothing is changed by that.
  * @retval HK_EDEADLK    This wait could never end.
  * @retval HK_EINVAL     Unknown @p what, a NULL future, a negative @p timeout.
- * @retval HK_ENOMEM     More than a few futures and no memory to watch them.
+ * @retval HK_ENOMEM     More than a few futures and no memory to watch them. Not for all of them
+ *                       outside of tasks, without locks held.
  * @retval HK_EFORKED    An unfinished one belongs to the parent process.
  *
- * Cost: some 50 ns a future, and one wake-up in all.
+ * Cost: some 50 ns a future, and one wake-up in all; for all of more than 16, outside of tasks,
+ * a look at each, and a wake-up for each that ends later than those behind it.
  */
 HK_API HK_MUST_CHECK hk_status hk_wait(hk_future *const *futures, size_t count, hk_wait_for what,
                                        hk_duration timeout, bool *done, size_t *ended);
