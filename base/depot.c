@@ -19,6 +19,7 @@ enum {
     WORD_BITS = 64,
     WORDS = 16, /* Bits for the smallest objects. */
     BLOCK_SLABS_MOST = 16,
+    HUGE_FROM_SLABS = 64, /* 4 MiB: by then the blocks are huge pages. */
     KEPT_SLABS = 16
 };
 
@@ -103,19 +104,31 @@ static void fill_slab(struct depot *depot, struct block *block, struct slab *sla
     hki_list_append(&depot->partial, &slab->link);
 }
 
+/* A block with room for its head and slabs. To give memory page by page is half of what a first
+ * burst costs: many objects get pages that are 512 times larger, where the kernel has them. */
+static struct block *alloc_block(const struct depot *depot)
+{
+    bool is_huge = depot->slabs >= HUGE_FROM_SLABS;
+    /* One more than the slabs: for the head, and as malloc aligns to less. */
+    size_t size = is_huge ? HKI_MEMORY_HUGE : ((size_t)depot->next_slabs + 1) * SLAB_BYTES;
+    struct block *block = is_huge ? hki_memory_store_alloc_huge() : hki_memory_store_alloc(size);
+
+    if (block != NULL) {
+        block->size = size;
+        block->slabs = (uint32_t)(size / SLAB_BYTES) - 1;
+    }
+    return block;
+}
+
 static bool add_block(struct depot *depot)
 {
-    /* One more than the slabs, as malloc aligns to less. */
-    size_t size = ((size_t)depot->next_slabs + 1) * SLAB_BYTES;
-    struct block *block = hki_memory_store_alloc(size);
+    struct block *block = alloc_block(depot);
 
     if (block == NULL) {
         return false;
     }
-    block->size = size;
-    block->slabs = depot->next_slabs;
     /* If the place before the first slab is too small for the head, the last one does not fit. */
-    if ((char *)slab_at(block, block->slabs) > (char *)block + size) {
+    if ((char *)slab_at(block, block->slabs) > (char *)block + block->size) {
         block->slabs--;
     }
     if (block->slabs == 0) {

@@ -111,6 +111,16 @@ void *hki_memory_store_alloc(size_t size)
     return malloc(size);
 }
 
+void *hki_memory_store_alloc_huge(void)
+{
+    void *memory = aligned_alloc(HKI_MEMORY_HUGE, HKI_MEMORY_HUGE);
+
+    if (memory != NULL) {
+        hki_os_advise_huge(memory, HKI_MEMORY_HUGE);
+    }
+    return memory;
+}
+
 void hki_memory_store_free(void *memory)
 {
     free(memory);

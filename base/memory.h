@@ -49,8 +49,12 @@ unsigned hki_memory_settle(void);
 /* Counts an allocation down; whether it has to fail. */
 bool hki_memory_should_fail(void);
 
+#define HKI_MEMORY_HUGE ((size_t)2 * 1024 * 1024)
+
 /* What a cache keeps: from malloc, whatever allocator is set, and not counted. */
 void *hki_memory_store_alloc(size_t size);
+/* HKI_MEMORY_HUGE bytes, and as much aligned: a page of that size, if the kernel likes. */
+void *hki_memory_store_alloc_huge(void);
 void hki_memory_store_free(void *memory);
 
 #endif

@@ -141,6 +141,9 @@ bool hki_os_memfd_seal(int fd);
 /* Whether it is a file in memory that has, and will always have, so many bytes. */
 bool hki_os_memfd_sealed(int fd, uint64_t bytes);
 
+/* Asks for huge pages behind a range; a kernel without them does nothing. */
+void hki_os_advise_huge(void *memory, size_t bytes);
+
 /* Frees the memory behind whole pages of a shared mapping, which read as zero then. False:
  * the kernel refuses, and they are as they were. */
 bool hki_os_memory_discard(void *pages, size_t bytes);

@@ -556,3 +556,11 @@ bool hki_os_memory_discard(void *pages, size_t bytes)
 {
     return madvise(pages, bytes, MADV_REMOVE) == 0;
 }
+
+void hki_os_advise_huge(void *memory, size_t bytes)
+{
+    int before = errno;
+
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    errno = before;
+}
