@@ -3,6 +3,7 @@
 """Runs clang-tidy over every C source of a build folder; fails on any finding.
 
 Usage: run_clang_tidy.py BUILD-FOLDER [PATTERN]
+PATTERN (a regular expression) selects among the paths.
 """
 import concurrent.futures
 import json
@@ -28,8 +29,9 @@ def sources(build, pattern):
 
 
 def main():
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print(__doc__)
+        sys.exit(0 if len(sys.argv) >= 2 else 2)
     tool = shutil.which("clang-tidy-14") or shutil.which("clang-tidy")
     if tool is None:
         sys.exit("run_clang_tidy: clang-tidy is not installed (Debian: clang-tidy-14)")
