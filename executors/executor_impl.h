@@ -79,6 +79,8 @@ struct hki_executor_traits {
     void (*missed)(void *self);
     /* The worker that runs a slim job; NULL: none does now. For looks. NULL: no slim jobs. */
     struct hki_agent *(*runner)(void *self, hk_job *job);
+    /* Its workers are threads like any other: who waits for a range may run pieces of it. */
+    bool is_any_thread;
     /* Limits in time are judged when the task returns. */
     bool judged_on_return;
     /* NULL: the workers are threads of this process. */

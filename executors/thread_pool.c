@@ -24,6 +24,13 @@ static bool remove_job(void *self, hk_job *job)
     bool removed;
 
     if (hki_job_in_lane(job)) {
+        const struct hki_agent *agent = hki_agent_self();
+
+        /* What a worker has submitted last it can take back. */
+        if (agent->host_owner == pool->executor &&
+            hki_deque_take_back(&((struct worker *)agent->host)->deck->deque, job)) {
+            return true;
+        }
         atomic_fetch_add(&pool->dead, 1);
         return false;
     }
@@ -380,6 +387,7 @@ static struct hki_wait_node next_of_end(void *self, size_t i)
 }
 
 static const struct hki_executor_traits traits = {.claims = true,
+                                                  .is_any_thread = true,
                                                   .claim_here = claim_here,
                                                   .runner = runner,
                                                   .missed = missed,

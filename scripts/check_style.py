@@ -22,7 +22,7 @@ HOMES = {
              "queue", "ring", "rwlock", "semaphore", "waits"},
     "futures": {"cancel", "chain", "completion", "future", "promise", "wait", "within"},
     "executors": {"buffer", "executor", "executor_ops", "inline_executor", "map", "process_pool",
-                  "replay", "scope", "serial", "task", "thread_pool"},
+                  "range", "replay", "scope", "serial", "task", "thread_pool"},
 }
 UMBRELLA = "hocket"  # Includes every public header; nothing in the library includes it.
 LEVEL = {folder: level for level, folder in enumerate(HOMES)}
