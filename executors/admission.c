@@ -168,13 +168,20 @@ static void call_for_help(struct thread_pool *pool)
     hki_pool_discard_abandoned(pool, &taken, broken);
 }
 
+bool hki_thread_pool_may_put(void *self)
+{
+    struct thread_pool *pool = self;
+
+    /* relaxed: a hint; what changes meanwhile is seen after the put. */
+    return atomic_load_explicit(&pool->is_manned, memory_order_relaxed) &&
+           hki_lane_count(&pool->lane) < pool->queue.capacity;
+}
+
 static hk_status submit_to_lane(struct thread_pool *pool, hk_job *job, hk_duration queue_wait)
 {
     hk_status status = HK_OK;
 
-    /* relaxed: a hint; what changes meanwhile is seen after the put. */
-    if (!atomic_load_explicit(&pool->is_manned, memory_order_relaxed) ||
-        hki_lane_count(&pool->lane) >= pool->queue.capacity) {
+    if (!hki_thread_pool_may_put(pool)) {
         if (!prepare_lane(pool, job, queue_wait, &status)) {
             return status;
         }
@@ -192,4 +199,14 @@ hk_status hki_thread_pool_submit(void *self, hk_job *job, hk_duration queue_wait
 
     return hki_job_in_lane(job) ? submit_to_lane(pool, job, queue_wait)
                                 : submit_to_queue(pool, job, queue_wait);
+}
+
+void hki_thread_pool_put_many(void *self, void *const *jobs, size_t count)
+{
+    struct thread_pool *pool = self;
+
+    hki_pool_put_many(pool, own_worker(pool), jobs, count);
+    if (hki_crew_calls(&pool->crew)) {
+        call_for_help(pool);
+    }
 }

@@ -317,8 +317,8 @@ static bool may_be_slim(const struct hki_request *request)
            request->salvage == NULL && request->executor->task_timeout == 0;
 }
 
-hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
-                            const void *bytes, size_t size)
+hk_job *hki_job_make_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
+                          const void *bytes, size_t size)
 {
     hk_job *job = hki_slab_alloc(&slim_jobs);
 
@@ -337,7 +337,17 @@ hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk
     job->executor = executor;
     job->task = task;
     job->site = site;
-    hki_executor_count(executor, HKI_ACCEPTED);
+    return job;
+}
+
+hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
+                            const void *bytes, size_t size)
+{
+    hk_job *job = hki_job_make_slim(executor, site, task, bytes, size);
+
+    if (job != NULL) {
+        hki_executor_count(executor, HKI_ACCEPTED);
+    }
     return job;
 }
 

@@ -151,6 +151,10 @@ hk_job *hki_job_create(const struct hki_request *request);
 hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
                             const void *bytes, size_t size);
 
+/* The same, which the caller counts as accepted. */
+hk_job *hki_job_make_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
+                          const void *bytes, size_t size);
+
 /* For the winner of the claim, before it publishes: counts the end, and lets go
  * of the limits. */
 void hki_job_ended(hk_job *job, unsigned phase);

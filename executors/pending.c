@@ -22,6 +22,25 @@ void hki_pool_put(struct thread_pool *pool, struct worker *worker, hk_job *job)
     }
 }
 
+void hki_pool_put_many(struct thread_pool *pool, struct worker *worker, void *const *jobs,
+                       size_t count)
+{
+    size_t put = worker == NULL ? 0 : hki_deque_put_many(&worker->deck->deque, jobs, count);
+    hk_job *const last = jobs[count - 1];
+
+    if (put == count) {
+        return;
+    }
+    for (size_t i = put; i + 1 < count; i++) {
+        hk_job *job = jobs[i];
+        hk_job *next = jobs[i + 1];
+
+        /* relaxed: reached only once the chain is in the lane. */
+        atomic_store_explicit(&job->node.next, &next->node, memory_order_relaxed);
+    }
+    hki_lane_put_chain(&pool->lane, &((hk_job *)jobs[put])->node, &last->node, count - put);
+}
+
 static size_t in_decks(struct thread_pool *pool)
 {
     size_t sum = 0;

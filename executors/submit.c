@@ -228,35 +228,3 @@ hk_status hk_submit_buffer_at(hk_executor *executor, const hk_site *site, const 
                                             .options = options},
                       future);
 }
-
-hk_status hk_submit_many_at(hk_executor *executor, const hk_site *site, const hk_task *task,
-                            const void *items, size_t count, size_t stride,
-                            const hk_submit_options *options, hk_future **futures, size_t *accepted)
-{
-    const unsigned char *first = items;
-    hk_status status = HK_OK;
-    size_t taken = 0;
-
-    if (items == NULL && count != 0 && stride != 0) {
-        return HK_EINVAL;
-    }
-    while (taken < count) {
-        const void *item = items == NULL ? NULL : first + taken * stride;
-
-        status = hk_submit_at(executor, site, task, item, stride, options,
-                              futures == NULL ? NULL : &futures[taken]);
-        if (status != HK_OK) {
-            break;
-        }
-        taken++;
-    }
-    if (futures != NULL) {
-        for (size_t i = taken; i < count; i++) {
-            futures[i] = NULL;
-        }
-    }
-    if (accepted != NULL) {
-        *accepted = taken;
-    }
-    return status;
-}

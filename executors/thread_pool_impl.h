@@ -198,10 +198,18 @@ extern const struct hki_agent_host_ops hki_worker_host_ops;
 /* The back end's submit. */
 hk_status hki_thread_pool_submit(void *self, hk_job *job, hk_duration queue_wait);
 
+/* The same for many, see struct hki_executor_traits. */
+bool hki_thread_pool_may_put(void *self);
+void hki_thread_pool_put_many(void *self, void *const *jobs, size_t count);
+
 /* --- pending.c: all places where tasks wait, as one --- */
 
 /* A job for the lane or the worker's own deck. Lock-free. */
 void hki_pool_put(struct thread_pool *pool, struct worker *worker, hk_job *job);
+
+/* The same for several; at least one. */
+void hki_pool_put_many(struct thread_pool *pool, struct worker *worker, void *const *jobs,
+                       size_t count);
 
 /* The next for this worker, a job or a fork (see fork_item.h); NULL: it met none. */
 void *hki_pool_take(struct thread_pool *pool, struct worker *worker);
