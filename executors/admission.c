@@ -174,7 +174,7 @@ bool hki_thread_pool_may_put(void *self)
 
     /* relaxed: a hint; what changes meanwhile is seen after the put. */
     return atomic_load_explicit(&pool->is_manned, memory_order_relaxed) &&
-           hki_lane_count(&pool->lane) < pool->queue.capacity;
+           hki_pool_in_lanes(pool) < pool->queue.capacity;
 }
 
 static hk_status submit_to_lane(struct thread_pool *pool, hk_job *job, hk_duration queue_wait)

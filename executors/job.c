@@ -379,7 +379,7 @@ static hk_job *create_whole(const struct hki_request *request)
     job->limits = NULL;
     job->priority = request->options == NULL ? HK_PRIORITY_NORMAL : request->options->priority;
     job->forced = request->forced;
-    job->in_lane = job->executor->has_lane && !job->forced && job->priority == HK_PRIORITY_NORMAL;
+    job->in_lane = job->executor->has_lane && !job->forced;
     job->copied = !request->moves;
     job->expects = request->expects;
     job->salvage = request->salvage;

@@ -7,8 +7,10 @@
  *   decks   one a worker: what its tasks submit, and what it took from the lane in one go;
  *           others steal from it (sync/deque.h)
  *   returned  what a worker took from these, and is not to run after all. Under `lock`.
- *   queue   all that needs more: other priorities, errands, and every task of a pool whose
- *           capacity or policy was asked for, for these are exact. Under `lock`.
+ *   prior   like the lane, for tasks of high and of low priority; never more than one is taken
+ *           from there at a time, so that none waits in a deck behind others
+ *   queue   all that needs more: errands, and every task of a pool whose capacity or policy was
+ *           asked for, for these are exact. Under `lock`.
  * A task that is cancelled, or that a wait takes over, stays in the lane or deck until it is
  * taken from there; `dead` counts those.
  *
@@ -46,6 +48,8 @@
 #include "executors/worker_init.h"
 #include "sync/lane.h"
 
+enum { HKI_PRIOR_HIGH, HKI_PRIOR_LOW, HKI_PRIORS };
+
 enum {
     HKI_SPARES_DEFAULT = 64,
     HKI_WHERE_MAX = 64,
@@ -73,6 +77,7 @@ struct thread_pool {
     atomic_bool scans;         /* Somebody reads the running chains. */
     atomic_bool is_manned;     /* live is not 0. */
     atomic_bool forks_quietly; /* See hki_pool_meet_forks(). */
+    atomic_bool has_priors;    /* A task of high or low priority has ever come. */
     _Atomic(struct deck *) decks;
     atomic_long dead;
 
@@ -81,6 +86,8 @@ struct thread_pool {
     char apart_3[HKI_LANE_LINE];
     struct hki_lane lane;
     char apart_4[HKI_LANE_LINE];
+    struct hki_lane prior[HKI_PRIORS];
+    char apart_5[HKI_LANE_LINE];
 
     pthread_mutex_t lock;
     struct hki_condition settled; /* starting fell to 0, or live did. */
@@ -117,6 +124,7 @@ struct worker {
     bool is_worn;          /* It has run as many as it may. Own thread only. */
     unsigned attention;    /* Of the pool, when it last looked. */
     unsigned tick;         /* Tasks of its own that it has taken. */
+    unsigned turn;         /* Of high, normal and low, while there are any but normal ones. */
     unsigned scopes;       /* That its tasks have begun and not ended. Own thread only. */
     int64_t batch_end;     /* What is in its deck before this place came from the lane. */
     uint64_t restarts;     /* Of the pool, when this one was started. */
@@ -204,7 +212,7 @@ void hki_thread_pool_put_many(void *self, void *const *jobs, size_t count);
 
 /* --- pending.c: all places where tasks wait, as one --- */
 
-/* A job for the lane or the worker's own deck. Lock-free. */
+/* A job for its lane or the worker's own deck. Lock-free. */
 void hki_pool_put(struct thread_pool *pool, struct worker *worker, hk_job *job);
 
 /* The same for several; at least one. */
@@ -213,6 +221,9 @@ void hki_pool_put_many(struct thread_pool *pool, struct worker *worker, void *co
 
 /* The next for this worker, a job or a fork (see fork_item.h); NULL: it met none. */
 void *hki_pool_take(struct thread_pool *pool, struct worker *worker);
+
+/* How many wait in the lanes, as one that comes to them without a lock sees it. */
+size_t hki_pool_in_lanes(struct thread_pool *pool);
 
 /* Whether anything waits. seq_cst. */
 bool hki_pool_has_work(struct thread_pool *pool);
