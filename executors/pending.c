@@ -191,24 +191,11 @@ static hk_job *take_in_turn(struct thread_pool *pool, struct worker *worker)
 
 static void *steal(struct thread_pool *pool, const struct worker *worker)
 {
-    struct deck *own = worker->deck;
-
-    /* From its own neighbour on, so that not all go for the same. */
-    for (struct deck *deck = own->next; deck != NULL; deck = deck->next) {
-        void *item = hki_deque_take(&deck->deque);
-
-        if (item != NULL) {
-            return item;
-        }
+    if (pool->topology != NULL) {
+        /* relaxed: a hint. */
+        atomic_store_explicit(&worker->deck->cpu, hki_os_cpu_here(), memory_order_relaxed);
     }
-    for (struct deck *deck = atomic_load(&pool->decks); deck != own; deck = deck->next) {
-        void *item = hki_deque_take(&deck->deque);
-
-        if (item != NULL) {
-            return item;
-        }
-    }
-    return NULL;
+    return hki_deck_steal(&pool->decks, worker->deck, pool->topology);
 }
 
 /* Under the lock: in front of what was returned before. */

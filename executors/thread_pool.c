@@ -428,6 +428,8 @@ static hk_status set_up(struct thread_pool *pool, const hk_executor_options *opt
                                                                 : options->spare_workers;
     pool->tasks_per_worker = options->tasks_per_worker;
     pool->target = hki_executor_workers(options);
+    /* Where all share a cache it is all the same who is stolen from. */
+    pool->topology = hki_topology_here()->caches > 1 ? hki_topology_here() : NULL;
     pool->search_pauses = hki_os_cpu_count() > 1 ? HKI_SEARCH_PAUSES : 0;
     pool->has_lane = options->queue_capacity == 0 && options->when_full == HK_FULL_BLOCKS;
     if (pool->has_lane) {

@@ -67,9 +67,10 @@ struct thread_pool {
     size_t cpu_count;
     hk_duration idle_exit; /* HK_FOREVER: never. */
     unsigned spares_max;
-    unsigned tasks_per_worker; /* 0: no limit. */
-    bool has_lane;             /* Neither capacity nor policy was asked for. */
-    int search_pauses;         /* 0 on a single processor: nothing comes while one looks. */
+    unsigned tasks_per_worker;           /* 0: no limit. */
+    bool has_lane;                       /* Neither capacity nor policy was asked for. */
+    const struct hki_topology *topology; /* Whom to steal from first; NULL: it does not matter. */
+    int search_pauses; /* 0 on a single processor: nothing comes while one looks. */
 
     /* Read by all, changed seldom. The apart_N keep what is written often on other lines. */
     char apart_1[HKI_LANE_LINE];
