@@ -26,6 +26,17 @@ bool hki_os_thread_affinity(const int *cpus, size_t count);
 /* Whether the kernel would let this process run on the CPU. */
 bool hki_os_cpu_usable(int cpu);
 
+/* The CPU that the calling thread runs on at this moment. */
+unsigned hki_os_cpu_here(void);
+
+/* The highest number of a CPU that this machine may have. */
+unsigned hki_os_cpu_highest(void);
+
+/* The CPUs that share the last-level cache, or the package, with this one, as "0-3,8-11". False:
+ * not known. */
+bool hki_os_cpu_cache_list(unsigned cpu, char *text, size_t size);
+bool hki_os_cpu_package_list(unsigned cpu, char *text, size_t size);
+
 /* Lowest address of the calling thread's stack; NULL if it cannot be told. */
 char *hki_os_stack_low(void);
 

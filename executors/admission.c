@@ -7,15 +7,6 @@
 #include "executors/thread_pool_impl.h"
 #include "sync/condition.h"
 
-/* The calling thread as a worker of this pool, or NULL: also for one that has given its deck
- * back, and its counts with it, and still ends what nobody will run. */
-static struct worker *own_worker(const struct thread_pool *pool)
-{
-    struct hki_agent *agent = hki_agent_self();
-
-    return agent->host_owner == pool->executor && agent->counts != NULL ? agent->host : NULL;
-}
-
 /* Under the lock. What the policy says about a full queue. */
 enum decision { QUEUE_IT, RUN_IT_HERE, REFUSE_IT };
 
@@ -48,7 +39,7 @@ static enum decision decide(struct thread_pool *pool, hk_duration queue_wait, hk
         return QUEUE_IT;
     default:
         /* A worker never waits for its own pool: it might be all there is. */
-        if (own_worker(pool) == NULL) {
+        if (hki_pool_own_worker(pool) == NULL) {
             return wait_for_room(pool, queue_wait, status);
         }
         if (hki_agent_may_nest(hki_agent_self())) {
@@ -61,7 +52,7 @@ static enum decision decide(struct thread_pool *pool, hk_duration queue_wait, hk
 
 static void run_here(struct thread_pool *pool, hk_job *job)
 {
-    struct worker *worker = own_worker(pool);
+    struct worker *worker = hki_pool_own_worker(pool);
 
     if (worker != NULL) {
         hki_agent_self()->claim_depth++;
@@ -169,18 +160,25 @@ __attribute__((noinline)) static void call_for_help(struct thread_pool *pool)
     hki_pool_discard_abandoned(pool, &taken, broken);
 }
 
+bool hki_thread_pool_may_put(void *self)
+{
+    struct thread_pool *pool = self;
+
+    /* relaxed: a hint; what changes meanwhile is seen after the put. */
+    return atomic_load_explicit(&pool->is_manned, memory_order_relaxed) &&
+           hki_pool_in_lanes(pool) < pool->queue.capacity;
+}
+
 static hk_status submit_to_lane(struct thread_pool *pool, hk_job *job, hk_duration queue_wait)
 {
     hk_status status = HK_OK;
 
-    /* relaxed: a hint; what changes meanwhile is seen after the put. */
-    if (!atomic_load_explicit(&pool->is_manned, memory_order_relaxed) ||
-        hki_lane_count(&pool->lane) >= pool->queue.capacity) {
+    if (!hki_thread_pool_may_put(pool)) {
         if (!prepare_lane(pool, job, queue_wait, &status)) {
             return status;
         }
     }
-    hki_pool_put(pool, own_worker(pool), job);
+    hki_pool_put(pool, hki_pool_own_worker(pool), job);
     if (hki_crew_calls(&pool->crew)) {
         call_for_help(pool);
     }
@@ -192,7 +190,7 @@ static hk_status submit_to_lane(struct thread_pool *pool, hk_job *job, hk_durati
 hk_status hki_thread_pool_submit_slim(void *self, hk_job *job)
 {
     struct thread_pool *pool = self;
-    struct worker *worker = own_worker(pool);
+    struct worker *worker = hki_pool_own_worker(pool);
 
     if (worker == NULL || !hki_deque_put(&worker->deck->deque, job)) {
         return submit_to_lane(pool, job, HK_FOREVER);
@@ -209,4 +207,14 @@ hk_status hki_thread_pool_submit(void *self, hk_job *job, hk_duration queue_wait
 
     return hki_job_in_lane(job) ? submit_to_lane(pool, job, queue_wait)
                                 : submit_to_queue(pool, job, queue_wait);
+}
+
+void hki_thread_pool_put_many(void *self, void *const *jobs, size_t count)
+{
+    struct thread_pool *pool = self;
+
+    hki_pool_put_many(pool, hki_pool_own_worker(pool), jobs, count);
+    if (hki_crew_calls(&pool->crew)) {
+        call_for_help(pool);
+    }
 }

@@ -51,6 +51,44 @@ struct deck *hki_deck_take(_Atomic(struct deck *) *list)
     return deck;
 }
 
+/* Of those at this distance; HKI_DISTANCES: of all. */
+static void *steal_at(_Atomic(struct deck *) *list, struct deck *own,
+                      const struct hki_topology *topology, enum hki_distance distance)
+{
+    struct deck *deck = own->next == NULL ? atomic_load(list) : own->next;
+    /* relaxed, both: a hint. */
+    unsigned here = atomic_load_explicit(&own->cpu, memory_order_relaxed);
+
+    while (deck != own) {
+        if (distance == HKI_DISTANCES ||
+            hki_topology_distance(topology, here,
+                                  atomic_load_explicit(&deck->cpu, memory_order_relaxed)) ==
+                distance) {
+            void *item = hki_deque_take(&deck->deque);
+
+            if (item != NULL) {
+                return item;
+            }
+        }
+        deck = deck->next == NULL ? atomic_load(list) : deck->next;
+    }
+    return NULL;
+}
+
+void *hki_deck_steal(_Atomic(struct deck *) *list, struct deck *own,
+                     const struct hki_topology *topology)
+{
+    void *item = NULL;
+
+    if (topology == NULL) {
+        return steal_at(list, own, NULL, HKI_DISTANCES);
+    }
+    for (int distance = 0; distance < HKI_DISTANCES && item == NULL; distance++) {
+        item = steal_at(list, own, topology, (enum hki_distance)distance);
+    }
+    return item;
+}
+
 void hki_decks_free(_Atomic(struct deck *) *list)
 {
     struct deck *deck = atomic_load(list);

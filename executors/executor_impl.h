@@ -79,8 +79,15 @@ struct hki_executor_traits {
     hk_status (*submit_slim)(void *self, hk_job *job);
     /* A job for its lane was ended before it came there, and will not come. */
     void (*missed)(void *self);
+    /* Takes count slim jobs, like as many submits, but at once; a job whose future has ended by
+     * then as well. Only after may_put(): whether one would now be taken without a wait. NULL,
+     * both: it takes them one by one. */
+    bool (*may_put)(void *self);
+    void (*put_many)(void *self, void *const *jobs, size_t count);
     /* The worker that runs a slim job; NULL: none does now. For looks. NULL: no slim jobs. */
     struct hki_agent *(*runner)(void *self, hk_job *job);
+    /* Its workers are threads like any other: who waits for a range may run pieces of it. */
+    bool is_any_thread;
     /* Limits in time are judged when the task returns. */
     bool judged_on_return;
     /* NULL: the workers are threads of this process. */
@@ -148,16 +155,22 @@ static inline struct hki_work_counts *hki_executor_own_counts(const hk_executor 
     return agent->host_owner == executor ? agent->counts : NULL;
 }
 
-/* Counts one. */
-static inline void hki_executor_count(hk_executor *executor, enum hki_counted what)
+static inline void hki_executor_count_many(hk_executor *executor, enum hki_counted what,
+                                           uint64_t count)
 {
     struct hki_work_counts *own = hki_executor_own_counts(executor);
 
     if (own != NULL) {
-        hki_work_count_own(own, what);
+        hki_work_count_own_many(own, what, count);
     } else {
-        atomic_fetch_add(&executor->counts.of[what], 1);
+        atomic_fetch_add(&executor->counts.of[what], count);
     }
+}
+
+/* Counts one. */
+static inline void hki_executor_count(hk_executor *executor, enum hki_counted what)
+{
+    hki_executor_count_many(executor, what, 1);
 }
 
 /* The counts of all threads. */

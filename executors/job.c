@@ -345,8 +345,8 @@ static bool may_be_slim(const struct hki_request *request)
            request->salvage == NULL;
 }
 
-hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
-                            const void *bytes, size_t size)
+hk_job *hki_job_make_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
+                          const void *bytes, size_t size)
 {
     hk_job *job = hki_magazine_alloc(&slim_jobs);
 
@@ -359,7 +359,17 @@ hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk
     job->executor = executor;
     job->task = task;
     job->site = site;
-    hki_executor_count(executor, HKI_ACCEPTED);
+    return job;
+}
+
+hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
+                            const void *bytes, size_t size)
+{
+    hk_job *job = hki_job_make_slim(executor, site, task, bytes, size);
+
+    if (job != NULL) {
+        hki_executor_count(executor, HKI_ACCEPTED);
+    }
     return job;
 }
 
@@ -391,7 +401,7 @@ static hk_job *create_whole(const struct hki_request *request)
     job->limits = NULL;
     job->priority = request->options == NULL ? HK_PRIORITY_NORMAL : request->options->priority;
     job->forced = request->forced;
-    job->in_lane = job->executor->has_lane && !job->forced && job->priority == HK_PRIORITY_NORMAL;
+    job->in_lane = job->executor->has_lane && !job->forced;
     job->copied = !request->moves;
     job->expects = request->expects;
     job->salvage = request->salvage;

@@ -137,6 +137,17 @@ static inline bool hki_job_in_lane(const hk_job *job)
     return hki_job_is_slim(job) || job->in_lane;
 }
 
+/* What is submitted most: a few bytes, and nothing asked for. Of all checks none may fail;
+ * where one does, the general way finds out and says why. */
+static inline bool hki_is_plain(hk_executor *executor, const hk_task *task, const void *in,
+                                size_t in_size)
+{
+    return executor != NULL && executor->takes_slim && task != NULL && task->run != NULL &&
+           task->name != NULL && in_size <= HKI_BODY_BYTES && (in != NULL || in_size == 0) &&
+           !hki_fork_foreign(executor->generation) && atomic_load(&executor->broken) == NULL &&
+           atomic_load(&executor->how) == HKI_OPEN && !hki_exiting();
+}
+
 /* --- submit.c --- */
 
 /* Hands a job over. On any status but HK_OK nothing happened. */
@@ -150,6 +161,10 @@ hk_job *hki_job_create(const struct hki_request *request);
 /* The same, where the first part is enough. */
 hk_job *hki_job_create_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
                             const void *bytes, size_t size);
+
+/* The same, which the caller counts as accepted. */
+hk_job *hki_job_make_slim(hk_executor *executor, const hk_site *site, const hk_task *task,
+                          const void *bytes, size_t size);
 
 /* For the winner of the claim, before it publishes: counts the end, and lets go
  * of the limits. */

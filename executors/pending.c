@@ -15,11 +15,42 @@ static hk_job *job_of(struct hki_lane_node *node)
     return HKI_CONTAINER(node, hk_job, node);
 }
 
+static void put_prior(struct thread_pool *pool, hk_job *job)
+{
+    /* relaxed: the store decides. */
+    if (!atomic_load_explicit(&pool->has_priors, memory_order_relaxed)) {
+        atomic_store(&pool->has_priors, true); /* Before it is put: who counts it asks here. */
+    }
+    hki_lane_put(&pool->prior[job->priority > HK_PRIORITY_NORMAL ? HKI_PRIOR_HIGH : HKI_PRIOR_LOW],
+                 &job->node);
+}
+
 void hki_pool_put(struct thread_pool *pool, struct worker *worker, hk_job *job)
 {
-    if (worker == NULL || !hki_deque_put(&worker->deck->deque, job)) {
+    if (!hki_job_is_slim(job) && job->priority != HK_PRIORITY_NORMAL) {
+        put_prior(pool, job);
+    } else if (worker == NULL || !hki_deque_put(&worker->deck->deque, job)) {
         hki_lane_put(&pool->lane, &job->node);
     }
+}
+
+void hki_pool_put_many(struct thread_pool *pool, struct worker *worker, void *const *jobs,
+                       size_t count)
+{
+    size_t put = worker == NULL ? 0 : hki_deque_put_many(&worker->deck->deque, jobs, count);
+    hk_job *const last = jobs[count - 1];
+
+    if (put == count) {
+        return;
+    }
+    for (size_t i = put; i + 1 < count; i++) {
+        hk_job *job = jobs[i];
+        hk_job *next = jobs[i + 1];
+
+        /* relaxed: reached only once the chain is in the lane. */
+        atomic_store_explicit(&job->node.next, &next->node, memory_order_relaxed);
+    }
+    hki_lane_put_chain(&pool->lane, &((hk_job *)jobs[put])->node, &last->node, count - put);
 }
 
 static size_t in_decks(struct thread_pool *pool)
@@ -32,9 +63,25 @@ static size_t in_decks(struct thread_pool *pool)
     return sum;
 }
 
+static size_t in_priors(struct thread_pool *pool)
+{
+    size_t sum = 0;
+
+    /* seq_cst: set before the first one was put. */
+    for (int i = 0; i < HKI_PRIORS && atomic_load(&pool->has_priors); i++) {
+        sum += hki_lane_count(&pool->prior[i]);
+    }
+    return sum;
+}
+
+size_t hki_pool_in_lanes(struct thread_pool *pool)
+{
+    return hki_lane_count(&pool->lane) + in_priors(pool);
+}
+
 static size_t without_lock(struct thread_pool *pool)
 {
-    return hki_lane_count(&pool->lane) + in_decks(pool) + atomic_load(&pool->returned_count);
+    return hki_pool_in_lanes(pool) + in_decks(pool) + atomic_load(&pool->returned_count);
 }
 
 bool hki_pool_has_work(struct thread_pool *pool)
@@ -64,6 +111,16 @@ size_t hki_pool_pending(struct thread_pool *pool, bool counted)
     return dead > 0 ? count - ((size_t)dead < count ? (size_t)dead : count) : count;
 }
 
+static void made_room(struct thread_pool *pool)
+{
+    /* seq_cst: pairs with who waits for room, see executors/room.c. */
+    if (atomic_load(&pool->queue.awaited) != 0) {
+        pthread_mutex_lock(&pool->lock);
+        hki_task_queue_made_room(&pool->queue);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
 /* Takes as many as there are for each worker to have its share, so that few take the
  * consumer's lock; the rest goes where others can steal it. */
 static hk_job *take_from_lane(struct thread_pool *pool, struct worker *worker)
@@ -87,38 +144,58 @@ static hk_job *take_from_lane(struct thread_pool *pool, struct worker *worker)
     }
     worker->batch_end = hki_deque_end(&worker->deck->deque);
     hki_brief_lock_release(&pool->lane.consumer);
-    /* seq_cst: pairs with who waits for room, see executors/room.c. */
-    if (atomic_load(&pool->queue.awaited) != 0) {
-        pthread_mutex_lock(&pool->lock);
-        hki_task_queue_made_room(&pool->queue);
-        pthread_mutex_unlock(&pool->lock);
-    }
+    made_room(pool);
     if (got > 1) {
         hki_pool_call(pool); /* What it has taken may look like nothing to who went to sleep. */
     }
     return got == 0 ? NULL : job_of(nodes[0]);
 }
 
+static hk_job *take_prior(struct thread_pool *pool, int which)
+{
+    struct hki_lane *lane = &pool->prior[which];
+    struct hki_lane_node *node;
+    size_t got;
+
+    if (hki_lane_count(lane) == 0 || !hki_brief_lock_try(&lane->consumer)) {
+        return NULL;
+    }
+    got = hki_lane_take(lane, &node, 1);
+    hki_brief_lock_release(&lane->consumer);
+    if (got == 0) {
+        return NULL;
+    }
+    made_room(pool);
+    return job_of(node);
+}
+
+/*
+ * The turns of task_queue.c, which each worker counts for itself: so of the starts of every
+ * one of them 16 of 21 are for high tasks, and one for a low one, as long as there are such.
+ * NULL: it is the turn of a normal one, or there is none but these.
+ */
+static hk_job *take_in_turn(struct thread_pool *pool, struct worker *worker)
+{
+    hk_priority priority = hki_priority_of_turn(worker->turn++);
+    bool has_normal = hki_lane_count(&pool->lane) != 0 || in_decks(pool) != 0;
+    hk_job *job = NULL;
+
+    if (priority == HK_PRIORITY_LOW) {
+        job = take_prior(pool, HKI_PRIOR_LOW);
+    }
+    if (job == NULL && (priority != HK_PRIORITY_NORMAL || !has_normal)) {
+        job = take_prior(pool, HKI_PRIOR_HIGH);
+    }
+    return job != NULL || has_normal ? job : take_prior(pool, HKI_PRIOR_LOW);
+}
+
 static void *steal(struct thread_pool *pool, const struct worker *worker)
 {
-    struct deck *own = worker->deck;
-
-    /* From its own neighbour on, so that not all go for the same. */
-    for (struct deck *deck = own->next; deck != NULL; deck = deck->next) {
-        void *item = hki_deque_take(&deck->deque);
-
-        if (item != NULL) {
-            return item;
-        }
+    if (pool->topology != NULL) {
+        /* relaxed: a hint. */
+        atomic_store_explicit(&worker->deck->cpu, hki_os_cpu_here(), memory_order_relaxed);
     }
-    for (struct deck *deck = atomic_load(&pool->decks); deck != own; deck = deck->next) {
-        void *item = hki_deque_take(&deck->deque);
-
-        if (item != NULL) {
-            return item;
-        }
-    }
-    return NULL;
+    return hki_deck_steal(&pool->decks, worker->deck, pool->topology);
 }
 
 /* Under the lock: in front of what was returned before. */
@@ -188,6 +265,11 @@ void *hki_pool_take(struct thread_pool *pool, struct worker *worker)
         atomic_load_explicit(&pool->returned_count, memory_order_relaxed) != 0) {
         item = take_with_lock(pool);
     }
+    /* relaxed: as above. */
+    if (item == NULL && atomic_load_explicit(&pool->has_priors, memory_order_relaxed) &&
+        in_priors(pool) != 0) {
+        item = take_in_turn(pool, worker);
+    }
     if (item == NULL && is_lanes_turn(worker)) {
         item = take_from_lane(pool, worker);
     }
@@ -246,6 +328,9 @@ void hki_pool_take_all(struct thread_pool *pool, struct taken *taken)
     taken->others = NULL;
     /* The lane first: what a worker takes from it meanwhile is in a deck by then, but for the
      * one it runs next. */
+    for (int i = 0; i < HKI_PRIORS; i++) {
+        take_all_from_lane(&pool->prior[i], taken);
+    }
     take_all_from_lane(&pool->lane, taken);
     hki_task_queue_take_all(&pool->queue, &taken->queued);
     while ((job = take_returned(pool)) != NULL) {

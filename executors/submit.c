@@ -132,18 +132,6 @@ refused:
     return status;
 }
 
-/* What is submitted most: a few bytes, and nothing asked for. Of all checks none may fail;
- * where one does, the general way finds out and says why. */
-static inline bool is_plain(const hk_executor *executor, const hk_task *task, const void *in,
-                            size_t in_size)
-{
-    return executor != NULL && executor->takes_slim && task != NULL && task->run != NULL &&
-           task->name != NULL && in_size <= HKI_BODY_BYTES && (in != NULL || in_size == 0) &&
-           !hki_fork_foreign(executor->generation) &&
-           atomic_load(&((hk_executor *)executor)->broken) == NULL &&
-           atomic_load(&((hk_executor *)executor)->how) == HKI_OPEN && !hki_exiting();
-}
-
 static inline hk_status submit_plain(hk_executor *executor, hk_job *job, hk_future **future)
 {
     hk_status status = HK_ENOMEM;
@@ -167,7 +155,7 @@ hk_status hk_submit_at(hk_executor *executor, const hk_site *site, const hk_task
                        const void *in, size_t in_size, const hk_submit_options *options,
                        hk_future **future)
 {
-    if (options == NULL && is_plain(executor, task, in, in_size)) {
+    if (options == NULL && hki_is_plain(executor, task, in, in_size)) {
         return submit_plain(executor, hki_job_create_slim(executor, site, task, in, in_size),
                             future);
     }
@@ -226,36 +214,4 @@ hk_status hk_submit_buffer_at(hk_executor *executor, const hk_site *site, const 
                                             .moves = true,
                                             .options = options},
                       future);
-}
-
-hk_status hk_submit_many_at(hk_executor *executor, const hk_site *site, const hk_task *task,
-                            const void *items, size_t count, size_t stride,
-                            const hk_submit_options *options, hk_future **futures, size_t *accepted)
-{
-    const unsigned char *first = items;
-    hk_status status = HK_OK;
-    size_t taken = 0;
-
-    if (items == NULL && count != 0 && stride != 0) {
-        return HK_EINVAL;
-    }
-    while (taken < count) {
-        const void *item = items == NULL ? NULL : first + taken * stride;
-
-        status = hk_submit_at(executor, site, task, item, stride, options,
-                              futures == NULL ? NULL : &futures[taken]);
-        if (status != HK_OK) {
-            break;
-        }
-        taken++;
-    }
-    if (futures != NULL) {
-        for (size_t i = taken; i < count; i++) {
-            futures[i] = NULL;
-        }
-    }
-    if (accepted != NULL) {
-        *accepted = taken;
-    }
-    return status;
 }

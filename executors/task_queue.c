@@ -26,7 +26,7 @@ void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options
     queue->turn = 0;
     hki_condition_init(&queue->room);
     atomic_init(&queue->awaited, 0);
-    queue->beside = NULL;
+    queue->beside[0] = NULL;
 }
 
 void hki_task_queue_destroy(struct hki_task_queue *queue)
@@ -36,9 +36,12 @@ void hki_task_queue_destroy(struct hki_task_queue *queue)
 
 bool hki_task_queue_full(const struct hki_task_queue *queue)
 {
-    size_t beside = queue->beside == NULL ? 0 : hki_lane_count(queue->beside);
+    size_t count = queue->counted;
 
-    return queue->counted + beside >= queue->capacity;
+    for (int i = 0; i < HKI_LANES_BESIDE && queue->beside[i] != NULL; i++) {
+        count += hki_lane_count(queue->beside[i]);
+    }
+    return count >= queue->capacity;
 }
 
 static int lane_of(const hk_job *job)
@@ -79,14 +82,15 @@ static void take(struct hki_task_queue *queue, hk_job *job)
     }
 }
 
-/* Whose turn it is: turn 20 is the low lane's, every fifth before it the normal
- * one's, the rest are the high lane's. */
-static int lane_of_turn(unsigned turn)
+/* Turn 20 is the low lane's, every fifth before it the normal one's, the rest are the high
+ * lane's. */
+hk_priority hki_priority_of_turn(unsigned turn)
 {
+    turn %= TURNS;
     if (turn == TURNS - 1) {
-        return LOW;
+        return HK_PRIORITY_LOW;
     }
-    return turn % 5 == 4 ? NORMAL : HIGH;
+    return turn % 5 == 4 ? HK_PRIORITY_NORMAL : HK_PRIORITY_HIGH;
 }
 
 static bool lane_empty(const struct hki_task_queue *queue, int lane, bool elsewhere)
@@ -97,7 +101,7 @@ static bool lane_empty(const struct hki_task_queue *queue, int lane, bool elsewh
 /* The queue is not empty. elsewhere: nor is the normal lane, whatever it looks like here. */
 static int next_lane(const struct hki_task_queue *queue, bool elsewhere)
 {
-    int lane = lane_of_turn(queue->turn);
+    int lane = NORMAL - (int)hki_priority_of_turn(queue->turn);
 
     if (!hki_list_empty(&queue->lanes[ERRANDS])) {
         return ERRANDS;

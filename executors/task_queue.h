@@ -10,7 +10,10 @@
 #include "sync/condition.h"
 #include "sync/lane.h"
 
-enum { HKI_LANES = 4 }; /* Errands of the library, high, normal, low. */
+enum {
+    HKI_LANES = 4, /* Errands of the library, high, normal, low. */
+    HKI_LANES_BESIDE = 3,
+};
 
 struct hki_task_queue {
     struct hki_list lanes[HKI_LANES];
@@ -21,11 +24,11 @@ struct hki_task_queue {
     hk_when_full when_full;
     uint64_t sequence;
     unsigned turn;
-    uint64_t openings;         /* How often room was made, see executors/room.c. */
-    atomic_uint awaited;       /* Those who wait for room. */
-    unsigned looked_at;        /* Those who wait for room and are in the graph. */
-    struct hki_condition room; /* Signalled when counted falls below capacity. */
-    struct hki_lane *beside;   /* What waits there counts, too; NULL: nothing. */
+    uint64_t openings;                         /* How often room was made, see executors/room.c. */
+    atomic_uint awaited;                       /* Those who wait for room. */
+    unsigned looked_at;                        /* Those who wait for room and are in the graph. */
+    struct hki_condition room;                 /* Signalled when counted falls below capacity. */
+    struct hki_lane *beside[HKI_LANES_BESIDE]; /* What waits there counts, too; NULL ends them. */
 };
 
 void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options *options);
@@ -35,6 +38,9 @@ void hki_task_queue_destroy(struct hki_task_queue *queue);
 bool hki_task_queue_full(const struct hki_task_queue *queue);
 
 void hki_task_queue_push(struct hki_task_queue *queue, hk_job *job);
+
+/* Whose turn it is; the turns of a cycle of 21 count up from 0, and go on. */
+hk_priority hki_priority_of_turn(unsigned turn);
 
 /* The next by lane and turn; NULL when empty. */
 hk_job *hki_task_queue_pop(struct hki_task_queue *queue);

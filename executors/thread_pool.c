@@ -24,6 +24,12 @@ static bool remove_job(void *self, hk_job *job)
     bool removed;
 
     if (hki_job_in_lane(job)) {
+        struct worker *worker = hki_pool_own_worker(pool);
+
+        /* What a worker has submitted last it can take back. */
+        if (worker != NULL && hki_deque_take_back(&worker->deck->deque, job)) {
+            return true;
+        }
         atomic_fetch_add(&pool->dead, 1);
         return false;
     }
@@ -130,15 +136,29 @@ static void destroy(void *self)
     hki_free(pool, sizeof(*pool));
 }
 
+static size_t met_most(struct hki_lane *lane)
+{
+    size_t most;
+
+    hki_brief_lock_take(&lane->consumer);
+    most = lane->most;
+    hki_brief_lock_release(&lane->consumer);
+    return most;
+}
+
 /* Under the lock. Of a lane it is known what each take has met, and what is there now. */
 static size_t queued_most(struct thread_pool *pool)
 {
     size_t most = pool->queue.most;
-    size_t now = hki_lane_count(&pool->lane);
+    size_t now = hki_pool_in_lanes(pool);
+    size_t met = met_most(&pool->lane);
 
-    hki_brief_lock_take(&pool->lane.consumer);
-    most = pool->lane.most > most ? pool->lane.most : most;
-    hki_brief_lock_release(&pool->lane.consumer);
+    for (int i = 0; i < HKI_PRIORS; i++) {
+        size_t prior = met_most(&pool->prior[i]);
+
+        met = prior > met ? prior : met;
+    }
+    most = met > most ? met : most;
     return now > most ? now : most;
 }
 
@@ -383,10 +403,13 @@ static struct hki_wait_node next_of_end(void *self, size_t i)
 }
 
 static const struct hki_executor_traits traits = {.claims = true,
+                                                  .is_any_thread = true,
                                                   .claim_here = claim_here,
                                                   .runner = runner,
                                                   .submit_slim = hki_thread_pool_submit_slim,
                                                   .missed = missed,
+                                                  .may_put = hki_thread_pool_may_put,
+                                                  .put_many = hki_thread_pool_put_many,
                                                   .counted_by_workers = counted_by_workers,
                                                   .look = look,
                                                   .look_at_end = look_at_end,
@@ -409,9 +432,15 @@ static hk_status set_up(struct thread_pool *pool, const hk_executor_options *opt
     pool->tasks_per_worker = options->tasks_per_worker;
     pool->target = hki_executor_workers(options);
     pool->is_quiet = hki_os_locked_is_fence() && hki_os_barrier_ready();
+    /* Where all share a cache it is all the same who is stolen from. */
+    pool->topology = hki_topology_here()->caches > 1 ? hki_topology_here() : NULL;
     pool->search_pauses = hki_os_cpu_count() > 1 ? HKI_SEARCH_PAUSES : 0;
     pool->has_lane = options->queue_capacity == 0 && options->when_full == HK_FULL_BLOCKS;
-    pool->queue.beside = pool->has_lane ? &pool->lane : NULL;
+    if (pool->has_lane) {
+        pool->queue.beside[0] = &pool->lane;
+        pool->queue.beside[1] = &pool->prior[HKI_PRIOR_HIGH];
+        pool->queue.beside[2] = &pool->prior[HKI_PRIOR_LOW];
+    }
     hki_pool_update_wants(pool);
     if (options->cpu_count != 0) {
         if ((pool->cpus = hki_alloc(options->cpu_count * sizeof(*pool->cpus))) == NULL) {
@@ -441,6 +470,9 @@ hk_status hk_thread_pool_create(const hk_executor_options *options, hk_executor 
     hki_condition_init(&pool->settled);
     hki_task_queue_init(&pool->queue, options);
     hki_lane_init(&pool->lane);
+    for (int i = 0; i < HKI_PRIORS; i++) {
+        hki_lane_init(&pool->prior[i]);
+    }
     hki_list_init(&pool->running);
     hki_list_init(&pool->workers);
     hki_list_init(&pool->sleepers);

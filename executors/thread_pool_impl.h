@@ -7,8 +7,10 @@
  *   decks   one a worker: what its tasks submit, and what it took from the lane in one go;
  *           others steal from it (sync/deque.h)
  *   returned  what a worker took from these, and is not to run after all. Under `lock`.
- *   queue   all that needs more: other priorities, errands, and every task of a pool whose
- *           capacity or policy was asked for, for these are exact. Under `lock`.
+ *   prior   like the lane, for tasks of high and of low priority; never more than one is taken
+ *           from there at a time, so that none waits in a deck behind others
+ *   queue   all that needs more: errands, and every task of a pool whose capacity or policy was
+ *           asked for, for these are exact. Under `lock`.
  * A task that is cancelled, or that a wait takes over, stays in the lane or deck until it is
  * taken from there; `dead` counts those.
  *
@@ -46,6 +48,8 @@
 #include "executors/worker_init.h"
 #include "sync/lane.h"
 
+enum { HKI_PRIOR_HIGH, HKI_PRIOR_LOW, HKI_PRIORS };
+
 enum {
     HKI_SPARES_DEFAULT = 64,
     HKI_WHERE_MAX = 64,
@@ -63,10 +67,11 @@ struct thread_pool {
     size_t cpu_count;
     hk_duration idle_exit; /* HK_FOREVER: never. */
     unsigned spares_max;
-    unsigned tasks_per_worker; /* 0: no limit. */
-    bool has_lane;             /* Neither capacity nor policy was asked for. */
-    bool is_quiet;             /* Its workers' chains need no locked stores, see slim_run.c. */
-    int search_pauses;         /* 0 on a single processor: nothing comes while one looks. */
+    unsigned tasks_per_worker;           /* 0: no limit. */
+    bool has_lane;                       /* Neither capacity nor policy was asked for. */
+    bool is_quiet;                       /* Its chains need no locked stores, see slim_run.c. */
+    const struct hki_topology *topology; /* Whom to steal from first; NULL: it does not matter. */
+    int search_pauses; /* 0 on a single processor: nothing comes while one looks. */
 
     /* Read by all, changed seldom. The apart_N keep what is written often on other lines. */
     char apart_1[HKI_LANE_LINE];
@@ -74,6 +79,7 @@ struct thread_pool {
     atomic_bool scans;         /* Somebody reads the running chains. */
     atomic_bool is_manned;     /* live is not 0. */
     atomic_bool forks_quietly; /* See hki_pool_meet_forks(). */
+    atomic_bool has_priors;    /* A task of high or low priority has ever come. */
     _Atomic(struct deck *) decks;
     atomic_long dead;
 
@@ -82,6 +88,8 @@ struct thread_pool {
     char apart_3[HKI_LANE_LINE];
     struct hki_lane lane;
     char apart_4[HKI_LANE_LINE];
+    struct hki_lane prior[HKI_PRIORS];
+    char apart_5[HKI_LANE_LINE];
 
     pthread_mutex_t lock;
     struct hki_condition settled; /* starting fell to 0, or live did. */
@@ -118,6 +126,7 @@ struct worker {
     bool is_worn;          /* It has run as many as it may. Own thread only. */
     unsigned attention;    /* Of the pool, when it last looked. */
     unsigned tick;         /* Tasks of its own that it has taken. */
+    unsigned turn;         /* Of high, normal and low, while there are any but normal ones. */
     unsigned scopes;       /* That its tasks have begun and not ended. Own thread only. */
     int64_t batch_end;     /* What is in its deck before this place came from the lane. */
     uint64_t restarts;     /* Of the pool, when this one was started. */
@@ -138,6 +147,15 @@ struct taken {
     struct hki_list queued;
     struct hki_lane_node *others; /* By next. */
 };
+
+/* The calling thread as a worker of this pool, or NULL: also for one that has given its deck
+ * back, and its counts with it, and still ends what nobody will run. */
+static inline struct worker *hki_pool_own_worker(const struct thread_pool *pool)
+{
+    struct hki_agent *agent = hki_agent_self();
+
+    return agent->host_owner == pool->executor && agent->counts != NULL ? agent->host : NULL;
+}
 
 /* --- workers.c --- */
 
@@ -215,14 +233,24 @@ hk_status hki_thread_pool_submit(void *self, hk_job *job, hk_duration queue_wait
 
 /* The same for a slim job. */
 hk_status hki_thread_pool_submit_slim(void *self, hk_job *job);
+/* The same for many, see struct hki_executor_traits. */
+bool hki_thread_pool_may_put(void *self);
+void hki_thread_pool_put_many(void *self, void *const *jobs, size_t count);
 
 /* --- pending.c: all places where tasks wait, as one --- */
 
-/* A job for the lane or the worker's own deck. Lock-free. */
+/* A job for its lane or the worker's own deck. Lock-free. */
 void hki_pool_put(struct thread_pool *pool, struct worker *worker, hk_job *job);
+
+/* The same for several; at least one. */
+void hki_pool_put_many(struct thread_pool *pool, struct worker *worker, void *const *jobs,
+                       size_t count);
 
 /* The next for this worker, a job or a fork (see fork_item.h); NULL: it met none. */
 void *hki_pool_take(struct thread_pool *pool, struct worker *worker);
+
+/* How many wait in the lanes, as one that comes to them without a lock sees it. */
+size_t hki_pool_in_lanes(struct thread_pool *pool);
 
 /* Whether anything waits. seq_cst. */
 bool hki_pool_has_work(struct thread_pool *pool);

@@ -30,14 +30,20 @@ struct hki_work_counts {
 };
 
 /* By its only writer. */
-static inline void hki_work_count_own(struct hki_work_counts *counts, enum hki_counted what)
+static inline void hki_work_count_own_many(struct hki_work_counts *counts, enum hki_counted what,
+                                           uint64_t more)
 {
     /* relaxed: nobody else writes it. */
     uint64_t count = atomic_load_explicit(&counts->of[what], memory_order_relaxed);
 
     /* release: pairs with the acquire in hki_work_count_read(); what was counted earlier, also by
      * others, is seen by who sees this. */
-    atomic_store_explicit(&counts->of[what], count + 1, memory_order_release);
+    atomic_store_explicit(&counts->of[what], count + more, memory_order_release);
+}
+
+static inline void hki_work_count_own(struct hki_work_counts *counts, enum hki_counted what)
+{
+    hki_work_count_own_many(counts, what, 1);
 }
 
 static inline uint64_t hki_work_count_read(const struct hki_work_counts *counts,

@@ -22,7 +22,7 @@ HOMES = {
              "queue", "ring", "rwlock", "semaphore", "waits"},
     "futures": {"cancel", "chain", "completion", "future", "promise", "wait", "within"},
     "executors": {"buffer", "executor", "executor_ops", "inline_executor", "map", "process_pool",
-                  "replay", "scope", "serial", "task", "thread_pool"},
+                  "range", "replay", "scope", "serial", "task", "thread_pool"},
 }
 UMBRELLA = "hocket"  # Includes every public header; nothing in the library includes it.
 LEVEL = {folder: level for level, folder in enumerate(HOMES)}
@@ -33,7 +33,7 @@ FUNCTION_LINES_MAX = 70
 ORDER_COMMENT_LINES = 8
 
 PLATFORM_FILE = "base/os_linux.c"
-PLATFORM_FILES = {PLATFORM_FILE, "base/os_linux_process.c"}
+PLATFORM_FILES = {PLATFORM_FILE, "base/os_linux_cpus.c", "base/os_linux_process.c"}
 PLATFORM_MACRO = re.compile(
     r"__(linux|unix|APPLE|FreeBSD|ANDROID|GLIBC|x86_64|i386|aarch64|arm|riscv|BYTE_ORDER)\w*"
     r"|_WIN32|_MSC_VER|SYS_\w+")

@@ -85,6 +85,19 @@ static inline bool hki_deque_put(struct hki_deque *deque, void *item)
     return true;
 }
 
+/* The same for as many of count as there is room for; how many. They are seen all at once. */
+static inline size_t hki_deque_put_many(struct hki_deque *deque, void *const *items, size_t count)
+{
+    int64_t bottom = hki_deque_end(deque);
+    size_t put = 0;
+
+    while (put < count && hki_deque_write_(deque, bottom + (int64_t)put, items[put])) {
+        put++;
+    }
+    atomic_store(&deque->bottom, bottom + (int64_t)put);
+    return put;
+}
+
 /* The same without that order, at a third of the price: for who is made to keep it, see
  * hki_os_barrier(). */
 static inline bool hki_deque_put_quietly(struct hki_deque *deque, void *item)

@@ -53,21 +53,36 @@ static inline void hki_lane_init(struct hki_lane *lane)
     atomic_init(&lane->consumer.word, 0);
 }
 
-static inline void hki_lane_link(struct hki_lane *lane, struct hki_lane_node *node)
+/* A chain, linked from first to last. */
+static inline void hki_lane_link_chain(struct hki_lane *lane, struct hki_lane_node *first,
+                                       struct hki_lane_node *last)
 {
     struct hki_lane_node *before;
 
     /* relaxed: reached only by the link below. */
-    atomic_store_explicit(&node->next, NULL, memory_order_relaxed);
-    before = atomic_exchange(&lane->tail, node);
-    /* release: pairs with the acquire in hki_lane_take(): the node's contents. */
-    atomic_store_explicit(&before->next, node, memory_order_release);
+    atomic_store_explicit(&last->next, NULL, memory_order_relaxed);
+    before = atomic_exchange(&lane->tail, last);
+    /* release: pairs with the acquire in hki_lane_unlink(): the nodes' contents, and the links
+     * from first to last. */
+    atomic_store_explicit(&before->next, first, memory_order_release);
+}
+
+static inline void hki_lane_link(struct hki_lane *lane, struct hki_lane_node *node)
+{
+    hki_lane_link_chain(lane, node, node);
+}
+
+/* count of them, linked from first to last, at the price of one. */
+static inline void hki_lane_put_chain(struct hki_lane *lane, struct hki_lane_node *first,
+                                      struct hki_lane_node *last, size_t count)
+{
+    atomic_fetch_add(&lane->put, count); /* L1 */
+    hki_lane_link_chain(lane, first, last);
 }
 
 static inline void hki_lane_put(struct hki_lane *lane, struct hki_lane_node *node)
 {
-    atomic_fetch_add(&lane->put, 1); /* L1 */
-    hki_lane_link(lane, node);
+    hki_lane_put_chain(lane, node, node, 1);
 }
 
 /* How many, but for those that are just being put or taken. seq_cst, for L1. taken first: so

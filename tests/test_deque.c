@@ -46,6 +46,25 @@ static void the_oldest_comes_first(void)
     HKT_EQ_INT(hki_deque_count(&deque), 0);
 }
 
+static void several_are_put_at_once_as_far_as_there_is_room(void)
+{
+    enum { MANY = 2 * HKI_DEQUE_PLACES };
+    void *items[MANY];
+
+    for (size_t i = 0; i < MANY; i++) {
+        items[i] = &things[i];
+    }
+    empty_it();
+    HKT_EQ_INT(hki_deque_put_many(&deque, items, 3), 3);
+    HKT_EQ_INT(hki_deque_count(&deque), 3);
+    take_all(0, 2);
+    HKT_EQ_INT(hki_deque_put_many(&deque, items + 3, MANY - 3), HKI_DEQUE_PLACES - 1);
+    HKT_EQ_INT(hki_deque_put_many(&deque, items, 1), 0);
+    HKT_EQ_INT(hki_deque_count(&deque), HKI_DEQUE_PLACES);
+    take_all(2, HKI_DEQUE_PLACES + 2);
+    HKT_EQ_PTR(hki_deque_take(&deque), NULL);
+}
+
 static void a_full_one_takes_no_more_until_there_is_room(void)
 {
     empty_it();
@@ -165,21 +184,48 @@ static void steal_until_none_is_left(void *arg)
     }
 }
 
-static void own(struct den *den)
+static struct item *make_item(struct den *den, size_t i)
 {
-    for (size_t i = 0; i < ITEMS; i++) {
-        struct item *item = &den->items[i];
+    struct item *item = &den->items[i];
 
-        item->number = i;
-        item->there = i + 1;
-        item->elsewhere = &item->there;
-        while (!hki_deque_put(&den->deque, item)) {
+    item->number = i;
+    item->there = i + 1;
+    item->elsewhere = &item->there;
+    return item;
+}
+
+/* At once as many as there is room for, one by one what is left. */
+static void put_some(struct den *den, void **items, size_t count)
+{
+    size_t put = count == 1 ? 0 : hki_deque_put_many(&den->deque, items, count);
+
+    while (put < count) {
+        if (hki_deque_put(&den->deque, items[put])) {
+            put++;
+        } else {
             struct item *oldest = hki_deque_take(&den->deque);
 
             if (oldest != NULL) {
                 meet(den, oldest);
             }
         }
+    }
+}
+
+static void own(struct den *den)
+{
+    enum { AT_ONCE = 5 };
+
+    for (size_t i = 0; i < ITEMS; i++) {
+        size_t count = i % 7 == 0 && i + AT_ONCE < ITEMS ? AT_ONCE : 1;
+        void *items[AT_ONCE];
+        struct item *item = NULL;
+
+        for (size_t j = 0; j < count; j++) {
+            items[j] = item = make_item(den, i + j);
+        }
+        put_some(den, items, count);
+        i += count - 1;
         if (i % den->tries_back == 0 && hki_deque_take_back(&den->deque, item)) {
             meet(den, item);
         }
@@ -253,6 +299,8 @@ static void places_turn_over_under_thieves(void)
 
 static CU_TestInfo tests[] = {
     HKT_CASE("the oldest comes first", the_oldest_comes_first),
+    HKT_CASE("several are put at once as far as there is room",
+             several_are_put_at_once_as_far_as_there_is_room),
     HKT_CASE("a full one takes no more until there is room",
              a_full_one_takes_no_more_until_there_is_room),
     HKT_CASE("places are used again and again", places_are_used_again_and_again),

@@ -234,6 +234,38 @@ static void submit_many(void)
     HKT_OK(hk_executor_destroy(executor));
 }
 
+enum { TURNS = 300 };
+
+static hk_status take_turns(hk_range *range, size_t begin, size_t end, void *context)
+{
+    (void)range;
+    for (size_t i = begin; i < end; i++) {
+        ((int *)context)[i]++;
+    }
+    return HK_OK;
+}
+
+/* With more workers than a range has room for by itself. */
+static void run_range(void)
+{
+    hk_executor *executor = open_or_not(scenario_spec);
+    int turns[TURNS] = {0};
+    hk_range range;
+    bool ran;
+    int wrong = 0;
+
+    if (executor == NULL) {
+        return;
+    }
+    ran = succeeded(hk_parallel_for(&range, executor, 0, TURNS, take_turns, turns, NULL));
+    HKT_TRUE(hk_range_has_ended(&range));
+    for (int i = 0; i < TURNS; i++) {
+        wrong += turns[i] != (ran ? 1 : 0);
+    }
+    HKT_EQ_INT(wrong, 0);
+    HKT_OK(hk_executor_destroy(executor));
+}
+
 /* --- Inside a task --- */
 
 enum { INNER = 20 }; /* More than a wait watches without memory. */
@@ -407,6 +439,13 @@ static void tasks_see_that_there_is_no_memory(void)
     on_every_spec(use_tokens_inside);
 }
 
+static void ranges_run_or_not(void)
+{
+    on_every_spec(run_range);
+    scenario_spec = "threads:20";
+    run_until_memory_suffices(run_range);
+}
+
 static void maps_drop_every_item_once(void)
 {
     on_every_spec(map_in_order);
@@ -449,6 +488,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("buffers and arrays are accepted, or not", buffers_and_arrays_are_accepted_or_not),
     HKT_CASE("tasks see that there is no memory", tasks_see_that_there_is_no_memory),
     HKT_CASE("maps drop every item once", maps_drop_every_item_once),
+    HKT_CASE("ranges run, or not", ranges_run_or_not),
     CU_TEST_INFO_NULL,
 };
 

@@ -50,6 +50,31 @@ static void first_in_is_first_out(void)
     take(NODES, 0, 0);
 }
 
+/* Linked by whoever puts it. */
+static void put_chain(int from, int to)
+{
+    for (int i = from; i + 1 < to; i++) {
+        atomic_store(&nodes[i].next, &nodes[i + 1]);
+    }
+    hki_lane_put_chain(&lane, &nodes[from], &nodes[to - 1], (size_t)(to - from));
+}
+
+static void a_chain_is_put_at_once(void)
+{
+    hki_lane_init(&lane);
+    put_chain(0, 5);
+    HKT_EQ_INT(hki_lane_count(&lane), 5);
+    put(5, 7);
+    take(3, 0, 3);
+    put_chain(7, 8);
+    put_chain(8, 12);
+    take(NODES, 3, 12);
+    HKT_EQ_INT(hki_lane_count(&lane), 0);
+    put_chain(0, NODES);
+    take(NODES, 0, NODES);
+    take(1, 0, 0);
+}
+
 static void it_goes_empty_and_on_at_any_length(void)
 {
     hki_lane_init(&lane);
@@ -141,7 +166,7 @@ static void the_gap_may_be_behind_the_stub(void)
 
 /* --- Several producers, and consumers in turn --- */
 
-enum { PRODUCERS = 3, CONSUMERS = 2, EACH = 3000, BATCH = 7 };
+enum { PRODUCERS = 3, CONSUMERS = 2, EACH = 3000, CHAIN = 5, BATCH = 7 };
 
 struct parcel {
     struct hki_lane_node node; /* First: the two convert. */
@@ -158,6 +183,7 @@ struct depot {
     atomic_uint left;
 };
 
+/* One of them in chains. */
 static void produce(void *arg)
 {
     struct depot *depot = arg;
@@ -166,7 +192,14 @@ static void produce(void *arg)
     for (unsigned i = 0; i < EACH; i++) {
         depot->parcels[who][i].from = who;
         depot->parcels[who][i].number = i;
-        hki_lane_put(&depot->lane, &depot->parcels[who][i].node);
+        if (who != 0) {
+            hki_lane_put(&depot->lane, &depot->parcels[who][i].node);
+        } else if (i % CHAIN == CHAIN - 1) {
+            hki_lane_put_chain(&depot->lane, &depot->parcels[who][i - (CHAIN - 1)].node,
+                               &depot->parcels[who][i].node, CHAIN);
+        } else {
+            atomic_store(&depot->parcels[who][i].node.next, &depot->parcels[who][i + 1].node);
+        }
     }
 }
 
@@ -301,6 +334,7 @@ static void one_of_putter_and_sleeper_sees_the_other(void)
 
 static CU_TestInfo tests[] = {
     HKT_CASE("first in is first out", first_in_is_first_out),
+    HKT_CASE("a chain is put at once", a_chain_is_put_at_once),
     HKT_CASE("it goes empty and on at any length", it_goes_empty_and_on_at_any_length),
     HKT_CASE("it knows the most it has met", it_knows_the_most_it_has_met),
     HKT_CASE("who is behind a gap waits but is counted", who_is_behind_a_gap_waits_but_is_counted),

@@ -67,6 +67,9 @@ struct peer {
     uint64_t (*fork_one)(void *pool, uint64_t n);
     /* The latter with records on the stack: nothing that one could ask later. */
     uint64_t (*fork_scoped)(void *pool, uint64_t n);
+    /* answers[i] = work_trivial(i) for all i below n, as its parallel for; the caller is one of
+     * its threads. */
+    void (*range)(void *pool, uint64_t *answers, uint64_t n);
     /* A payload to a worker, and back into the same memory: first all are sent, then all
      * are received. False: not what was sent. */
     void (*echo_send)(void *pool, unsigned worker, const void *payload, size_t size);

@@ -230,6 +230,7 @@ const struct peer peer_hocket_threads = {
     .fork_both = start_fork_both,
     .fork_one = start_fork_one,
     .fork_scoped = start_fork_scoped,
+    .range = hocket_range,
 };
 
 const struct peer peer_hocket_inline = {
@@ -243,4 +244,5 @@ const struct peer peer_hocket_inline = {
     .fork_both = start_fork_both,
     .fork_one = start_fork_one,
     .fork_scoped = start_fork_scoped,
+    .range = hocket_range,
 };

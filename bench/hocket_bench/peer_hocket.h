@@ -18,6 +18,7 @@ void hocket_must(hk_status status, const char *what);
 void hocket_stop(void *pool);
 void hocket_submit(void *pool, enum work_kind kind, uint64_t number, void *future);
 uint64_t hocket_result(void *pool, void *future);
+void hocket_range(void *pool, uint64_t *answers, uint64_t n);
 
 /* 8 bytes in, 8 bytes out. */
 HK_TASK_DECLARE(bench_trivial);

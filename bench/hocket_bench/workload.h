@@ -74,6 +74,7 @@ bool is_for_outsiders(const struct peer *peer);
 bool is_for_fork_both(const struct peer *peer);
 bool is_for_fork_one(const struct peer *peer);
 bool is_for_fork_scoped(const struct peer *peer);
+bool is_for_range(const struct peer *peer);
 bool is_for_processes(const struct peer *peer);
 bool is_for_echo(const struct peer *peer);
 
@@ -85,6 +86,7 @@ bool run_skew(struct trial *trial);
 bool run_fork_both(struct trial *trial);
 bool run_fork_one(struct trial *trial);
 bool run_fork_scoped(struct trial *trial);
+bool run_range(struct trial *trial);
 bool run_proc_throughput(struct trial *trial);
 bool run_proc_echo(struct trial *trial);
 void prepare_map(struct trial *trial);

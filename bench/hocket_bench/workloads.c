@@ -30,6 +30,11 @@ bool is_for_fork_scoped(const struct peer *peer)
     return peer->fork_scoped != NULL;
 }
 
+bool is_for_range(const struct peer *peer)
+{
+    return peer->range != NULL;
+}
+
 bool is_for_processes(const struct peer *peer)
 {
     return peer->is_processes;
@@ -88,6 +93,11 @@ const struct workload pool_workloads[] = {
      .n = 30,
      .is_for = is_for_fork_scoped,
      .run = run_fork_scoped},
+    {.name = "range",
+     .title = "a loop of n trivial turns as a parallel for",
+     .n = 1000000,
+     .is_for = is_for_range,
+     .run = run_range},
     {.name = "proc_roundtrip",
      .title = "one empty task to a worker process and back, n times",
      .n = 20000,

@@ -3,7 +3,9 @@
  * oneTBB: task_group, where the submitter is one of the threads and works while it waits,
  * and enqueue, which knows neither a group nor a future.
  */
+#include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
 #include <oneapi/tbb/task_group.h>
 
@@ -90,6 +92,18 @@ uint64_t fork_one(void *arg, uint64_t n)
     return one + other;
 }
 
+void range(void *arg, uint64_t *answers, uint64_t n)
+{
+    static_cast<pool *>(arg)->arena.execute([=] {
+        tbb::parallel_for(tbb::blocked_range<uint64_t>(0, n),
+                          [=](const tbb::blocked_range<uint64_t> &piece) {
+                              for (uint64_t i = piece.begin(); i != piece.end(); i++) {
+                                  answers[i] = work_trivial(i);
+                              }
+                          });
+    });
+}
+
 const struct peer tbb_group = {
     .name = "tbb-group",
     .start = start_group,
@@ -99,6 +113,7 @@ const struct peer tbb_group = {
     .join = join_group,
     .fork_both = fork_both,
     .fork_one = fork_one,
+    .range = range,
 };
 
 const struct peer tbb_enqueue = {

@@ -25,6 +25,7 @@ PYTHON_PEERS = ("py-threads", "py-procs", "py-mp")
 QUICK = {
     "burst": 20000, "producers": 20000, "roundtrip": 2000, "roundtrip_pinned": 2000,
     "map": 500000, "skew": 1000, "forkjoin": 16, "forkjoin1": 16, "forkscope": 16,
+    "range": 50000,
     "proc_roundtrip": 500, "proc_roundtrip_pinned": 500, "proc_throughput": 5000, "proc_echo": 40, "queue": 20000,
     "lock": 20000, "completion": 5000, "callbacks": 5000, "timers": 1000, "timer_lateness": 100,
 }

@@ -30,6 +30,7 @@
 #include <hocket/process_pool.h>
 #include <hocket/promise.h>
 #include <hocket/queue.h>
+#include <hocket/range.h>
 #include <hocket/replay.h>
 #include <hocket/ring.h>
 #include <hocket/rwlock.h>

@@ -41,14 +41,15 @@ namespace
 enum { PRODUCERS = 2, CONSUMERS = 2, EACH = 2, ITEMS = PRODUCERS * EACH };
 
 const mutant mutants[] = {
-    {"link_release", "hki_lane_link", "store", "&before->next", rl::mo_release, rl::mo_relaxed},
+    {"link_release", "hki_lane_link_chain", "store", "&before->next", rl::mo_release,
+     rl::mo_relaxed},
     {"unlink_acquire", "hki_lane_unlink", "load", "&head->next", rl::mo_acquire, rl::mo_relaxed},
     {"lock_acquire", "hki_brief_lock_try", "exchange", "&lock->word", rl::mo_acquire,
      rl::mo_relaxed},
     {"lock_release", "hki_brief_lock_release", "exchange", "&lock->word", rl::mo_release,
      rl::mo_relaxed},
     /* L1 */
-    {"put_seq_cst", "hki_lane_put", "add", "&lane->put", rl::mo_seq_cst, rl::mo_relaxed},
+    {"put_seq_cst", "hki_lane_put_chain", "add", "&lane->put", rl::mo_seq_cst, rl::mo_relaxed},
     {"count_seq_cst", "hki_lane_count", "load", "&lane->put", rl::mo_seq_cst, rl::mo_acquire},
     /* The same for who waits for room. */
     {"taken_seq_cst", "hki_lane_take", "store", "&lane->taken", rl::mo_seq_cst, rl::mo_relaxed},
@@ -82,7 +83,15 @@ struct lane_suite : rl::test_suite<Shape, Producers + Consumers> {
     {
         for (unsigned i = who * EACH; i < (who + 1) * EACH; i++) {
             parcels[i].number($) = i;
-            hki_lane_put(&lane, &parcels[i].node);
+            if (!Shape::IN_CHAINS) {
+                hki_lane_put(&lane, &parcels[i].node);
+            } else if (i + 1 < (who + 1) * EACH) {
+                parcels[i].node.next($).store(&parcels[i + 1].node, rl::mo_relaxed);
+            }
+        }
+        if (Shape::IN_CHAINS) {
+            hki_lane_put_chain(&lane, &parcels[who * EACH].node,
+                               &parcels[who * EACH + EACH - 1].node, EACH);
         }
     }
 
@@ -133,15 +142,19 @@ struct lane_suite : rl::test_suite<Shape, Producers + Consumers> {
 };
 
 struct one_by_one : lane_suite<one_by_one, 2, 1> {
-    enum { AT_ONCE = 1 };
+    enum { AT_ONCE = 1, IN_CHAINS = false };
 };
 
 struct in_turn : lane_suite<in_turn, 2, 2> {
-    enum { AT_ONCE = 1 };
+    enum { AT_ONCE = 1, IN_CHAINS = false };
 };
 
 struct batches : lane_suite<batches, 2, 2> {
-    enum { AT_ONCE = 3 };
+    enum { AT_ONCE = 3, IN_CHAINS = false };
+};
+
+struct chains : lane_suite<chains, 2, 2> {
+    enum { AT_ONCE = 3, IN_CHAINS = true };
 };
 
 /* Work and sleep, room and waiting for it: one of the two sees the other. */
@@ -197,11 +210,8 @@ struct room : meeting<room> {
 };
 
 const scenario scenarios[] = {
-    {"one_by_one", holds<one_by_one>},
-    {"in_turn", holds<in_turn>},
-    {"batches", holds<batches>},
-    {"work", holds<work>},
-    {"room", holds<room>},
+    {"one_by_one", holds<one_by_one>}, {"in_turn", holds<in_turn>}, {"batches", holds<batches>},
+    {"chains", holds<chains>},         {"work", holds<work>},       {"room", holds<room>},
 };
 
 } // namespace
