@@ -192,7 +192,12 @@ hk_status hki_thread_pool_submit_slim(void *self, hk_job *job)
     struct thread_pool *pool = self;
     struct worker *worker = hki_pool_own_worker(pool);
 
-    if (worker == NULL || !hki_deque_put(&worker->deck->deque, job)) {
+    if (worker == NULL) {
+        atomic_fetch_add(&pool->executor->counts.of[HKI_ACCEPTED], 1);
+        return submit_to_lane(pool, job, HK_FOREVER);
+    }
+    hki_work_count_own(&worker->deck->counts, HKI_ACCEPTED);
+    if (!hki_deque_put(&worker->deck->deque, job)) {
         return submit_to_lane(pool, job, HK_FOREVER);
     }
     if (hki_crew_calls(&pool->crew)) {

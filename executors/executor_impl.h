@@ -75,7 +75,7 @@ struct hki_executor_traits {
     bool (*claim_here)(void *self, hk_job *job, struct hki_agent *agent);
     /* The sum of its workers' tallies. NULL: they have none. */
     uint64_t (*counted_by_workers)(void *self, enum hki_counted what);
-    /* As submit of the table, for a slim job. NULL: no slim jobs. */
+    /* As submit of the table, for a slim job, which it counts as accepted. NULL: no slim jobs. */
     hk_status (*submit_slim)(void *self, hk_job *job);
     /* A job for its lane was ended before it came there, and will not come. */
     void (*missed)(void *self);

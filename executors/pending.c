@@ -126,6 +126,7 @@ static void made_room(struct thread_pool *pool)
 static hk_job *take_from_lane(struct thread_pool *pool, struct worker *worker)
 {
     struct hki_lane_node *nodes[BATCH_MAX];
+    void *jobs[BATCH_MAX];
     size_t count = hki_lane_count(&pool->lane);
     size_t room = HKI_DEQUE_PLACES - hki_deque_count(&worker->deck->deque);
     size_t wanted = count / (2 * (size_t)pool->target) + 1;
@@ -140,7 +141,10 @@ static hk_job *take_from_lane(struct thread_pool *pool, struct worker *worker)
     got = hki_lane_take(&pool->lane, nodes, wanted);
     /* Before another can take: so what one worker takes is older than what the next does. */
     for (size_t i = 1; i < got; i++) {
-        (void)hki_deque_put(&worker->deck->deque, job_of(nodes[i]));
+        jobs[i - 1] = job_of(nodes[i]);
+    }
+    if (got > 1) {
+        (void)hki_deque_put_many(&worker->deck->deque, jobs, got - 1);
     }
     worker->batch_end = hki_deque_end(&worker->deck->deque);
     hki_brief_lock_release(&pool->lane.consumer);

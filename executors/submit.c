@@ -156,8 +156,7 @@ hk_status hk_submit_at(hk_executor *executor, const hk_site *site, const hk_task
                        hk_future **future)
 {
     if (options == NULL && hki_is_plain(executor, task, in, in_size)) {
-        return submit_plain(executor, hki_job_create_slim(executor, site, task, in, in_size),
-                            future);
+        return submit_plain(executor, hki_job_make_slim(executor, site, task, in, in_size), future);
     }
     return hki_submit(&(struct hki_request){.executor = executor,
                                             .site = site,
