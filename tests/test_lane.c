@@ -241,6 +241,44 @@ static void every_node_comes_out_once_and_in_its_producers_order(void)
     }
 }
 
+/* Without the counts, which bring nearly as much. */
+static void link_parcels(void *arg)
+{
+    struct depot *depot = arg;
+    unsigned who = atomic_fetch_add(&depot->next_producer, 1);
+
+    for (unsigned i = 0; i < EACH; i++) {
+        depot->parcels[who][i].number = i + 1;
+        hki_lane_link(&depot->lane, &depot->parcels[who][i].node);
+    }
+}
+
+static void a_link_brings_what_was_written_before(void)
+{
+    static struct depot depot;
+    struct hkt_thread producers[PRODUCERS];
+    unsigned left = PRODUCERS * EACH;
+
+    memset(&depot, 0, sizeof(depot));
+    hki_lane_init(&depot.lane);
+    for (int i = 0; i < PRODUCERS; i++) {
+        hkt_thread_start(&producers[i], link_parcels, &depot);
+    }
+    while (left > 0) {
+        const void *node = hki_lane_unlink(&depot.lane);
+
+        if (node == NULL) {
+            sched_yield();
+        } else {
+            HKT_TRUE(((const struct parcel *)node)->number != 0);
+            left--;
+        }
+    }
+    for (int i = 0; i < PRODUCERS; i++) {
+        hkt_thread_join(&producers[i]);
+    }
+}
+
 /* --- L1: who puts and then asks, who asks and then looks --- */
 
 enum { MEETINGS = 20000 };
@@ -308,6 +346,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("the gap may be behind the stub", the_gap_may_be_behind_the_stub),
     HKT_CASE("every node comes out once and in its producer's order",
              every_node_comes_out_once_and_in_its_producers_order),
+    HKT_TEST(a_link_brings_what_was_written_before),
     HKT_CASE("one of putter and sleeper sees the other", one_of_putter_and_sleeper_sees_the_other),
     CU_TEST_INFO_NULL,
 };
