@@ -7,9 +7,6 @@ import re
 FOLDERS = ("base", "sync", "futures", "executors")
 CALL = re.compile(r"\batomic_(load|store|exchange|fetch_\w+?|compare_exchange_(?:weak|strong))"
                   r"_explicit\s*\(")
-PLAIN = re.compile(r"\batomic_(load|store|exchange|fetch_(?:add|sub|and|or)|"
-                   r"compare_exchange_(?:weak|strong))\s*\(")
-FUNCTION = re.compile(r"^[A-Za-z_][^;={}]*?\b(\w+)\(", re.S)
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 WEAKER = {"acquire": ("relaxed",), "release": ("relaxed",), "acq_rel": ("acquire", "release")}
 RELACY = re.compile(r'\{"(\w+)",\s*"(\w+)",\s*"(\w+)",\s*"([^"]*)",\s*rl::mo_(\w+),\s*rl::mo_(\w+)\}')
@@ -96,10 +93,9 @@ def functions_of(text):
     for match in re.finditer(r"^\{", text, re.M):
         before = text[max(text.rfind("\n}", 0, match.start()), text.rfind(";\n", 0, match.start()),
                           text.rfind("\n\n", 0, match.start())) + 2:match.start()]
-        head = re.search(r"(\w+)\s*\([^{}]*\)[^()]*$", before.strip(), re.S)
         names = re.findall(r"\b(\w+)\s*\(", before)
         names = [name for name in names if name not in ("__attribute__", "_Atomic")]
-        found.append((match.start(), names[0] if names else head[1] if head else "?"))
+        found.append((match.start(), names[0] if names else "?"))
     return found
 
 

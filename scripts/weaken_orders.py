@@ -51,6 +51,13 @@ class Suite:
     environment: dict
     seconds: float = None
     hits: dict = None  # By key of the place; None: not recorded yet.
+    recorded: float = 0.0  # When: the time of the program then.
+
+    def built(self):
+        return os.stat(self.command[0]).st_mtime
+
+    def is_known(self):
+        return self.hits is not None and self.recorded == self.built()
 
     def about(self, words):
         """How many of them are in its name."""
@@ -130,10 +137,13 @@ class Build:
         table = json.loads(self.table_path.read_text(encoding="utf-8"))
         for suite in self.suites:
             if suite.name in table:
-                suite.seconds, suite.hits = table[suite.name]["seconds"], table[suite.name]["hits"]
+                suite.seconds = table[suite.name]["seconds"]
+                suite.hits = table[suite.name]["hits"]
+                suite.recorded = table[suite.name].get("recorded", 0.0)
 
     def write_table(self):
-        table = {suite.name: {"seconds": suite.seconds, "hits": suite.hits}
+        table = {suite.name: {"seconds": suite.seconds, "recorded": suite.recorded,
+                              "hits": suite.hits}
                  for suite in self.suites if suite.hits is not None}
         self.table_path.write_text(json.dumps(table, indent=1), encoding="utf-8")
 
@@ -169,6 +179,7 @@ class Build:
         with self.lock:
             suite.seconds = time.monotonic() - started
             suite.hits = hits if passed else {}
+            suite.recorded = suite.built()
             self.write_table()
         if not passed:
             say(f"  {suite.name}: not used, for it {seen} as it is")
@@ -191,10 +202,11 @@ def read_hits(folder):
         lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
         counts = path.with_suffix(".hits").read_bytes()
         places = collections.defaultdict(lambda: collections.defaultdict(int))
-        for (file, line, function, operation, word, _), (count,) in zip(
+        for (file, line, function, operation, word, order), (count,) in zip(
                 lines, struct.iter_unpack("I", counts)):
-            file = os.path.relpath(file, ROOT)
-            places[(file, function, operation, word)][int(line)] += count
+            if order.replace("memory_order_", "") in orders_source.WEAKER:
+                file = os.path.relpath(file, ROOT)
+                places[(file, function, operation, word)][int(line)] += count
         for what, by_line in places.items():
             for number, line in enumerate(sorted(by_line), 1):
                 if by_line[line]:
@@ -214,10 +226,15 @@ class Campaign:
         self.unknown = 0  # Suites of which is not known where they come by.
 
     def record(self):
-        """The suites that are not known yet; with a budget, half of it, the likeliest first."""
+        """Which suites come by which places, as far as it is not known; with a budget, in half
+        of it, the likeliest first."""
         words = set().union(*(words_of(mutant.place.file) for mutant in self.mutants))
+        places = {mutant.place.key for mutant in self.mutants if mutant.key not in self.argued}
+        places -= set().union(*(suite.hits or () for suite in self.build.suites))
+        # What was recorded of an older build is good enough unless a place is new.
+        is_old = self.options.record or bool(places)
         missing = [suite for suite in self.build.suites
-                   if suite.hits is None or self.options.record]
+                   if suite.hits is None or (is_old and not suite.is_known())]
         missing.sort(key=lambda suite: -suite.about(words))
         if missing:
             say(f"Recording which places {len(missing)} suites come by")
@@ -229,7 +246,7 @@ class Campaign:
 
         with concurrent.futures.ThreadPoolExecutor(self.options.jobs) as pool:
             list(pool.map(one, missing))
-        self.unknown = sum(suite.hits is None for suite in self.build.suites)
+        self.unknown = sum(not suite.is_known() for suite in missing)
         if self.unknown:
             say(f"Left out for want of time: {self.unknown} of {len(self.build.suites)} suites")
 

@@ -48,8 +48,9 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_like(const struct hkt_place *place, char *const parts[PARTS])
 {
-    return ends_with(place->file, parts[0]) && strcmp(place->function, parts[1]) == 0 &&
-           strcmp(place->operation, parts[2]) == 0 && strcmp(place->word, parts[3]) == 0;
+    return strcmp(place->order, "memory_order_relaxed") != 0 && ends_with(place->file, parts[0]) &&
+           strcmp(place->function, parts[1]) == 0 && strcmp(place->operation, parts[2]) == 0 &&
+           strcmp(place->word, parts[3]) == 0;
 }
 
 /* The next line after `line` with such a place; INT_MAX: there is none. */
