@@ -229,7 +229,9 @@ class Campaign:
         """Which suites come by which places, as far as it is not known; with a budget, in half
         of it, the likeliest first."""
         words = set().union(*(words_of(mutant.place.file) for mutant in self.mutants))
-        places = {mutant.place.key for mutant in self.mutants if mutant.key not in self.argued}
+        places = {mutant.place.key for mutant in self.mutants
+                  if mutant.key not in self.argued
+                  and not orders_source.relacy_proof(ROOT, mutant)}
         places -= set().union(*(suite.hits or () for suite in self.build.suites))
         # What was recorded of an older build is good enough unless a place is new.
         is_old = self.options.record or bool(places)
@@ -263,6 +265,8 @@ class Campaign:
             return Verdict("argued", self.argued[mutant.key])
         suites = self.suites_for(mutant)
         proof = orders_source.relacy_proof(ROOT, mutant)
+        if proof:
+            suites = suites[:LIKELY]
         if not suites and proof:
             return Verdict("killed", proof)
         if not suites:
