@@ -115,8 +115,8 @@ static void run_as_owner(hk_forked *record)
 /* Under the lock: the record is its owner's from now on. */
 static void hand_over_slowly(struct worker *owner, hk_forked *record, unsigned phase)
 {
-    /* release: pairs with phase_of(). */
-    if ((atomic_exchange_explicit(state_of(record), phase, memory_order_acq_rel) & WAITED) != 0) {
+    /* Release, pairs with phase_of(); and seq_cst, see hand_over(). */
+    if ((atomic_exchange(state_of(record), phase) & WAITED) != 0) {
         hki_condition_signal(&owner->wake);
     }
 }
@@ -126,9 +126,9 @@ static void hand_over(struct worker *owner, hk_forked *record, unsigned phase)
     struct thread_pool *pool = owner->pool;
     uint32_t state = RUNNING;
 
-    /* release: pairs with phase_of(). */
-    if (atomic_compare_exchange_strong_explicit(state_of(record), &state, phase,
-                                                memory_order_release, memory_order_relaxed)) {
+    /* Release, pairs with phase_of(); and seq_cst with the looks that hki_agent_leave() waits for:
+     * either next_of_record() sees that it has ended, or the thread sees the look. */
+    if (atomic_compare_exchange_strong(state_of(record), &state, phase)) {
         return;
     }
     pthread_mutex_lock(&pool->lock);
@@ -367,8 +367,9 @@ static hk_status sleep_until_over(struct worker *worker, hk_forked *record,
     hk_status status = HK_OK;
     unsigned looks = 0;
 
-    /* acq_rel: pairs with hand_over(), which now takes the lock. */
-    atomic_fetch_or_explicit(state_of(record), WAITED, memory_order_acq_rel);
+    /* relaxed: hand_over() fails now and takes the lock, which orders the rest; what the record
+     * brings is seen by is_over(). */
+    atomic_fetch_or_explicit(state_of(record), WAITED, memory_order_relaxed);
     while (status == HK_OK && !is_over(record)) {
         int64_t until_ns = hki_block_until(worker->agent, HKI_NEVER, &looks);
 
@@ -378,8 +379,8 @@ static hk_status sleep_until_over(struct worker *worker, hk_forked *record,
             pthread_mutex_lock(&pool->lock);
         }
     }
-    /* acq_rel: pairs with the same. Over or not, it goes on without this. */
-    atomic_fetch_and_explicit(state_of(record), ~(uint32_t)WAITED, memory_order_acq_rel);
+    /* relaxed: it goes on without this whether over or not, and phase_of() will tell. */
+    atomic_fetch_and_explicit(state_of(record), ~(uint32_t)WAITED, memory_order_relaxed);
     return status;
 }
 

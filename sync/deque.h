@@ -170,8 +170,9 @@ static inline void *hki_deque_newest(struct hki_deque *deque)
 {
     int64_t end = hki_deque_end(deque);
 
-    /* acquire: pairs with the compare-and-swap of who took the oldest. */
-    if (end <= atomic_load_explicit(&deque->top, memory_order_acquire)) {
+    /* relaxed: hki_deque_take_back() decides. Who finds none reads nothing that a taker wrote,
+     * and writes no place but by hki_deque_write_(). */
+    if (end <= atomic_load_explicit(&deque->top, memory_order_relaxed)) {
         return NULL;
     }
     /* relaxed: the owner wrote it. */

@@ -75,17 +75,19 @@ bool hk_event_is_set(const hk_event *event)
 static bool is_through(struct hki_sleep *sleep, uint32_t *expected)
 {
     const struct wait *wait = (const struct wait *)sleep;
-    /* acquire: pairs with hk_event_set(). */
-    uint32_t old = atomic_load_explicit(sleep->word, memory_order_acquire);
 
     for (;;) {
+        /* acquire: pairs with hk_event_set(). */
+        uint32_t old = atomic_load_explicit(sleep->word, memory_order_acquire);
+
         if ((old & SET) != 0 || old / ONE_TIME != wait->times) {
             return true;
         }
-        /* acquire: pairs with hk_event_set(), when it was set in between and this fails. */
+        /* relaxed: who goes to sleep reads nothing that a setter wrote, and a failure looks
+         * again. */
         if ((old & WAITED) != 0 ||
             atomic_compare_exchange_weak_explicit(sleep->word, &old, old | WAITED,
-                                                  memory_order_acquire, memory_order_acquire)) {
+                                                  memory_order_relaxed, memory_order_relaxed)) {
             *expected = old | WAITED;
             return false;
         }

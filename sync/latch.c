@@ -140,17 +140,19 @@ static bool is_through(struct hki_sleep *sleep, uint32_t *expected)
 {
     struct wait *wait = (struct wait *)sleep;
     _Atomic(uint64_t) *state = hki_wide_word(&wait->latch->state_);
-    /* acquire: pairs with hk_latch_done(). */
-    uint64_t old = atomic_load_explicit(state, memory_order_acquire);
 
     for (;;) {
+        /* acquire: pairs with hk_latch_done(). */
+        uint64_t old = atomic_load_explicit(state, memory_order_acquire);
+
         if (is_over(old, wait->round)) {
             return true;
         }
-        /* acquire: pairs with hk_latch_done(), when the round ended in between and this fails. */
+        /* relaxed: who goes to sleep reads nothing that was written before the count, and a
+         * failure looks again. */
         if ((old & WAITED) != 0 ||
-            atomic_compare_exchange_weak_explicit(state, &old, old | WAITED, memory_order_acquire,
-                                                  memory_order_acquire)) {
+            atomic_compare_exchange_weak_explicit(state, &old, old | WAITED, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
             *expected = (uint32_t)((old | WAITED) & LOW_HALF);
             return false;
         }

@@ -12,10 +12,9 @@ struct hki_parker *hki_parker_self(void)
 
 bool hki_parker_try(struct hki_parker *parker)
 {
-    /* acquire: pairs with the release in hki_parker_wake(). Looks before it writes, for who
-     * asks again and again. */
-    return atomic_load_explicit(&parker->token, memory_order_acquire) != 0 &&
-           /* acquire: pairs with the same. */
+    /* relaxed: looks before it writes, for who asks again and again; the exchange takes it. */
+    return atomic_load_explicit(&parker->token, memory_order_relaxed) != 0 &&
+           /* acquire: pairs with the release in hki_parker_wake(). */
            atomic_exchange_explicit(&parker->token, 0, memory_order_acquire) != 0;
 }
 
@@ -24,8 +23,8 @@ bool hki_parker_park(struct hki_parker *parker, int64_t deadline_ns)
     bool in_time = true;
 
     /* acquire: pairs with the release in hki_parker_wake(). What was waited for has an order
-     * of its own, so no data race tells of this one; but who took the token and read the old
-     * state would sleep again, and nobody would wake it. No x86 shows that. */
+     * of its own; but who took the token and read the old state would sleep again, and nobody
+     * would wake it. */
     while (atomic_exchange_explicit(&parker->token, 0, memory_order_acquire) == 0) {
         if (!in_time) {
             return false;

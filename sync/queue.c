@@ -54,9 +54,7 @@ hk_status hk_queue_destroy(hk_queue *queue)
     }
     /* Under the lock: who is about to sleep counted itself before it let go. */
     hki_queue_lock(queue);
-    /* acquire, pairs with hki_queue_leave(): whoever slept here has left for good. No test
-     * sees its lack: after its last section under the lock a sleeper touches atomics of the
-     * queue alone, and the last of them is this counter. */
+    /* acquire, pairs with hki_queue_leave(): whoever slept here has left for good. */
     is_used = atomic_load_explicit(&queue->inside, memory_order_acquire) != 0 ||
               !hki_list_empty(&queue->selectors);
     hki_brief_lock_release(&queue->lock);

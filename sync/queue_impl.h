@@ -130,8 +130,7 @@ void hki_queue_end_wait(void);
 /* The last touch of a sleeper. */
 static inline void hki_queue_leave(hk_queue *queue)
 {
-    /* release, pairs with the load in hk_queue_destroy(), where it says why no test sees the
-     * lack of it: what was done here comes first. */
+    /* release, pairs with the load in hk_queue_destroy(): what was done here comes first. */
     atomic_fetch_sub_explicit(&queue->inside, 1, memory_order_release);
 }
 

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "futures/error_impl.h"
 #include "tests/promise_fixture.h"
+#include "tests/race_fixture.h"
 
 static const hk_error *error_of(hk_future *future)
 {
@@ -495,6 +497,39 @@ static void the_hook_may_use_the_library(void)
     hk_on_unobserved(NULL, NULL);
 }
 
+/* --- Sharing --- */
+
+static void open_error(struct hkt_round *round)
+{
+    struct hki_error *error =
+        hki_error_make(&(struct hki_error_facts){.status = HK_EFAILED, .message = "shared"});
+
+    round->object = hki_error_ref(hki_error_ref(error));
+}
+
+static void read_and_drop(struct hkt_round *round, unsigned who)
+{
+    struct hki_error *error = round->object;
+
+    round->payload[who] = error->shown.message[0];
+    hki_error_unref(error);
+}
+
+static void all_have_read(struct hkt_round *round)
+{
+    for (int i = 0; i < 3; i++) {
+        HKT_EQ_INT(round->payload[i], 's');
+    }
+}
+
+static void who_drops_it_last_comes_after_all_who_read_it(void)
+{
+    static const struct hkt_race race = {
+        open_error, {read_and_drop, read_and_drop, read_and_drop}, all_have_read};
+
+    hkt_race(&race);
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("a failure tells its line and where it was handed out",
              a_failure_tells_its_line_and_where_it_was_handed_out),
@@ -520,6 +555,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a failure that a handler made good is not told",
              a_failure_that_a_handler_made_good_is_not_told),
     HKT_CASE("the hook may use the library", the_hook_may_use_the_library),
+    HKT_TEST(who_drops_it_last_comes_after_all_who_read_it),
     CU_TEST_INFO_NULL,
 };
 

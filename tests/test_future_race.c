@@ -2,8 +2,11 @@
 /* One future, several threads at once: who ends it, who reads it, who lets it go.
  * Callbacks and chains race in test_chain_race.c. */
 #include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "futures/future_impl.h"
 #include "tests/race_fixture.h"
 
 /* --- Actors ---------------------------------------------------------------------------- */
@@ -441,6 +444,55 @@ static void everybody_gets_the_same_reason(void)
     hkt_race(&(struct hkt_race){open_failed, {ask_why, ask_why, ask_why}, close_pair});
 }
 
+/* --- What is made later, when it is first asked for ------------------------------------------ */
+
+static void free_future(hk_future *future)
+{
+    free(future);
+}
+
+static void open_slim(struct hkt_round *round)
+{
+    static const struct hki_origin slim = {.destroy = free_future};
+    hk_future *future = malloc(sizeof(*future));
+
+    HKT_TRUE_FATAL(future != NULL);
+    hki_future_init(future, NULL, &slim, 1);
+    round->futures[0] = future;
+}
+
+static void make_rest(struct hkt_round *round, unsigned who)
+{
+    struct hki_future_rest *rest = hki_future_need_rest(round->futures[0]);
+
+    HKT_TRUE_FATAL(rest != NULL);
+    round->payload[who] = rest->is_apart;
+}
+
+/* Takes no lock: the pointer alone brings what is in it. */
+static void await_rest(struct hkt_round *round, unsigned who)
+{
+    const struct hki_future_rest *rest;
+
+    while ((rest = hki_future_rest(round->futures[0])) == NULL) {
+        sched_yield();
+    }
+    round->payload[who] = rest->is_apart;
+}
+
+static void check_rest(struct hkt_round *round)
+{
+    for (int i = 0; i < 3; i++) {
+        HKT_TRUE(round->payload[i]);
+    }
+    hk_future_unref(round->futures[0]);
+}
+
+static void what_is_made_later_is_whole_when_it_is_seen(void)
+{
+    hkt_race(&(struct hkt_race){open_slim, {make_rest, make_rest, await_rest}, check_rest});
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("FS20 FS21 of all who end it exactly one does", of_all_who_end_it_exactly_one_does),
     HKT_CASE("FS20 of several references one is taken", of_several_references_one_is_taken),
@@ -454,6 +506,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a token made while somebody cancels is fired",
              a_token_made_while_somebody_cancels_is_fired),
     HKT_CASE("everybody gets the same reason", everybody_gets_the_same_reason),
+    HKT_TEST(what_is_made_later_is_whole_when_it_is_seen),
     CU_TEST_INFO_NULL,
 };
 

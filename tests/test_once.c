@@ -106,17 +106,14 @@ static void work_until_done(struct hkt_round *round, unsigned who)
     atomic_fetch_add(&round->drops, failures);
 }
 
+/* Only looks: nothing else brings it what was written. */
 static void watch_until_done(struct hkt_round *round, unsigned who)
 {
     struct work *work = round->object;
 
     while (!hk_once_is_done(&work->once)) {
-        round->status[who] = hk_once_run(&work->once, work_at_third_try, work);
-        if (round->status[who] == HK_ESYS) {
-            atomic_fetch_add(&round->drops, 1);
-        }
+        sched_yield();
     }
-    round->status[who] = HK_OK;
     round->payload[who] = work->result;
 }
 

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sync/queue_impl.h"
 #include "tests/queue_fixture.h"
+#include "tests/race_fixture.h"
 
 enum { THREADS_MAX = 4, PER_PUTTER = 300, BATCH = 7 };
 
@@ -429,6 +431,45 @@ static void a_destroy_that_is_tried_again_comes_after_the_last_sleeper(void)
     }
 }
 
+/* A sleeper's last touch brings all that it did before, beside the lock. */
+static void write_and_leave(struct hkt_round *round, unsigned who)
+{
+    round->payload[who] = HKT_PAYLOAD;
+    hki_queue_leave(round->object);
+}
+
+static void destroy_and_read(struct hkt_round *round, unsigned who)
+{
+    while ((round->status[who] = hk_queue_destroy(round->object)) == HK_ESTATE) {
+        sched_yield();
+    }
+    round->payload[who] = round->payload[0];
+}
+
+static void open_with_somebody_inside(struct hkt_round *round)
+{
+    hk_queue *queue = hkt_queue_open(0);
+
+    atomic_fetch_add(&queue->inside, 1);
+    round->object = queue;
+}
+
+static void it_ended_after_the_last_touch(struct hkt_round *round)
+{
+    HKT_OK(round->status[1]);
+    HKT_EQ_INT(round->payload[1], HKT_PAYLOAD);
+}
+
+static void a_destroy_sees_what_was_written_before_the_last_touch(void)
+{
+    static const struct hkt_race race = {open_with_somebody_inside,
+                                         {write_and_leave, destroy_and_read},
+                                         it_ended_after_the_last_touch};
+
+    hkt_use_queues();
+    hkt_race(&race);
+}
+
 static CU_TestInfo tests[] = {
     HKT_TEST(every_item_arrives_once),
     HKT_TEST(every_item_of_a_batch_arrives_once),
@@ -444,6 +485,7 @@ static CU_TestInfo tests[] = {
 
 static CU_TestInfo queue_tests[] = {
     HKT_TEST(who_gets_the_last_item_may_destroy_the_queue),
+    HKT_TEST(a_destroy_sees_what_was_written_before_the_last_touch),
     CU_TEST_INFO_NULL,
 };
 

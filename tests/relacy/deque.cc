@@ -3,8 +3,8 @@
  * The deque (sync/deque.h), with two places, under relacy: see ring.cc. What its items point
  * at is plain data, and each must come out once.
  *
- * Three orders have no mutant: the load of top in hki_deque_take_if(), the acquire in
- * hki_deque_write_() and the one in hki_deque_newest(). They keep a load before what comes after it in the same thread, and
+ * Two orders have no mutant: the load of top in hki_deque_take_if(), and the acquire in
+ * hki_deque_write_(). They keep a load before what comes after it in the same thread, and
  * relacy runs the steps of a thread in their order.
  */
 #include "checker.h"
