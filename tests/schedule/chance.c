@@ -8,7 +8,9 @@ enum {
     HORIZON_MIN = 6,
     HORIZON_MAX = 13,
     RESTS = 6, /* A rest lasts up to 2^N steps, N less than this. */
-    WALK_LEAP = 512 /* A walk leaps once in so many steps. */
+    WALK_LEAP = 512, /* A walk leaps once in so many steps. */
+    FAIR_EVERY = 5000, /* So often all priorities are drawn anew: some may look for what only
+                          others bring. */
 };
 
 static struct {
@@ -76,7 +78,7 @@ void hkt_chance_add(unsigned number)
 
 void hkt_chance_rest(unsigned number)
 {
-    chance.rests_until[number] = chance.step + 1 + hkt_chance(chance.rest_max);
+    chance.rests_until[number] = chance.step + 2 + hkt_chance(chance.rest_max);
 }
 
 static bool is_resting(unsigned number)
@@ -117,6 +119,9 @@ unsigned hkt_chance_next(const bool *can_go_on, unsigned count, unsigned current
 {
     chance.step++;
     if (chance.strategy == HKT_PRIORITIES) {
+        for (unsigned i = 0; chance.step % FAIR_EVERY == 0 && i < count; i++) {
+            hkt_chance_add(i);
+        }
         for (unsigned i = 0; i < chance.changes; i++) {
             if (chance.change_at[i] == chance.step) {
                 chance.priority[current] = --chance.lowest;

@@ -15,9 +15,7 @@
 
 enum {
     STEPS_MAX = 400000,
-    STEP_NS = 20,
-    /* Who goes on for so long looks for something that only others can bring. */
-    ALONE_MAX = 4096,
+    STEP_NS = 20
 };
 
 #define BEGIN_NS INT64_C(1000000000000)
@@ -32,7 +30,6 @@ static struct {
     bool runs;
     unsigned count;
     unsigned current;
-    unsigned alone; /* Steps without another's turn. */
     int64_t now_ns;
     struct hkt_thread threads[HKT_THREADS_MAX];
 } machine;
@@ -142,7 +139,6 @@ static void hand_over(unsigned next)
     struct hkt_thread *thread = &machine.threads[next];
 
     machine.current = next;
-    machine.alone = 0;
     __atomic_store_n(&thread->turn, 1, __ATOMIC_RELEASE);
     (void)syscall(SYS_futex, &thread->turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
@@ -216,10 +212,6 @@ static unsigned choose(void)
         if (!leap()) {
             hkt_fail("nobody can ever go on");
         }
-    }
-    if (++machine.alone > ALONE_MAX) {
-        machine.alone = 0;
-        hkt_chance_rest(machine.current);
     }
     next = hkt_chance_next(able, machine.count, machine.current);
     machine.report->hash = (machine.report->hash ^ (next + 1)) * UINT64_C(0x100000001B3);

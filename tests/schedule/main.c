@@ -75,7 +75,8 @@ static double now(void)
 
 static void gather(void)
 {
-    const struct hkt_scenario *lists[] = {hkt_future_scenarios};
+    const struct hkt_scenario *lists[] = {hkt_future_scenarios, hkt_pool_scenarios,
+                                          hkt_change_scenarios};
 
     for (size_t list = 0; list < sizeof(lists) / sizeof(lists[0]); list++) {
         for (const struct hkt_scenario *at = lists[list]; at->name != NULL; at++) {
