@@ -301,7 +301,7 @@ const struct hkt_scenario hkt_change_scenarios[] = {
     {"resizes", resizes, true, 0},
     {"restarts", restarts, true, 0},
     {"broken-workers", broken_workers, true, 0},
-    {"full-blocks", full_blocks, true, HKT_FAULT(HKT_FORGETS_ROOM)},
+    {"full-blocks", full_blocks, true, HKT_FAULT(HKT_LOSES_WAKES)},
     {"full-fails", full_fails, true, 0},
     {"full-drops", full_drops, true, 0},
     {"caller-runs", caller_runs, true, 0},

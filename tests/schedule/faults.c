@@ -6,7 +6,6 @@
 #include <hocket/hocket.h>
 
 #include "executors/executor_impl.h"
-#include "executors/task_queue.h"
 #include "executors/thread_pool_impl.h"
 #include "executors/timer.h"
 #include "sync/wait_graph.h"
@@ -19,8 +18,8 @@ void __real_hki_pool_grow(struct thread_pool *pool);
 void __wrap_hki_pool_grow(struct thread_pool *pool);
 void __real_hki_executor_wake_joins(void);
 void __wrap_hki_executor_wake_joins(void);
-void __real_hki_task_queue_made_room(struct hki_task_queue *queue);
-void __wrap_hki_task_queue_made_room(struct hki_task_queue *queue);
+void __real_hki_pool_alert(struct thread_pool *pool);
+void __wrap_hki_pool_alert(struct thread_pool *pool);
 void __real_hki_wait_graph_settle(void);
 void __wrap_hki_wait_graph_settle(void);
 bool __real_hki_timer_disarm(struct hki_timer *timer);
@@ -50,10 +49,10 @@ void __wrap_hki_executor_wake_joins(void)
     }
 }
 
-void __wrap_hki_task_queue_made_room(struct hki_task_queue *queue)
+void __wrap_hki_pool_alert(struct thread_pool *pool)
 {
-    if (!hkt_has_fault(HKT_FORGETS_ROOM)) {
-        __real_hki_task_queue_made_room(queue);
+    if (!hkt_has_fault(HKT_FORGETS_ALERTS)) {
+        __real_hki_pool_alert(pool);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,7 +28,7 @@ static const char *const wait_names[] = {"goes on", "waits for mutex", "sleeps o
 static struct {
     struct hkt_setup setup;
     struct hkt_report *report;
-    bool runs;
+    volatile bool *runs; /* In a page that a child of a fork finds empty. */
     unsigned count;
     unsigned current;
     int64_t now_ns;
@@ -38,7 +39,7 @@ static _Thread_local int self = -1;
 
 bool hkt_is_in_round(void)
 {
-    return self >= 0 && machine.runs;
+    return self >= 0 && *machine.runs;
 }
 
 bool hkt_has_fault(enum hkt_fault fault)
@@ -64,11 +65,6 @@ struct hkt_thread *hkt_machine_thread(unsigned number)
 int64_t hkt_machine_now_ns(void)
 {
     return machine.now_ns += STEP_NS;
-}
-
-void hkt_machine_leave(void)
-{
-    machine.runs = false;
 }
 
 /* --- failures --- */
@@ -288,7 +284,7 @@ static void *thread_main(void *arg)
     hkt_point("end", NULL, "the thread's end");
     thread->wait = HKT_ENDED;
     self = -1;
-    if (machine.runs) {
+    if (*machine.runs) {
         hand_over(choose());
     }
     return NULL;
@@ -319,14 +315,29 @@ static void *run_all(void *arg)
     void (*fn)(void) = *(void (**)(void))arg;
 
     fn();
-    machine.runs = false;
     for (unsigned i = 1; i < machine.count; i++) {
-        if (machine.threads[i].wait != HKT_ENDED) {
-            hkt_fail("thread %u has not ended", i);
+        /* One that will be detached may still be on its way. */
+        while (machine.threads[i].wait != HKT_ENDED) {
+            (void)hkt_machine_wait(HKT_AT_JOIN, &machine.threads[i], HKI_NEVER);
+        }
+        if (!machine.threads[i].is_gone) {
+            hkt_fail("nobody has joined thread %u", i);
         }
     }
+    *machine.runs = false;
     machine.report->ended = true;
     return NULL;
+}
+
+static volatile bool *page_of_this_process(void)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED || madvise(page, size, MADV_WIPEONFORK) != 0) {
+        hkt_fail("the kernel gives no page that is empty after a fork");
+    }
+    return page;
 }
 
 void hkt_machine_run(const struct hkt_setup *setup, struct hkt_report *report, void (*fn)(void))
@@ -336,12 +347,13 @@ void hkt_machine_run(const struct hkt_setup *setup, struct hkt_report *report, v
     machine.setup = *setup;
     machine.report = report;
     machine.now_ns = BEGIN_NS;
+    machine.runs = page_of_this_process();
     report->hash = UINT64_C(0xCBF29CE484222325);
     hkt_chance_begin(setup->seed, setup->strategy, setup->depth);
     if (hkt_machine_start(NULL, run_all, &fn, &handle) != 0) {
         hkt_fail("no thread to begin with");
     }
-    machine.runs = true;
+    *machine.runs = true;
     hand_over(0);
     (void)pthread_join(handle, NULL);
 }

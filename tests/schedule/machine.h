@@ -29,7 +29,7 @@ enum hkt_fault {
     HKT_OPEN_MUTEXES,    /* Now and then a mutex lets a second one in. */
     HKT_FORGETS_LATE,    /* What comes while the last worker leaves. */
     HKT_FORGETS_JOINS,   /* Those who wait for the end of all futures of an executor. */
-    HKT_FORGETS_ROOM,    /* Those who wait for room in a queue. */
+    HKT_FORGETS_ALERTS,  /* Workers are not told that their pool has changed. */
     HKT_FREES_TOO_SOON,  /* Nobody waits for those who look. */
     HKT_DISARMS_NOTHING, /* A timer fires although it was disarmed. */
     HKT_FAULTS
@@ -59,7 +59,8 @@ void hkt_machine_run(const struct hkt_setup *setup, struct hkt_report *report, v
 /* In a round, whether a fault is the one to make. */
 bool hkt_has_fault(enum hkt_fault fault);
 
-/* Whether the calling thread is one of a round. */
+/* Whether the calling thread is one of a round. Not in a child of a fork in the round: its only
+ * thread goes on alone, and must not wait. */
 bool hkt_is_in_round(void);
 
 /* Ends the round with a failure, and with the process. */
@@ -105,9 +106,6 @@ int hkt_machine_start(const pthread_attr_t *attributes, void *(*fn)(void *), voi
 bool hkt_machine_wait(enum hkt_wait wait, const volatile void *object, int64_t deadline_ns);
 
 int64_t hkt_machine_now_ns(void);
-
-/* In a child of a fork in the round: its only thread goes on alone, and must not wait. */
-void hkt_machine_leave(void);
 
 /* The destructors of a thread's keys. */
 void hkt_keys_end(void);

@@ -41,7 +41,7 @@ static const char *const fault_names[HKT_FAULTS] = {
     [HKT_OPEN_MUTEXES] = "open-mutexes",
     [HKT_FORGETS_LATE] = "forgets-late",
     [HKT_FORGETS_JOINS] = "forgets-joins",
-    [HKT_FORGETS_ROOM] = "forgets-room",
+    [HKT_FORGETS_ALERTS] = "forgets-alerts",
     [HKT_FREES_TOO_SOON] = "frees-too-soon",
     [HKT_DISARMS_NOTHING] = "disarms-nothing",
 };
@@ -75,8 +75,10 @@ static double now(void)
 
 static void gather(void)
 {
-    const struct hkt_scenario *lists[] = {hkt_future_scenarios, hkt_pool_scenarios,
-                                          hkt_change_scenarios};
+    const struct hkt_scenario *lists[] = {hkt_future_scenarios,   hkt_chain_scenarios,
+                                          hkt_pool_scenarios,     hkt_change_scenarios,
+                                          hkt_shutdown_scenarios, hkt_time_scenarios,
+                                          hkt_sync_scenarios};
 
     for (size_t list = 0; list < sizeof(lists) / sizeof(lists[0]); list++) {
         for (const struct hkt_scenario *at = lists[list]; at->name != NULL; at++) {
