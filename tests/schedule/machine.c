@@ -23,7 +23,7 @@ enum {
 #define END_NS   (BEGIN_NS + INT64_C(3600) * 1000000000)
 
 static const char *const wait_names[] = {"goes on", "waits for mutex", "sleeps on", "joins",
-                                         "has ended"};
+                                         "waits for count", "has ended"};
 
 static struct {
     struct hkt_setup setup;
@@ -150,6 +150,8 @@ static bool can_go_on(const struct hkt_thread *thread)
         return thread->deadline_ns <= machine.now_ns;
     case HKT_AT_JOIN:
         return ((const volatile struct hkt_thread *)thread->object)->wait == HKT_ENDED;
+    case HKT_AT_COUNT:
+        return *(const volatile int *)thread->object >= thread->wanted;
     default:
         return false;
     }
@@ -238,6 +240,12 @@ bool hkt_machine_wait(enum hkt_wait wait, const volatile void *object, int64_t d
     thread->object = object;
     thread->deadline_ns = deadline_ns;
     return pass_turn();
+}
+
+void hkt_machine_wait_for(const volatile int *count, int wanted)
+{
+    machine.threads[machine.current].wanted = wanted;
+    (void)hkt_machine_wait(HKT_AT_COUNT, count, HKI_NEVER);
 }
 
 void hkt_point(const char *what, const volatile void *object, const char *site)

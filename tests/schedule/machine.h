@@ -73,6 +73,7 @@ enum hkt_wait {
     HKT_AT_MUTEX, /* Until nobody has it. */
     HKT_AT_FUTEX, /* Until it is woken, or the time has come. */
     HKT_AT_JOIN,  /* Until the thread has ended. */
+    HKT_AT_COUNT, /* Until an int is as high as wanted. */
     HKT_ENDED
 };
 
@@ -86,6 +87,7 @@ struct hkt_thread {
     enum hkt_wait wait;
     const volatile void *object; /* That it waits for. */
     int64_t deadline_ns;         /* At a futex. */
+    int wanted;                  /* At a count. */
     uint64_t steps;
     bool is_gone;                /* Joined, or detached. */
     const char *what;            /* Its last operation. */
@@ -104,6 +106,9 @@ int hkt_machine_start(const pthread_attr_t *attributes, void *(*fn)(void *), voi
 /* Gives the turn away until the calling thread can go on again. False: at a futex, and nobody
  * has woken it. */
 bool hkt_machine_wait(enum hkt_wait wait, const volatile void *object, int64_t deadline_ns);
+
+/* Waits until the count is so high, without the library's knowledge. */
+void hkt_machine_wait_for(const volatile int *count, int wanted);
 
 int64_t hkt_machine_now_ns(void);
 

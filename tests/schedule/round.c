@@ -13,7 +13,7 @@
 
 #include "tests/schedule/heap.h"
 
-enum { SECONDS_MAX = 60 };
+enum { SECONDS_MAX = 20 };
 
 static struct hkt_report *report;
 static const struct hkt_scenario *running;

@@ -10,6 +10,8 @@ static hk_executor *pool;
 
 /* --- against submits from outside --- */
 
+enum { GIVERS = 3 };
+
 static int accepted;
 static int ended_well;
 
@@ -36,17 +38,19 @@ static void try_to_give(void *arg)
 
 static void shut_down(hk_executor_options options, const hk_task *task, hk_shutdown_how how)
 {
-    struct hkt_actor actors[2];
+    struct hkt_actor actors[GIVERS];
 
     pool = hkt_pool(options);
     hkt_begun = 0;
     accepted = 0;
     ended_well = 0;
-    actors[0] = hkt_act(try_to_give, (void *)(uintptr_t)task);
-    actors[1] = hkt_act(try_to_give, (void *)(uintptr_t)task);
+    for (int i = 0; i < GIVERS; i++) {
+        actors[i] = hkt_act(try_to_give, (void *)(uintptr_t)task);
+    }
     HKT_IS(hk_executor_shutdown(pool, how, HK_FOREVER), HK_OK);
-    hkt_await(actors[0]);
-    hkt_await(actors[1]);
+    for (int i = 0; i < GIVERS; i++) {
+        hkt_await(actors[i]);
+    }
     hkt_pool_end(pool);
     HKT_MUST(ended_well <= hkt_begun && hkt_begun <= accepted);
 }
