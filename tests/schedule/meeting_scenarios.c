@@ -31,6 +31,20 @@ HK_TASK(hkt_meets)
     return HK_OK;
 }
 
+/* The same; 0: it meets nobody. */
+HK_TASK(hkt_may_meet)
+{
+    int wanted;
+
+    (void)call;
+    memcpy(&wanted, in, sizeof(wanted));
+    if (wanted != 0) {
+        come++;
+        hkt_machine_wait_for(&come, wanted);
+    }
+    return HK_OK;
+}
+
 static void meet(unsigned workers, int count)
 {
     hk_future *futures[3];
@@ -141,6 +155,24 @@ static void called_while_idle_leave(void)
     hkt_pool_end(pool);
 }
 
+/* Two of a batch, which one worker takes from the lane in one go. */
+static void two_of_a_batch(void)
+{
+    static const int items[6] = {0, 0, 2, 0, 2, 0};
+    hk_future *futures[6];
+    size_t accepted;
+
+    begin(2);
+    hkt_gives(hkt_give(pool, hkt_double, 1), 2);
+    HKT_IS(hk_submit_many(pool, hkt_may_meet, items, 6, sizeof(items[0]), NULL, futures,
+                          &accepted),
+           HK_OK);
+    for (int i = 0; i < 6; i++) {
+        hkt_ends(futures[i], HK_OK);
+    }
+    hkt_pool_end(pool);
+}
+
 /* A callback keeps a worker that counted as good as idle. */
 static void wait_for_other(hk_future *future, void *arg)
 {
@@ -234,6 +266,7 @@ const struct hkt_scenario hkt_meeting_scenarios[] = {
     {"others-are-called", others_are_called, true, 0},
     {"called-from-worn", called_from_worn, true, 0},
     {"called-while-idle-leave", called_while_idle_leave, false, 0},
+    {"two-of-a-batch", two_of_a_batch, true, 0},
     {"callback-meets", callback_meets, true, 0},
     {"own-callback-meets", own_callback_meets, true, 0},
     {"fork-meets", fork_meets, true, 0},

@@ -39,6 +39,7 @@ static void try_to_give(void *arg)
 static void shut_down(hk_executor_options options, const hk_task *task, hk_shutdown_how how)
 {
     struct hkt_actor actors[GIVERS];
+    hk_executor_statistics statistics;
 
     pool = hkt_pool(options);
     hkt_begun = 0;
@@ -48,6 +49,8 @@ static void shut_down(hk_executor_options options, const hk_task *task, hk_shutd
         actors[i] = hkt_act(try_to_give, (void *)(uintptr_t)task);
     }
     HKT_IS(hk_executor_shutdown(pool, how, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_stats(pool, &statistics), HK_OK);
+    HKT_MUST(statistics.workers == 0 && statistics.queued == 0 && statistics.running == 0);
     for (int i = 0; i < GIVERS; i++) {
         hkt_await(actors[i]);
     }
