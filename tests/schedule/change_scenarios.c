@@ -176,8 +176,8 @@ static void full_fails(void)
     struct hkt_actor actor;
     int accepted[2] = {0, 0};
 
-    pool = hkt_pool((hk_executor_options){
-        .workers = 1, .queue_capacity = 1, .when_full = HK_FULL_FAILS});
+    pool = hkt_pool(
+        (hk_executor_options){.workers = 1, .queue_capacity = 1, .when_full = HK_FULL_FAILS});
     hkt_begun = 0;
     actor = hkt_act(give_or_not, &accepted[0]);
     give_or_not(&accepted[1]);
@@ -221,8 +221,8 @@ static void caller_runs(void)
 {
     struct hkt_actor actor;
 
-    pool = hkt_pool((hk_executor_options){
-        .workers = 1, .queue_capacity = 1, .when_full = HK_FULL_CALLER_RUNS});
+    pool = hkt_pool(
+        (hk_executor_options){.workers = 1, .queue_capacity = 1, .when_full = HK_FULL_CALLER_RUNS});
     hkt_begun = 0;
     actor = hkt_act(give_one, NULL);
     give_and_forget(NULL);

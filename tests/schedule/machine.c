@@ -14,16 +14,13 @@
 #include "base/time.h"
 #include "tests/schedule/point.h"
 
-enum {
-    STEPS_MAX = 400000,
-    STEP_NS = 20
-};
+enum { STEPS_MAX = 400000, STEP_NS = 20 };
 
 #define BEGIN_NS INT64_C(1000000000000)
 #define END_NS   (BEGIN_NS + INT64_C(3600) * 1000000000)
 
-static const char *const wait_names[] = {"goes on", "waits for mutex", "sleeps on", "joins",
-                                         "waits for count", "has ended"};
+static const char *const wait_names[] = {"goes on", "waits for mutex", "sleeps on",
+                                         "joins",   "waits for count", "has ended"};
 
 static struct {
     struct hkt_setup setup;

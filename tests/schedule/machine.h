@@ -46,9 +46,9 @@ struct hkt_setup {
 
 /* How a round went, in memory that outlives its process. */
 struct hkt_report {
-    bool ended;    /* By itself, well or not. */
+    bool ended; /* By itself, well or not. */
     uint64_t steps;
-    uint64_t hash; /* Of all turns. */
+    uint64_t hash;      /* Of all turns. */
     char failure[8192]; /* Empty: none. */
 };
 
@@ -89,8 +89,8 @@ struct hkt_thread {
     int64_t deadline_ns;         /* At a futex. */
     int wanted;                  /* At a count. */
     uint64_t steps;
-    bool is_gone;                /* Joined, or detached. */
-    const char *what;            /* Its last operation. */
+    bool is_gone;     /* Joined, or detached. */
+    const char *what; /* Its last operation. */
     const char *sites[HKT_SITES];
     uint32_t turn; /* What it sleeps on while others go on. */
 };

@@ -75,10 +75,9 @@ static double now(void)
 
 static void gather(void)
 {
-    const struct hkt_scenario *lists[] = {hkt_future_scenarios,   hkt_chain_scenarios,
-                                          hkt_pool_scenarios,     hkt_change_scenarios,
-                                          hkt_shutdown_scenarios, hkt_time_scenarios,
-                                          hkt_sync_scenarios,     hkt_meeting_scenarios};
+    const struct hkt_scenario *lists[] = {
+        hkt_future_scenarios,   hkt_chain_scenarios, hkt_pool_scenarios, hkt_change_scenarios,
+        hkt_shutdown_scenarios, hkt_time_scenarios,  hkt_sync_scenarios, hkt_meeting_scenarios};
 
     for (size_t list = 0; list < sizeof(lists) / sizeof(lists[0]); list++) {
         for (const struct hkt_scenario *at = lists[list]; at->name != NULL; at++) {
@@ -313,14 +312,19 @@ static bool read_option(int option, const char *text)
     }
 }
 
-static const struct option long_options[] = {
-    {"seed", required_argument, NULL, SEED},         {"rounds", required_argument, NULL, ROUNDS},
-    {"seconds", required_argument, NULL, SECONDS},   {"scenario", required_argument, NULL, SCENARIO},
-    {"strategy", required_argument, NULL, STRATEGY}, {"depth", required_argument, NULL, DEPTH},
-    {"fault", required_argument, NULL, FAULT},       {"faults", no_argument, NULL, FAULTS},
-    {"repeats", no_argument, NULL, REPEATS},         {"trace", no_argument, NULL, TRACE},
-    {"list", no_argument, NULL, LIST},               {"help", no_argument, NULL, HELP},
-    {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {{"seed", required_argument, NULL, SEED},
+                                             {"rounds", required_argument, NULL, ROUNDS},
+                                             {"seconds", required_argument, NULL, SECONDS},
+                                             {"scenario", required_argument, NULL, SCENARIO},
+                                             {"strategy", required_argument, NULL, STRATEGY},
+                                             {"depth", required_argument, NULL, DEPTH},
+                                             {"fault", required_argument, NULL, FAULT},
+                                             {"faults", no_argument, NULL, FAULTS},
+                                             {"repeats", no_argument, NULL, REPEATS},
+                                             {"trace", no_argument, NULL, TRACE},
+                                             {"list", no_argument, NULL, LIST},
+                                             {"help", no_argument, NULL, HELP},
+                                             {NULL, 0, NULL, 0}};
 
 int main(int argc, char **argv)
 {

@@ -164,8 +164,7 @@ static void two_of_a_batch(void)
 
     begin(2);
     hkt_gives(hkt_give(pool, hkt_double, 1), 2);
-    HKT_IS(hk_submit_many(pool, hkt_may_meet, items, 6, sizeof(items[0]), NULL, futures,
-                          &accepted),
+    HKT_IS(hk_submit_many(pool, hkt_may_meet, items, 6, sizeof(items[0]), NULL, futures, &accepted),
            HK_OK);
     for (int i = 0; i < 6; i++) {
         hkt_ends(futures[i], HK_OK);

@@ -63,8 +63,7 @@ static void limit_and_cancel(void)
     hk_status status;
 
     pool = hkt_pool((hk_executor_options){.workers = 1});
-    future =
-        give_with((hk_submit_options){.timeout = HK_US(3), .deadline = HK_US(4)}, hkt_waits);
+    future = give_with((hk_submit_options){.timeout = HK_US(3), .deadline = HK_US(4)}, hkt_waits);
     actor = hkt_act(cancel, future);
     status = hk_future_result(future, HK_FOREVER, &value, NULL);
     HKT_MUST(status == HK_ECANCELED || status == HK_EDEADLINE);
