@@ -40,7 +40,7 @@ static uint64_t draw(void)
 
 unsigned hkt_chance(unsigned count)
 {
-    return (unsigned)(draw() % count);
+    return count == 0 ? 0 : (unsigned)(draw() % count);
 }
 
 void hkt_chance_begin(uint64_t seed, enum hkt_strategy strategy, unsigned depth)

@@ -28,8 +28,8 @@ int hkt_mutex_unlock(pthread_mutex_t *mutex, const char *site);
 
 int hkt_thread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*fn)(void *),
                       void *arg, const char *site);
-int hkt_thread_join(pthread_t thread, void **result, const char *site);
-int hkt_thread_detach(pthread_t thread);
+int hkt_thread_join(pthread_t handle, void **result, const char *site);
+int hkt_thread_detach(pthread_t handle);
 
 int hkt_key_create(pthread_key_t *key, void (*destructor)(void *));
 int hkt_key_delete(pthread_key_t key);

@@ -43,11 +43,14 @@ static void stay_here(void)
     (void)sched_setaffinity(0, sizeof(mask), &mask);
 }
 
+/* The process is broken anyhow: what it can still tell is worth more than a handler's rules.
+ * NOLINTBEGIN(bugprone-signal-handler) */
 static void die(int number)
 {
     hkt_fail(number == SIGALRM ? "a thread goes on for ever by itself" : "the signal %s",
              strsignal(number));
 }
+/* NOLINTEND(bugprone-signal-handler) */
 
 static void quiet(hk_log_level level, const char *line, void *arg)
 {
@@ -66,7 +69,7 @@ __attribute__((noreturn)) static void run_in_child(struct hkt_setup setup)
     count = 2; /* The rest is the sanitizer's. */
 #endif
     for (size_t i = 0; i < count; i++) {
-        signal(deaths[i], die);
+        signal(deaths[i], die); /* NOLINT(bugprone-signal-handler) */
     }
     alarm(SECONDS_MAX);
     stay_here();
