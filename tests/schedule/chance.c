@@ -102,7 +102,7 @@ static unsigned first_by_priority(const bool *can_go_on, unsigned count)
 
 static unsigned anybody(const bool *can_go_on, unsigned count)
 {
-    unsigned among[HKT_THREADS_MAX];
+    unsigned among[HKT_THREADS_MAX] = {0};
     unsigned found = 0;
 
     for (unsigned rested = 0; rested < 2 && found == 0; rested++) {
