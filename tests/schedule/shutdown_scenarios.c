@@ -327,7 +327,8 @@ static void fork_in_the_middle(void)
 #define LOST_WAKES (HKT_FAULT(HKT_LOSES_WAKES) | HKT_FAULT(HKT_SLEEPS_BLINDLY))
 
 const struct hkt_scenario hkt_shutdown_scenarios[] = {
-    {"drain", drain, true, LOST_WAKES | HKT_FAULT(HKT_FORGETS_ALERTS)},
+    {"drain", drain, true,
+     LOST_WAKES | HKT_FAULT(HKT_FORGETS_ALERTS) | HKT_FAULT(HKT_FORGETS_JOINS)},
     {"drain-bounded", drain_bounded, true, HKT_FAULT(HKT_LOSES_WAKES)},
     {"drain-worn", drain_worn, true, HKT_FAULT(HKT_FORGETS_LATE)},
     {"cancel-queued", cancel_queued, true, HKT_FAULT(HKT_FORGETS_ALERTS)},

@@ -255,6 +255,37 @@ static void dump_waits(void)
     drop_locks();
 }
 
+/* --- a look at what ends and goes meanwhile --- */
+
+static hk_promise *looked_at;
+
+static void end_it(void *unused)
+{
+    (void)unused;
+    HKT_IS(hk_promise_set(looked_at, NULL, 0), HK_OK);
+    hk_promise_destroy(looked_at);
+}
+
+static void look_at_the_end(void)
+{
+    hk_future *future;
+    hk_future *task;
+    struct hkt_actor actors[2];
+
+    make_locks();
+    pool = hkt_pool((hk_executor_options){.workers = 1});
+    HKT_IS(hk_promise_create(&looked_at, &future), HK_OK);
+    actors[0] = hkt_act(dump, NULL);
+    actors[1] = hkt_act(end_it, NULL);
+    hkt_ends(future, HK_OK);
+    task = hkt_give(pool, hkt_locks, 1);
+    hkt_ends(task, HK_OK);
+    hkt_await(actors[0]);
+    hkt_await(actors[1]);
+    hkt_pool_end(pool);
+    drop_locks();
+}
+
 #define LOST_WAKES (HKT_FAULT(HKT_LOSES_WAKES) | HKT_FAULT(HKT_SLEEPS_BLINDLY))
 
 const struct hkt_scenario hkt_sync_scenarios[] = {
@@ -265,4 +296,5 @@ const struct hkt_scenario hkt_sync_scenarios[] = {
     {"readers-and-writers", readers_and_writers, true, LOST_WAKES},
     {"conditions", conditions, true, LOST_WAKES},
     {"dump-waits", dump_waits, false, 0},
+    {"look-at-the-end", look_at_the_end, true, HKT_FAULT(HKT_FREES_TOO_SOON)},
     {0}};
