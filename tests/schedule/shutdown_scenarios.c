@@ -276,6 +276,84 @@ static void callbacks_shut_down(void)
     hkt_pool_end(pool);
 }
 
+/* --- against those who change the pool --- */
+
+static void change(void *how)
+{
+    hk_status status = how == NULL ? hk_executor_resize(pool, 3) : HK_OK;
+
+    HKT_MUST(status == HK_OK || status == HK_ECLOSED);
+    status = hk_executor_prestart(pool, HK_FOREVER);
+    HKT_MUST(status == HK_OK || status == HK_ECLOSED);
+    status = hk_executor_restart_workers(pool);
+    HKT_MUST(status == HK_OK || status == HK_ECLOSED);
+}
+
+static void changes_and_shutdown(void)
+{
+    struct hkt_actor actors[2];
+
+    pool = hkt_pool((hk_executor_options){.workers = 2});
+    hkt_begun = 0;
+    actors[0] = hkt_act(change, NULL);
+    actors[1] = hkt_act(change, pool);
+    hk_future_unref(hkt_give(pool, hkt_double, 1));
+    HKT_IS(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER), HK_OK);
+    hkt_await(actors[0]);
+    hkt_await(actors[1]);
+    hkt_pool_end(pool);
+    HKT_MUST(hkt_begun == 1);
+}
+
+/* Waits for two of its own, each of which may be cancelled under it. */
+HK_TASK(hkt_waits_for_two)
+{
+    hk_future *futures[2] = {NULL, NULL};
+    int value = 1;
+
+    (void)in;
+    hkt_begun++;
+    for (int i = 0; i < 2; i++) {
+        hk_status status =
+            hk_submit(hk_call_executor(call), hkt_double, &value, sizeof(value), NULL, &futures[i]);
+
+        HKT_MUST(status == HK_OK || status == HK_ECLOSED);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (futures[i] != NULL) {
+            HKT_IS(hk_wait(&futures[i], 1, HK_FIRST_COMPLETED, HK_FOREVER, NULL, NULL), HK_OK);
+            hk_future_unref(futures[i]);
+        }
+    }
+    return HK_OK;
+}
+
+static void spares_and_shutdown(void)
+{
+    hk_future *futures[2];
+
+    pool = hkt_pool((hk_executor_options){.workers = 1, .spare_workers = 2});
+    hkt_begun = 0;
+    futures[0] = hkt_give(pool, hkt_waits_for_two, 0);
+    futures[1] = hkt_give(pool, hkt_waits_for_two, 1);
+    HKT_IS(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, HK_FOREVER), HK_OK);
+    for (int i = 0; i < 2; i++) {
+        HKT_MUST(hk_future_done(futures[i]));
+        hk_future_unref(futures[i]);
+    }
+    hkt_pool_end(pool);
+}
+
+static void spares_and_drain(void)
+{
+    pool = hkt_pool((hk_executor_options){.workers = 2, .spare_workers = 2});
+    hkt_begun = 0;
+    hk_future_unref(hkt_give(pool, hkt_waits_for_two, 0));
+    hk_future_unref(hkt_give(pool, hkt_waits_for_two, 1));
+    hkt_pool_end(pool);
+    HKT_MUST(hkt_begun >= 2);
+}
+
 /* --- forks --- */
 
 /* In the child nothing blocks: what has ended can be read, the rest is refused, and new
@@ -341,5 +419,8 @@ const struct hkt_scenario hkt_shutdown_scenarios[] = {
     {"scope-and-shutdown", scope_and_shutdown, true, 0},
     {"serial-shutdown", serial_shutdown, true, 0},
     {"callbacks-shut-down", callbacks_shut_down, true, 0},
+    {"changes-and-shutdown", changes_and_shutdown, true, 0},
+    {"spares-and-shutdown", spares_and_shutdown, true, 0},
+    {"spares-and-drain", spares_and_drain, true, 0},
     {"fork-in-the-middle", fork_in_the_middle, false, 0},
     {0}};

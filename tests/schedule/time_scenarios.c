@@ -226,6 +226,32 @@ static void within_cancelled(void)
     hkt_await(actor);
 }
 
+/* The timer thread comes with the first who needs it, and goes with the last. */
+static void limit_own(void *unused)
+{
+    hk_promise *own;
+    hk_future *source;
+    hk_future *limited;
+
+    (void)unused;
+    HKT_IS(hk_promise_create(&own, &source), HK_OK);
+    HKT_IS(hk_within(source, HK_US(3), &limited), HK_OK);
+    hk_future_unref(source);
+    hkt_ends(limited, HK_EDEADLINE);
+    hk_promise_destroy(own);
+}
+
+static void timers_come_and_go(void)
+{
+    struct hkt_actor actors[2];
+
+    actors[0] = hkt_act(limit_own, NULL);
+    actors[1] = hkt_act(limit_own, NULL);
+    limit_own(NULL);
+    hkt_await(actors[0]);
+    hkt_await(actors[1]);
+}
+
 /* --- waits that run out --- */
 
 static void shutdown_runs_out(void)
@@ -280,6 +306,7 @@ const struct hkt_scenario hkt_time_scenarios[] = {
     {"token-fires", token_fires, true, HKT_FAULT(HKT_LOSES_WAKES)},
     {"token-children", token_children, true, 0},
     {"within", within, false, HKT_FAULT(HKT_DISARMS_NOTHING)},
+    {"timers-come-and-go", timers_come_and_go, false, 0},
     {"within-cancelled", within_cancelled, false, 0},
     {"shutdown-runs-out", shutdown_runs_out, false, 0},
     {"next-runs-out", next_runs_out, false, 0},
