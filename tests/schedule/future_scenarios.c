@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One future, and who ends it, waits for it, or adds a callback. */
+#include "tests/schedule/point.h"
 #include "tests/schedule/scenario.h"
 
 static hk_promise *promise;
@@ -144,7 +145,10 @@ static void note(hk_future *ended, void *arg)
 {
     unsigned *at = arg;
 
-    HKT_MUST(hk_future_done(ended));
+    for (int i = 0; i < 4; i++) {
+        hkt_point("note", at, HKT_SITE); /* It takes its time. */
+        HKT_MUST(hk_future_done(ended));
+    }
     HKT_MUST(*at == 0);
     *at = ++called;
 }

@@ -102,9 +102,15 @@ static void release(void *memory, size_t size, void *context)
 
 void hkt_heap_reserve(void)
 {
-    if (!SANITIZED) {
-        begin = mmap(HEAP_PLACE, HEAP_BYTES, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    enum { HOW = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE };
+
+    if (SANITIZED) {
+        return;
+    }
+    begin = mmap(HEAP_PLACE, HEAP_BYTES, PROT_READ | PROT_WRITE, HOW | MAP_FIXED_NOREPLACE, -1, 0);
+    if (begin == MAP_FAILED) {
+        /* Seeds tell the same only within one run of the program then. */
+        begin = mmap(NULL, HEAP_BYTES, PROT_READ | PROT_WRITE, HOW, -1, 0);
     }
     if (begin == MAP_FAILED) {
         abort();

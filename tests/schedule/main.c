@@ -11,7 +11,7 @@
 
 #include "tests/schedule/round.h"
 
-enum { FAULT_ROUNDS = 3000, REPEATED_SEEDS = 10 };
+enum { FAULT_ROUNDS = 10000, REPEATED_SEEDS = 10 };
 
 static const char usage[] =
     "Usage: schedule_fuzz [OPTION]...\n"

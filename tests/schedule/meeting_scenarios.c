@@ -254,6 +254,47 @@ static void fork_meets(void)
     hkt_pool_end(pool);
 }
 
+static volatile int begun; /* What was forked. */
+
+static hk_status wait_to_end(hk_scope *scope, void *arg)
+{
+    (void)scope;
+    (void)arg;
+    begun = 1;
+    hkt_machine_wait_for(&come, 1);
+    return HK_OK;
+}
+
+/* A join of what somebody else runs, and goes on running. */
+HK_TASK(hkt_joins_slowly)
+{
+    hk_scope scope;
+    hk_forked forked;
+
+    HKT_IS(hk_scope_begin(&scope, call), HK_OK);
+    HKT_IS(hk_fork(&scope, &forked, wait_to_end, NULL), HK_OK);
+    hkt_machine_wait_for(&begun, 1);
+    HKT_IS(hk_join(&scope, &forked), HK_OK);
+    HKT_IS(hk_scope_end(&scope), HK_OK);
+    return HK_OK;
+}
+
+static void slow_join(void)
+{
+    hk_future *task;
+
+    begin(2);
+    begun = 0;
+    task = hkt_give(pool, hkt_joins_slowly, 1);
+    hkt_machine_wait_for(&begun, 1);
+    for (unsigned i = hkt_chance(500); i > 0; i--) {
+        hkt_point("linger", &come, HKT_SITE);
+    }
+    come = 1;
+    hkt_ends(task, HK_OK);
+    hkt_pool_end(pool);
+}
+
 #define LOST_WAKES (HKT_FAULT(HKT_LOSES_WAKES) | HKT_FAULT(HKT_SLEEPS_BLINDLY))
 
 const struct hkt_scenario hkt_meeting_scenarios[] = {
@@ -269,4 +310,5 @@ const struct hkt_scenario hkt_meeting_scenarios[] = {
     {"callback-meets", callback_meets, true, 0},
     {"own-callback-meets", own_callback_meets, true, 0},
     {"fork-meets", fork_meets, true, 0},
+    {"slow-join", slow_join, true, HKT_FAULT(HKT_LOSES_WAKES)},
     {0}};

@@ -160,6 +160,31 @@ static void make_child(void *parent)
     hk_cancel_unref(child);
 }
 
+/* Limits that are far away are let go with their task, whoever ends it. */
+static void far_limits(void)
+{
+    hk_submit_options options = {.timeout = HK_SEC(1000), .deadline = HK_SEC(1000)};
+    hk_future *future = NULL;
+    struct hkt_actor actors[2];
+    hk_status status;
+
+    pool = hkt_pool((hk_executor_options){.workers = 1});
+    HKT_IS(hk_cancel_create(NULL, &options.token), HK_OK);
+    actors[0] = hkt_act(fire, options.token);
+    status = hk_submit(pool, hkt_double, &(int){1}, sizeof(int), &options, &future);
+    HKT_MUST(status == HK_OK || status == HK_ECANCELED);
+    if (status == HK_OK) {
+        hk_future_ref(future);
+        actors[1] = hkt_act(cancel, future);
+        (void)ends_somehow(future, HK_ECANCELED);
+        hkt_await(actors[1]);
+        hk_future_unref(future);
+    }
+    hkt_await(actors[0]);
+    hk_cancel_unref(options.token);
+    hkt_pool_end(pool);
+}
+
 /* Children come and go while their parent fires: whoever is there afterwards has fired. */
 static void token_children(void)
 {
@@ -304,6 +329,7 @@ const struct hkt_scenario hkt_time_scenarios[] = {
     {"limit-and-shutdown", limit_and_shutdown, false, 0},
     {"wait-for-room", wait_for_room, false, 0},
     {"token-fires", token_fires, true, HKT_FAULT(HKT_LOSES_WAKES)},
+    {"far-limits", far_limits, true, 0},
     {"token-children", token_children, true, 0},
     {"within", within, false, HKT_FAULT(HKT_DISARMS_NOTHING)},
     {"timers-come-and-go", timers_come_and_go, false, 0},
