@@ -251,6 +251,21 @@ static void within_cancelled(void)
     hkt_await(actor);
 }
 
+/* A limit that is far away goes with its source. */
+static void within_far(void)
+{
+    hk_future *source;
+    hk_future *limited;
+    struct hkt_actor actor;
+
+    HKT_IS(hk_promise_create(&promise, &source), HK_OK);
+    actor = hkt_act(keep, NULL);
+    HKT_IS(hk_within(source, HK_SEC(1000), &limited), HK_OK);
+    hk_future_unref(source);
+    hkt_gives(limited, 2);
+    hkt_await(actor);
+}
+
 /* The timer thread comes with the first who needs it, and goes with the last. */
 static void limit_own(void *unused)
 {
@@ -332,6 +347,7 @@ const struct hkt_scenario hkt_time_scenarios[] = {
     {"far-limits", far_limits, true, 0},
     {"token-children", token_children, true, 0},
     {"within", within, false, HKT_FAULT(HKT_DISARMS_NOTHING)},
+    {"within-far", within_far, true, 0},
     {"timers-come-and-go", timers_come_and_go, false, 0},
     {"within-cancelled", within_cancelled, false, 0},
     {"shutdown-runs-out", shutdown_runs_out, false, 0},
