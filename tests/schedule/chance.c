@@ -5,8 +5,8 @@ enum {
     DEPTH_MAX = 16,
     LEAPS_MAX = 4,
     /* The steps at which something changes are drawn from the first 2^N, N of these. */
-    HORIZON_MIN = 6,
-    HORIZON_MAX = 13,
+    HORIZON_MIN = 5,
+    HORIZON_MAX = 11,
     RESTS = 6,         /* A rest lasts up to 2^N steps, N less than this. */
     WALK_LEAP = 512,   /* A walk leaps once in so many steps. */
     FAIR_EVERY = 5000, /* So often all priorities are drawn anew: some may look for what only

@@ -138,6 +138,7 @@ static void last_reference(void)
 
 enum { CALLBACKS = 3 };
 
+static volatile int noting;       /* Callbacks that have begun. */
 static unsigned called;           /* Callbacks that were called. */
 static unsigned order[CALLBACKS]; /* When each was, from 1. */
 
@@ -145,6 +146,7 @@ static void note(hk_future *ended, void *arg)
 {
     unsigned *at = arg;
 
+    noting++;
     for (int i = 0; i < 4; i++) {
         hkt_point("note", at, HKT_SITE); /* It takes its time. */
         HKT_MUST(hk_future_done(ended));
@@ -155,6 +157,7 @@ static void note(hk_future *ended, void *arg)
 
 static void reset_callbacks(void)
 {
+    noting = 0;
     called = 0;
     for (unsigned i = 0; i < CALLBACKS; i++) {
         order[i] = 0;
@@ -212,6 +215,9 @@ static void remove_callback(void)
     reset_callbacks();
     setter = hkt_act(set_five, NULL);
     HKT_IS(hk_future_on_done(future, NULL, note, &order[0], &hook), HK_OK);
+    if (hkt_chance(2) == 0) {
+        hkt_machine_wait_for(&noting, 1);
+    }
     status = hk_hook_remove(hook);
     before = order[0];
     HKT_MUST((status == HK_OK) == (before == 0));
