@@ -58,6 +58,11 @@ static void leave(struct worker *worker)
     hki_pool_grow(pool);
     hki_pool_abandon(pool, &taken);
     broken = pool->broken;
+    if ((pool->closing || broken) && pool->idle != 0) {
+        /* Since the shutdown they may have gone to sleep again while there was work, which is
+         * done now. Else they would linger, and the join with them. */
+        hki_pool_alert(pool);
+    }
     pthread_mutex_unlock(&pool->lock);
 
     hki_pool_discard_abandoned(pool, &taken, broken);
