@@ -17,6 +17,7 @@
 
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/time.h"
 #include "executors/process_pool/crash_report.h"
 #include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/fd_passing.h"
@@ -209,7 +210,7 @@ static void bury(struct hki_zygote_worker *worker, int status)
 static void reap(void)
 {
     hki_os_child_events_drain(zygote.events);
-    hki_oom_watch_read(&zygote.oom);
+    hki_oom_watch_read(&zygote.oom, hk_now_ns());
     for (;;) {
         siginfo_t ended = {0};
         struct hki_zygote_worker *worker;
