@@ -8,10 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { TRIES = 2000, PAUSE_NS = 5000000 };
+#include "tests/harness.h"
 
 static bool write_to(const struct hkt_cgroup *cgroup, const char *name, const char *text)
 {
@@ -97,27 +96,20 @@ static bool make_below(struct hkt_cgroup *cgroup, char *parent, uint64_t limit_b
     return false;
 }
 
-static void pause_briefly(void)
+static bool is_removed(void *path)
 {
-    struct timespec briefly = {.tv_nsec = PAUSE_NS};
-
-    (void)nanosleep(&briefly, NULL);
+    return rmdir(path) == 0;
 }
 
-/* A process that outlives the test, however that ends, and then removes the cgroup. */
-static _Noreturn void keep(const struct hkt_cgroup *cgroup, int end)
+/* A process that outlives the test, however that ends, and then removes the cgroup, once the
+ * last of its processes are gone. */
+static _Noreturn void keep(struct hkt_cgroup *cgroup, int end)
 {
     char byte;
 
     while (read(end, &byte, 1) < 0 && errno == EINTR) {
     }
-    for (int i = 0; i < TRIES; i++) {
-        if (rmdir(cgroup->path) == 0) {
-            _exit(EXIT_SUCCESS);
-        }
-        pause_briefly(); /* The last of its processes may be on its way out. */
-    }
-    _exit(EXIT_FAILURE);
+    _exit(hkt_eventually(is_removed, cgroup->path) ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 static bool refuse(const char *what)
