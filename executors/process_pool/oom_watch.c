@@ -66,7 +66,7 @@ static bool lists(const char *list, const char *word)
 
 bool hki_oom_watch_open(struct hki_oom_watch *watch, const char *path)
 {
-    watch->fd = open(path, O_RDONLY | O_CLOEXEC);
+    *watch = (struct hki_oom_watch){.fd = open(path, O_RDONLY | O_CLOEXEC)};
     if (!read_counter(watch->fd, &watch->seen)) {
         hki_oom_watch_end(watch);
         return false;
