@@ -33,7 +33,11 @@ struct chunk *hki_chunk_reserve(struct process_pool *pool, uint64_t bytes)
 void hki_chunk_release(struct chunk *chunk)
 {
     if (chunk != NULL) {
-        hki_arena_give_back(chunk->arena, chunk->at);
+        /* By whom ever, also long after the pool's last task: only the supervisor is sure to
+         * look at the queue. */
+        if (hki_arena_give_back(chunk->arena, chunk->at)) {
+            hki_zygote_ring();
+        }
         hki_arena_unref(chunk->arena);
         hki_free(chunk, sizeof(*chunk));
     }
@@ -111,7 +115,10 @@ static hk_status place_input(struct seat *seat, const hk_job *job, struct hki_ce
         return HK_OK;
     }
     if ((entry->input = hki_chunk_reserve(pool, job->input.size)) == NULL) {
-        return HK_EFULL;
+        hki_arena_want(pool->arena); /* What was given back before this was not told. */
+        if ((entry->input = hki_chunk_reserve(pool, job->input.size)) == NULL) {
+            return HK_EFULL;
+        }
     }
     cell->input_place = HKI_INPUT_ARENA;
     cell->input_at = entry->input->at;
