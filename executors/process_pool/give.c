@@ -211,12 +211,13 @@ hk_status hki_seat_give(struct seat *seat, hk_job *job)
     hk_status status;
 
     *entry = (struct entry){.seat = seat, .request = request};
-    if ((status = place_input(seat, job, cell, entry)) == HK_OK &&
-        hki_job_needs_socket(seat->pool, job)) {
-        status = send_descriptors(seat, job, request);
-    }
-    if (status == HK_OK) {
+    if ((status = place_input(seat, job, cell, entry)) == HK_OK) {
         status = hki_limits_started(job);
+    }
+    /* Last: what was sent cannot be taken back, and would come to the next task of this number.
+     * A timer may run before its task does, for it asks when that began. */
+    if (status == HK_OK && hki_job_needs_socket(seat->pool, job)) {
+        status = send_descriptors(seat, job, request);
     }
     if (status != HK_OK) {
         hki_chunk_release(entry->input);
