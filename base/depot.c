@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fork.h"
 #include "base/list.h"
 #include "base/memory.h"
 #include "base/time.h"
@@ -372,6 +373,9 @@ void hki_depot_end_window(enum hki_slab_slot slot)
 
 static void before_fork(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < HKI_SLAB_SLOTS; i++) {
         pthread_mutex_lock(&depots[i].lock);
     }
@@ -379,6 +383,9 @@ static void before_fork(void)
 
 static void after_fork(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < HKI_SLAB_SLOTS; i++) {
         pthread_mutex_unlock(&depots[i].lock);
     }
@@ -386,7 +393,8 @@ static void after_fork(void)
 
 /* Not by hki_fork_guard(), as objects are made and released under other locks: who is to hold
  * all of them takes these last, but for the tally's, which is taken under them. The handler
- * that is registered first is called last, hence the priority: one after base/tally.c's. In the child, what other threads had in their magazines is lost. */
+ * that is registered first is called last, hence the priority: one after base/tally.c's. In the
+ * child, what other threads had in their magazines is lost. */
 __attribute__((constructor(102))) static void watch_forks(void)
 {
     (void)pthread_atfork(before_fork, after_fork, after_fork);

@@ -9,7 +9,12 @@
 
 enum { GUARDED_MAX = 16 };
 
-static atomic_uint generation = 1;
+/* Both are written in a child of the zygote: together, as each page that is written costs it a
+ * copy. */
+static struct {
+    atomic_uint generation;
+    atomic_bool is_alone; /* Atomic for threads that fork at a time; written where there is one. */
+} self = {.generation = 1};
 
 /* Written by constructors alone. */
 static pthread_mutex_t *guarded[GUARDED_MAX];
@@ -18,7 +23,7 @@ static size_t guarded_count;
 uint32_t hki_fork_generation(void)
 {
     /* relaxed: it changes only in a child of fork, which has one thread then. */
-    return atomic_load_explicit(&generation, memory_order_relaxed);
+    return atomic_load_explicit(&self.generation, memory_order_relaxed);
 }
 
 void hki_fork_guard(pthread_mutex_t *lock)
@@ -27,8 +32,22 @@ void hki_fork_guard(pthread_mutex_t *lock)
     guarded[guarded_count++] = lock;
 }
 
+void hki_fork_set_alone(bool alone)
+{
+    atomic_store(&self.is_alone, alone);
+}
+
+bool hki_fork_is_alone(void)
+{
+    /* relaxed: it was written before there was another thread. */
+    return atomic_load_explicit(&self.is_alone, memory_order_relaxed);
+}
+
 static void before(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < guarded_count; i++) {
         pthread_mutex_lock(guarded[i]);
     }
@@ -36,6 +55,9 @@ static void before(void)
 
 static void in_parent(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < guarded_count; i++) {
         pthread_mutex_unlock(guarded[i]);
     }
@@ -43,7 +65,7 @@ static void in_parent(void)
 
 static void in_child(void)
 {
-    atomic_fetch_add(&generation, 1);
+    atomic_fetch_add(&self.generation, 1);
     in_parent();
 }
 

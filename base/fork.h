@@ -21,6 +21,12 @@ uint32_t hki_fork_generation(void);
  * lock; such locks are never taken one under the other. */
 void hki_fork_guard(pthread_mutex_t *lock);
 
+/* A process that has one thread says so: nobody else can hold a lock when it forks, and it holds
+ * none itself, so the handlers leave the locks alone. For the zygote, where each would cost it and
+ * its child a copy of the page that it lies in. Said in the child, it is for its own forks. */
+void hki_fork_set_alone(bool alone);
+bool hki_fork_is_alone(void);
+
 /* Whether an object made in that generation belongs to a parent process. */
 static inline bool hki_fork_foreign(uint32_t generation)
 {

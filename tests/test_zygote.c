@@ -203,6 +203,9 @@ static void worker_looks_around(const struct hki_worker_start *start)
         getpgid(getppid()) != getppid()) {
         _exit(5);
     }
+    if (hki_fork_is_alone()) {
+        _exit(6); /* Its tasks' forks would not hold the locks of their threads. */
+    }
     _exit(0);
 }
 

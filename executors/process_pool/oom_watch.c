@@ -34,10 +34,15 @@ static bool read_counter(int fd, uint64_t *counter)
 {
     static const char key[] = "oom_kill ";
     char text[1024];
+    ssize_t got = -1;
 
-    if (fd < 0 || !read_text(fd, text, sizeof(text))) {
+    /* Such a file is read at once, or not at all. */
+    while (fd >= 0 && (got = pread(fd, text, sizeof(text) - 1, 0)) < 0 && errno == EINTR) {
+    }
+    if (got < 0) {
         return false;
     }
+    text[got] = '\0';
     for (char *line = text; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (strncmp(line, key, sizeof(key) - 1) == 0) {
