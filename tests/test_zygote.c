@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fork.h"
 #include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/oom_watch.h"
 #include "tests/zygote_fixture.h"
