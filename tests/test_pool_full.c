@@ -122,6 +122,52 @@ static void several_tasks_share_what_comes_back(void)
     hkt_processes_end(pool);
 }
 
+/* What is behind it needs no memory. */
+static void who_gives_up_lets_the_next_one_run(void)
+{
+    hk_executor *pool = small_pool();
+
+    hkt_expect_health(pool); /* From here on the worker rests. */
+    for (int i = 0; i < 20; i++) {
+        hk_buffer *buffers[] = {take_half(pool), take_half(pool)};
+        hk_future *large = submit_large(pool);
+        hk_future *small;
+
+        expect_waiting(pool, large);
+        small = hkt_submit_int(pool, hkt_square, 3);
+        if (i % 2 == 0) {
+            HKT_OK(hk_future_cancel(large, HK_CANCEL_PENDING));
+        } else {
+            HKT_OK(hk_future_cancel(large, HK_CANCEL_KILL));
+        }
+        HKT_EQ_INT(hkt_take_int(small), 9);
+        HKT_STATUS(hk_future_result(large, HK_FOREVER, NULL, NULL), HK_ECANCELED);
+        hk_future_unref(large);
+        hk_buffer_destroy(buffers[0]);
+        hk_buffer_destroy(buffers[1]);
+    }
+    hkt_processes_end(pool);
+}
+
+static void who_runs_out_of_time_lets_the_next_one_run(void)
+{
+    static unsigned char bytes[INPUT];
+    const hk_submit_options options = {.deadline = HK_MS(20)};
+    hk_executor *pool = small_pool();
+    hk_buffer *buffers[] = {take_half(pool), take_half(pool)};
+    hk_future *large = NULL;
+    hk_future *small;
+
+    HKT_OK_FATAL(hk_submit(pool, counts_ones, bytes, sizeof(bytes), &options, &large));
+    small = hkt_submit_int(pool, hkt_square, 3);
+    HKT_EQ_INT(hkt_take_int(small), 9);
+    HKT_STATUS(hk_future_result(large, HK_FOREVER, NULL, NULL), HK_EDEADLINE);
+    hk_future_unref(large);
+    hk_buffer_destroy(buffers[0]);
+    hk_buffer_destroy(buffers[1]);
+    hkt_processes_end(pool);
+}
+
 struct giving {
     hk_buffer *buffer;
     struct hkt_gate gate;
@@ -168,6 +214,8 @@ static CU_TestInfo tests[] = {
     HKT_TEST(a_task_runs_when_a_buffer_is_given_back),
     HKT_TEST(a_task_runs_when_a_shown_value_is_dropped),
     HKT_TEST(several_tasks_share_what_comes_back),
+    HKT_TEST(who_gives_up_lets_the_next_one_run),
+    HKT_TEST(who_runs_out_of_time_lets_the_next_one_run),
     HKT_TEST(who_waits_hears_of_it),
     CU_TEST_INFO_NULL,
 };
