@@ -312,7 +312,7 @@ HKT_FAULT_CASE(small_dev_shm)
     static unsigned char bytes[4 << 20];
 
     /* Not everybody may; then there is nothing to see. */
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=64k") != 0) {
         return;
     }
