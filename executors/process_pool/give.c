@@ -62,12 +62,13 @@ static size_t fd_count(const hk_job *job)
 /* A spilled input and the task's descriptors, in one message. */
 static hk_status send_descriptors(struct seat *seat, const hk_job *job, uint32_t request)
 {
+    bool spills = must_spill(seat->pool, job);
     int fds[HKI_FDS_MAX + 1];
     size_t count = 0;
     hk_status status;
     void *data;
 
-    if (must_spill(seat->pool, job)) {
+    if (spills) {
         if ((status = hki_spill_create(job->input.size, &fds[0], &data)) != HK_OK) {
             return status;
         }
@@ -84,7 +85,7 @@ static hk_status send_descriptors(struct seat *seat, const hk_job *job, uint32_t
     status = hki_send_fds(seat->socket, &request, sizeof(request), fds, count, false) ? HK_OK
              : errno == EAGAIN                                                        ? HK_EFULL
                                                                                       : HK_ESYS;
-    if (must_spill(seat->pool, job)) {
+    if (spills) {
         hki_os_close(fds[0]);
     }
     return status;
