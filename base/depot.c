@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fork.h"
 #include "base/list.h"
 #include "base/memory.h"
 #include "base/time.h"
@@ -385,6 +386,9 @@ void hki_depot_end_window(enum hki_slab_slot slot)
 
 static void before_fork(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < HKI_SLAB_SLOTS; i++) {
         pthread_mutex_lock(&depots[i].lock);
     }
@@ -392,6 +396,9 @@ static void before_fork(void)
 
 static void after_fork(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < HKI_SLAB_SLOTS; i++) {
         pthread_mutex_unlock(&depots[i].lock);
     }

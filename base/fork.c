@@ -8,7 +8,7 @@
 
 enum { GUARDED_MAX = 16 };
 
-uint32_t hki_fork_generation_ = 1;
+struct hki_fork_self hki_fork_self = {.generation = 1};
 
 /* Written by constructors alone. */
 static pthread_mutex_t *guarded[GUARDED_MAX];
@@ -20,8 +20,22 @@ void hki_fork_guard(pthread_mutex_t *lock)
     guarded[guarded_count++] = lock;
 }
 
+void hki_fork_set_alone(bool alone)
+{
+    atomic_store(&hki_fork_self.is_alone, alone);
+}
+
+bool hki_fork_is_alone(void)
+{
+    /* relaxed: it was written before there was another thread. */
+    return atomic_load_explicit(&hki_fork_self.is_alone, memory_order_relaxed);
+}
+
 static void before(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < guarded_count; i++) {
         pthread_mutex_lock(guarded[i]);
     }
@@ -29,6 +43,9 @@ static void before(void)
 
 static void in_parent(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < guarded_count; i++) {
         pthread_mutex_unlock(guarded[i]);
     }
@@ -36,7 +53,7 @@ static void in_parent(void)
 
 static void in_child(void)
 {
-    hki_fork_generation_++;
+    hki_fork_self.generation++;
     in_parent();
 }
 

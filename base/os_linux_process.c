@@ -62,9 +62,10 @@ void hki_os_child_events_drain(int fd)
     struct signalfd_siginfo event;
     ssize_t got;
 
+    /* One: a signal that is pending already is not counted again. */
     do {
         got = read(fd, &event, sizeof(event));
-    } while (got > 0 || (got < 0 && errno == EINTR));
+    } while (got < 0 && errno == EINTR);
 }
 
 bool hki_os_adopt_orphans(void)

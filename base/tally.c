@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "base/fork.h"
+
 _Thread_local struct hki_tally hki_own_tally __attribute__((tls_model("initial-exec")));
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -82,11 +84,17 @@ int64_t hki_tally_sum(unsigned counter)
 
 static void before_fork(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     pthread_mutex_lock(&lock);
 }
 
 static void in_parent(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     pthread_mutex_unlock(&lock);
 }
 
@@ -107,6 +115,9 @@ static void fold_others(void)
  * new threads soon. */
 static void in_child(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     fold_others();
     pthread_mutex_unlock(&lock);
 }

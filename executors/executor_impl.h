@@ -70,6 +70,9 @@ struct hki_executor_traits {
      * wait in their own ways. */
     enum hki_wait_kind (*look_at_end)(void *self, size_t *count);
     struct hki_wait_node (*next_of_end)(void *self, size_t i);
+    /* The same for the start of its workers. NULL: that moves by itself. */
+    enum hki_wait_kind (*look_at_start)(void *self, size_t *count);
+    struct hki_wait_node (*next_of_start)(void *self, size_t i);
     /* For back ends without a list of queued jobs to take one from (see remove): runs a queued
      * job on the worker's stack, if nobody else has begun it. NULL: remove, then run_here. */
     bool (*claim_here)(void *self, hk_job *job, struct hki_agent *agent);

@@ -8,6 +8,7 @@
  */
 #include <pthread.h>
 
+#include "base/fork.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "executors/executor_impl.h"
@@ -78,17 +79,26 @@ __attribute__((destructor)) static void leave(void)
 
 static void before_fork(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     pthread_mutex_lock(&live_lock);
 }
 
 static void after_fork(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     pthread_mutex_unlock(&live_lock);
 }
 
 /* A child starts with none: its parent's executors are not its to close. */
 static void in_child(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     while (hki_list_take_first(&live) != NULL) {
     }
     pthread_mutex_unlock(&live_lock);

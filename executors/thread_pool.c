@@ -8,14 +8,13 @@
  */
 #include <hocket/thread_pool.h>
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/os.h"
 #include "base/time.h"
+#include "executors/start.h"
 #include "executors/thread_pool_impl.h"
-#include "sync/block.h"
 #include "sync/condition.h"
 
 static bool remove_job(void *self, hk_job *job)
@@ -239,35 +238,9 @@ static struct hki_wait_node next_of_start(void *object, size_t i)
     return agent == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(agent);
 }
 
-static void describe_start(void *object, char *text, size_t size)
+static bool has_started(const void *self)
 {
-    const struct thread_pool *pool = object;
-
-    snprintf(text, size, "the start of executor %s", pool->executor->name);
-}
-
-static hk_status await_start(struct thread_pool *pool, int64_t deadline_ns)
-{
-    static const struct hki_wait_ops start_ops = {.look = look_at_start,
-                                                  .next = next_of_start,
-                                                  .describe = describe_start,
-                                                  .verb = "held up by"};
-    struct hki_agent *agent = hki_agent_self();
-    hk_status status =
-        hki_block_begin(agent, (struct hki_wait_node){&start_ops, pool}, deadline_ns != HKI_NEVER);
-    bool in_time = true;
-
-    if (status != HK_OK) {
-        return status;
-    }
-    pthread_mutex_lock(&pool->lock);
-    while (pool->starting != 0 && in_time) {
-        in_time = hki_condition_wait(&pool->settled, &pool->lock, deadline_ns);
-    }
-    status = pool->starting != 0 ? HK_ETIMEDOUT : HK_OK;
-    pthread_mutex_unlock(&pool->lock);
-    hki_block_end(agent);
-    return status;
+    return ((const struct thread_pool *)self)->starting == 0;
 }
 
 static hk_status prestart(void *self, hk_duration wait)
@@ -283,7 +256,9 @@ static hk_status prestart(void *self, hk_duration wait)
     }
     waits = status == HK_OK && wait != 0 && pool->starting != 0;
     pthread_mutex_unlock(&pool->lock);
-    return waits ? await_start(pool, hki_deadline(wait)) : status;
+    return waits ? hki_start_await(pool->executor, &pool->lock, &pool->settled, has_started,
+                                   hki_deadline(wait))
+                 : status;
 }
 
 static const hk_executor_ops ops = {
@@ -414,6 +389,8 @@ static const struct hki_executor_traits traits = {.claims = true,
                                                   .look = look,
                                                   .look_at_end = look_at_end,
                                                   .next_of_end = next_of_end,
+                                                  .look_at_start = look_at_start,
+                                                  .next_of_start = next_of_start,
                                                   .next = next};
 
 /* --- making one --- */

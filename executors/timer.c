@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fork.h"
 #include "base/live.h"
 #include "base/memory.h"
 #include "base/os.h"
@@ -258,17 +259,26 @@ bool hki_timer_disarm(struct hki_timer *timer)
 
 static void before_fork(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     pthread_mutex_lock(&timers.lock);
 }
 
 static void in_parent(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     pthread_mutex_unlock(&timers.lock);
 }
 
 /* The child has no timer thread, and its parent's timers are not its own. */
 static void in_child(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     hki_live_add(HKI_LIVE_TIMERS, -(long)timers.heap.count);
     for (size_t i = 1; i <= timers.heap.count; i++) {
         timers.heap.timers[i]->place = 0;

@@ -85,6 +85,7 @@ command:clang-format-14 clang-format-14
 package:libclang-rt-14-dev libclang-rt-14-dev
 command:doxygen doxygen
 command:dot graphviz
+command:valgrind valgrind
 command:shellcheck shellcheck
 command:spin spin
 file:/usr/include/relacy/relacy.hpp relacy-dev

@@ -172,7 +172,11 @@ struct hki_wait_node hki_parties_next(const struct hki_parties *parties, size_t 
 
 static void survive(void)
 {
-    survivor = hki_agent_self();
+    struct hki_agent *self = hki_agent_self();
+
+    if (survivor != self) { /* Else the page need not be written, which the child would copy. */
+        survivor = self;
+    }
 }
 
 __attribute__((constructor)) static void watch_forks(void)

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/fork.h"
+
 /* A fork holds all of them, and ThreadSanitizer follows at most 64 locks a thread. */
 enum { STRIPES = 32, STRIPE_BITS = 5 };
 
@@ -26,6 +28,9 @@ struct hki_stripe *hki_stripe_of(const void *object)
 
 static void lock_all(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < STRIPES; i++) {
         pthread_mutex_lock(&stripes[i].lock);
     }
@@ -33,6 +38,9 @@ static void lock_all(void)
 
 static void unlock_all(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < STRIPES; i++) {
         pthread_mutex_unlock(&stripes[i].lock);
     }
@@ -42,6 +50,9 @@ static void unlock_all(void)
  * the condition variables are gone, so those start afresh. */
 static void renew_all(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     for (size_t i = 0; i < STRIPES; i++) {
         hki_condition_init(&stripes[i].changed);
         pthread_mutex_unlock(&stripes[i].lock);

@@ -106,16 +106,25 @@ static void forget(void)
 
 static void hold(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     pthread_mutex_lock(&watch_lock);
 }
 
 static void let_go(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     pthread_mutex_unlock(&watch_lock);
 }
 
 static void let_go_in_child(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     forget();
     let_go();
 }

@@ -20,6 +20,7 @@
 
 #include <hocket/process_pool.h>
 
+#include "base/os.h"
 #include "tests/harness_impl.h"
 
 enum { SUITES_MAX = 16 };
@@ -363,10 +364,13 @@ static int run(const struct options *options, const char *program)
 int hkt_main(int argc, char **argv, CU_SuiteInfo *suites)
 {
     struct options options = {0};
+    const char *program = strrchr(argv[0], '/');
     int status;
 
     /* What was printed before a crash must be seen, in a pipe too. */
     setvbuf(stdout, NULL, _IOLBF, 0);
+    /* Which is its name but under valgrind; texts tell threads by it. */
+    hki_os_thread_name(program != NULL ? program + 1 : argv[0]);
     status = parse_options(argc, argv, &options);
     if (status >= 0) {
         return status;

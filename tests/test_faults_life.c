@@ -136,7 +136,8 @@ HKT_FAULT_CASE(hangs)
 
 HKT_FAULT_CASE(hangs_without_work)
 {
-    hk_executor *pool = begin(BEGIN_HANGS, UINT32_MAX, HK_MS(100));
+    /* Long enough for the worker to come there, where everything is slow. */
+    hk_executor *pool = begin(BEGIN_HANGS, UINT32_MAX, HK_MS(100) * hkt_slowness());
 
     HKT_CHILD_STATUS(hk_executor_prestart(pool, 0), HK_OK);
     hkt_fault_await(&hkt_shared->word[0], 1);
@@ -311,7 +312,7 @@ HKT_FAULT_CASE(small_dev_shm)
     static unsigned char bytes[4 << 20];
 
     /* Not everybody may; then there is nothing to see. */
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=64k") != 0) {
         return;
     }

@@ -2,7 +2,10 @@
 /* Case G22: inputs and results of every size, and memory that is full. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/memory.h"
 #include "executors/process_pool/layout.h"
 #include "tests/fault_fixture.h"
 
@@ -223,6 +226,75 @@ HKT_FAULT_CASE(spilled_and_not_collected)
     hkt_fault_close(pool);
 }
 
+/* --- Descriptors --- */
+
+/* The inode of the one descriptor that came with it. */
+HK_TASK(tells_inode)
+{
+    struct stat found = {0};
+    int fd = -1;
+
+    (void)in;
+    (void)in_size;
+    if (hk_call_take_fd(call, 0, &fd) != HK_OK || fstat(fd, &found) != 0) {
+        return hk_fail(call, 1, "no descriptor");
+    }
+    close(fd);
+    return hk_return(call, &found.st_ino, sizeof(found.st_ino));
+}
+
+static void expect_own_descriptor(hk_executor *pool)
+{
+    hk_future *future = NULL;
+    const void *inode = NULL;
+    struct stat own = {0};
+    int ends[2];
+    const hk_submit_options options = {.fds = ends, .fd_count = 1};
+
+    HKT_CHILD_TRUE(pipe(ends) == 0 && fstat(ends[0], &own) == 0);
+    HKT_CHILD_STATUS(hk_submit(pool, tells_inode, NULL, 0, &options, &future), HK_OK);
+    HKT_CHILD_STATUS(hk_future_result(future, HK_FOREVER, &inode, NULL), HK_OK);
+    HKT_CHILD_TRUE(memcmp(inode, &own.st_ino, sizeof(own.st_ino)) == 0);
+    hk_future_unref(future);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static long failing;
+
+/* One of the allocations is that of its timer: it fails when all else is on its way. */
+static void given_without_memory_inside(void)
+{
+    hk_executor *pool = hkt_fault_pool((hk_executor_options){.workers = 1});
+    hk_future *future = NULL;
+    int ends[2];
+    const hk_submit_options options = {.fds = ends, .fd_count = 1, .timeout = HK_SEC(100)};
+    hk_status status;
+
+    hkt_fault_works(pool);
+    HKT_CHILD_TRUE(pipe(ends) == 0);
+    hki_memory_fail_at(failing);
+    status = hk_submit(pool, tells_inode, NULL, 0, &options, &future);
+    (void)hki_memory_fail_at(0);
+    HKT_CHILD_TRUE(status == HK_OK || status == HK_ENOMEM);
+    if (status == HK_OK) {
+        status = hk_future_result(future, HK_FOREVER, NULL, NULL);
+        HKT_CHILD_TRUE(status == HK_OK || status == HK_ENOMEM);
+        hk_future_unref(future);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    expect_own_descriptor(pool);
+    hkt_fault_close(pool);
+}
+
+static void given_without_memory(void)
+{
+    for (failing = 1; failing <= 8; failing++) {
+        hkt_fault_run(given_without_memory_inside);
+    }
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("G22 inputs and results of every size arrive, at the edges of every place",
              every_size),
@@ -233,6 +305,8 @@ static CU_TestInfo tests[] = {
     HKT_CASE("G22 payloads larger than the pool's memory arrive", spilled),
     HKT_CASE("G22 results that were spilled outlive their worker", spilled_by_a_dead_worker),
     HKT_CASE("G22 also when none of them was told of", spilled_and_not_collected),
+    HKT_CASE("a task that cannot be sent leaves no descriptor to the next one",
+             given_without_memory),
     CU_TEST_INFO_NULL,
 };
 

@@ -234,20 +234,22 @@ enum { LONG = 1000 }; /* Seconds: never over while a test runs. */
 static void nothing_leaves_before_it_is_due(void)
 {
     hk_queue *queue = open_queue(HK_QUEUE_DELAY, 3);
+    /* Long enough that the two puts are not further apart. */
+    hk_duration soon = HK_MS(10) * hkt_slowness();
     int64_t begun_ns = hk_now_ns();
     void *item = NULL;
 
-    HKT_OK(hk_queue_put_delayed(queue, hkt_number(2), HK_MS(20), 0));
+    HKT_OK(hk_queue_put_delayed(queue, hkt_number(2), 2 * soon, 0));
     HKT_OK(hk_queue_put_delayed(queue, hkt_number(3), HK_SEC(LONG), 0));
-    HKT_OK(hk_queue_put_delayed(queue, hkt_number(1), HK_MS(10), 0));
+    HKT_OK(hk_queue_put_delayed(queue, hkt_number(1), soon, 0));
     HKT_EQ_INT(hk_queue_length(queue), 3);
     HKT_STATUS(hk_queue_put(queue, NULL, 0), HK_ETIMEDOUT); /* They count. */
     HKT_OK(hk_queue_get(queue, HK_FOREVER, &item));
     HKT_EQ_PTR(item, hkt_number(1));
-    HKT_TRUE(hk_now_ns() - begun_ns >= HK_MS(10));
+    HKT_TRUE(hk_now_ns() - begun_ns >= soon);
     HKT_OK(hk_queue_get(queue, HK_FOREVER, &item));
     HKT_EQ_PTR(item, hkt_number(2));
-    HKT_TRUE(hk_now_ns() - begun_ns >= HK_MS(20));
+    HKT_TRUE(hk_now_ns() - begun_ns >= 2 * soon);
     expect_nothing_now(queue);
     HKT_STATUS(hk_queue_get(queue, HK_MS(1), &item), HK_ETIMEDOUT);
     HKT_OK(hk_queue_destroy(queue));

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fork.h"
 #include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/oom_watch.h"
 #include "tests/zygote_fixture.h"
@@ -202,6 +203,9 @@ static void worker_looks_around(const struct hki_worker_start *start)
     if (getppid() != start->zygote_pid || getpgrp() != getpid() ||
         getpgid(getppid()) != getppid()) {
         _exit(5);
+    }
+    if (hki_fork_is_alone()) {
+        _exit(6); /* Its tasks' forks would not hold the locks of their threads. */
     }
     _exit(0);
 }
@@ -406,19 +410,24 @@ static void each_step_of_the_counter_explains_one_death(void)
     HKT_TRUE(!hki_oom_watch_open(&watch, path)); /* It is empty yet. */
     write_counter(path, 2);
     HKT_TRUE_FATAL(hki_oom_watch_open(&watch, path));
-    hki_oom_watch_read(&watch);
+    hki_oom_watch_read(&watch, HK_SEC(10));
     HKT_TRUE(!hki_oom_watch_explains(&watch));
     write_counter(path, 4);
-    hki_oom_watch_read(&watch);
+    hki_oom_watch_read(&watch, HK_SEC(20));
     HKT_TRUE(hki_oom_watch_explains(&watch));
     HKT_TRUE(hki_oom_watch_explains(&watch));
     HKT_TRUE(!hki_oom_watch_explains(&watch));
     write_counter(path, 5);
-    hki_oom_watch_read(&watch); /* Somebody else's: nobody asks. */
-    hki_oom_watch_read(&watch);
+    hki_oom_watch_read(&watch, HK_SEC(30)); /* Another one has died meanwhile. */
+    hki_oom_watch_read(&watch, HK_SEC(31));
+    HKT_TRUE(hki_oom_watch_explains(&watch));
+    HKT_TRUE(!hki_oom_watch_explains(&watch));
+    write_counter(path, 6);
+    hki_oom_watch_read(&watch, HK_SEC(40)); /* Somebody else's: nobody asks for long. */
+    hki_oom_watch_read(&watch, HK_SEC(50));
     HKT_TRUE(!hki_oom_watch_explains(&watch));
     HKT_EQ_INT(unlink(path), 0);
-    hki_oom_watch_read(&watch);
+    hki_oom_watch_read(&watch, HK_SEC(51));
     HKT_TRUE(!hki_oom_watch_explains(&watch));
     hki_oom_watch_end(&watch);
     hki_oom_watch_start(&watch); /* Whatever this system has. */

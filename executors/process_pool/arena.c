@@ -35,6 +35,7 @@ struct hki_arena {
     struct hki_slabs slabs;
     struct hki_slab *spare; /* The slab that is kept without a chunk. */
     uint64_t used;
+    bool wanted; /* Somebody waits for room. */
 };
 
 hk_status hki_arena_create(struct hki_pool_memory *memory, struct hki_arena **out)
@@ -263,12 +264,22 @@ static void discard_some(struct hki_arena *arena)
     arena->discarding = false;
 }
 
-void hki_arena_give_back(struct hki_arena *arena, uint64_t offset)
+void hki_arena_want(struct hki_arena *arena)
+{
+    if (!hki_fork_foreign(arena->generation)) {
+        pthread_mutex_lock(&arena->lock);
+        arena->wanted = true;
+        pthread_mutex_unlock(&arena->lock);
+    }
+}
+
+bool hki_arena_give_back(struct hki_arena *arena, uint64_t offset)
 {
     struct chunk chunk;
+    bool wanted;
 
     if (hki_fork_foreign(arena->generation)) {
-        return;
+        return false;
     }
     pthread_mutex_lock(&arena->lock);
     chunk = find_chunk(arena, offset);
@@ -289,7 +300,10 @@ void hki_arena_give_back(struct hki_arena *arena, uint64_t offset)
     if (too_much_touched(arena) && !arena->discarding) {
         discard_some(arena);
     }
+    wanted = arena->wanted;
+    arena->wanted = false;
     pthread_mutex_unlock(&arena->lock);
+    return wanted;
 }
 
 /* --- Looking ---------------------------------------------------------------------------- */

@@ -31,9 +31,13 @@ void hki_arena_unref(struct hki_arena *arena);
  * whole size. 0: no room (an offset is never 0). Cost: O(log(bytes)), no system call. */
 uint64_t hki_arena_take(struct hki_arena *arena, uint64_t bytes, uint64_t *capacity);
 
+/* Who found no room says so, and tries once more: from then on the next give-back tells. */
+void hki_arena_want(struct hki_arena *arena);
+
 /* Gives one back; chunks of 64 KiB and more that stay free give their pages to the system
- * when more than a share of the arena is free and touched, not at once. */
-void hki_arena_give_back(struct hki_arena *arena, uint64_t offset);
+ * when more than a share of the arena is free and touched, not at once. True: somebody has
+ * wanted room since the last time that this was said. */
+bool hki_arena_give_back(struct hki_arena *arena, uint64_t offset);
 
 /* The largest chunk there could ever be. */
 uint64_t hki_arena_largest(const struct hki_arena *arena);

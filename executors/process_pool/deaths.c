@@ -28,12 +28,14 @@ static size_t add(char *text, size_t size, size_t at, const char *more)
     return at + (length > 0 ? (size_t)length : 0);
 }
 
-/* What the worker itself could say in its last moment. */
+/* What the worker itself could say in its last moment. A process that it had forked, and that is
+ * not dead yet, can still write here. */
 static size_t tell_crash(const struct hki_crash *crash, char *text, size_t size, size_t at)
 {
-    uint32_t frames = crash->frames < HKI_FRAMES_MAX ? crash->frames : HKI_FRAMES_MAX;
+    uint32_t frames = atomic_load(&((struct hki_crash *)crash)->frames);
     char line[160];
 
+    frames = frames < HKI_FRAMES_MAX ? frames : HKI_FRAMES_MAX;
     if (crash->signal == SIGSEGV || crash->signal == SIGBUS) {
         snprintf(line, sizeof(line), " at address %#llx", (unsigned long long)crash->address);
         at = add(text, size, at, line);
@@ -230,7 +232,7 @@ static unsigned judge(struct seat *seat, const struct death *death, struct finis
 static struct hki_error *init_error(const struct seat *seat, const struct death *death)
 {
     const struct hki_channel *channel = seat->channel;
-    uint32_t size = channel->failure_size;
+    uint32_t size = *(const volatile uint32_t *)&channel->failure_size; /* Checked, then used. */
     unsigned char copy[sizeof(channel->failure)];
     struct hki_error *cause = NULL;
     char text[512];

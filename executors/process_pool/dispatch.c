@@ -222,6 +222,7 @@ static void balance(struct process_pool *pool)
 
 void hki_pool_dispatch(struct process_pool *pool)
 {
+    pool->stalled = false;
     while (pool->queue.length != 0) {
         hk_job *job = hki_task_queue_peek(&pool->queue);
         struct seat *seat = choose(pool, job);
@@ -237,7 +238,7 @@ void hki_pool_dispatch(struct process_pool *pool)
         }
         status = hki_seat_give(seat, job);
         if (status == HK_EFULL) {
-            pool->stalled++;
+            pool->stalled = true;
             hki_task_queue_push_front(&pool->queue, job);
             break;
         }

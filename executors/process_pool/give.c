@@ -33,7 +33,11 @@ struct chunk *hki_chunk_reserve(struct process_pool *pool, uint64_t bytes)
 void hki_chunk_release(struct chunk *chunk)
 {
     if (chunk != NULL) {
-        hki_arena_give_back(chunk->arena, chunk->at);
+        /* By whom ever, also long after the pool's last task: only the supervisor is sure to
+         * look at the queue. */
+        if (hki_arena_give_back(chunk->arena, chunk->at)) {
+            hki_zygote_ring();
+        }
         hki_arena_unref(chunk->arena);
         hki_free(chunk, sizeof(*chunk));
     }
@@ -58,12 +62,13 @@ static size_t fd_count(const hk_job *job)
 /* A spilled input and the task's descriptors, in one message. */
 static hk_status send_descriptors(struct seat *seat, const hk_job *job, uint32_t request)
 {
+    bool spills = must_spill(seat->pool, job);
     int fds[HKI_FDS_MAX + 1];
     size_t count = 0;
     hk_status status;
     void *data;
 
-    if (must_spill(seat->pool, job)) {
+    if (spills) {
         if ((status = hki_spill_create(job->input.size, &fds[0], &data)) != HK_OK) {
             return status;
         }
@@ -80,7 +85,7 @@ static hk_status send_descriptors(struct seat *seat, const hk_job *job, uint32_t
     status = hki_send_fds(seat->socket, &request, sizeof(request), fds, count, false) ? HK_OK
              : errno == EAGAIN                                                        ? HK_EFULL
                                                                                       : HK_ESYS;
-    if (must_spill(seat->pool, job)) {
+    if (spills) {
         hki_os_close(fds[0]);
     }
     return status;
@@ -111,7 +116,10 @@ static hk_status place_input(struct seat *seat, const hk_job *job, struct hki_ce
         return HK_OK;
     }
     if ((entry->input = hki_chunk_reserve(pool, job->input.size)) == NULL) {
-        return HK_EFULL;
+        hki_arena_want(pool->arena); /* What was given back before this was not told. */
+        if ((entry->input = hki_chunk_reserve(pool, job->input.size)) == NULL) {
+            return HK_EFULL;
+        }
     }
     cell->input_place = HKI_INPUT_ARENA;
     cell->input_at = entry->input->at;
@@ -204,12 +212,13 @@ hk_status hki_seat_give(struct seat *seat, hk_job *job)
     hk_status status;
 
     *entry = (struct entry){.seat = seat, .request = request};
-    if ((status = place_input(seat, job, cell, entry)) == HK_OK &&
-        hki_job_needs_socket(seat->pool, job)) {
-        status = send_descriptors(seat, job, request);
-    }
-    if (status == HK_OK) {
+    if ((status = place_input(seat, job, cell, entry)) == HK_OK) {
         status = hki_limits_started(job);
+    }
+    /* Last: what was sent cannot be taken back, and would come to the next task of this number.
+     * A timer may run before its task does, for it asks when that began. */
+    if (status == HK_OK && hki_job_needs_socket(seat->pool, job)) {
+        status = send_descriptors(seat, job, request);
     }
     if (status != HK_OK) {
         hki_chunk_release(entry->input);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "executors/process_pool/oom_watch.h"
 
+#include <hocket/time.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* How long after it was found a step of the counter may explain a death. */
+#define KEPT_NS HK_SEC(2)
 
 /* From its beginning. */
 static bool read_text(int fd, char *text, size_t size)
@@ -29,10 +34,15 @@ static bool read_counter(int fd, uint64_t *counter)
 {
     static const char key[] = "oom_kill ";
     char text[1024];
+    ssize_t got = -1;
 
-    if (fd < 0 || !read_text(fd, text, sizeof(text))) {
+    /* Such a file is read at once, or not at all. */
+    while (fd >= 0 && (got = pread(fd, text, sizeof(text) - 1, 0)) < 0 && errno == EINTR) {
+    }
+    if (got < 0) {
         return false;
     }
+    text[got] = '\0';
     for (char *line = text; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (strncmp(line, key, sizeof(key) - 1) == 0) {
@@ -61,7 +71,7 @@ static bool lists(const char *list, const char *word)
 
 bool hki_oom_watch_open(struct hki_oom_watch *watch, const char *path)
 {
-    watch->fd = open(path, O_RDONLY | O_CLOEXEC);
+    *watch = (struct hki_oom_watch){.fd = open(path, O_RDONLY | O_CLOEXEC)};
     if (!read_counter(watch->fd, &watch->seen)) {
         hki_oom_watch_end(watch);
         return false;
@@ -70,13 +80,27 @@ bool hki_oom_watch_open(struct hki_oom_watch *watch, const char *path)
     return true;
 }
 
+/* The folder as the host names it. In a container that has no names of its own for its groups
+ * there is none of that name, and its own group is the root that it sees. */
+static bool try_folder(struct hki_oom_watch *watch, const char *root, const char *folder,
+                       const char *file)
+{
+    char path[512];
+    int length =
+        snprintf(path, sizeof(path), "%s%s/%s", root, strcmp(folder, "/") == 0 ? "" : folder, file);
+
+    if (length > 0 && (size_t)length < sizeof(path) && hki_oom_watch_open(watch, path)) {
+        return true;
+    }
+    snprintf(path, sizeof(path), "%s/%s", root, file);
+    return hki_oom_watch_open(watch, path);
+}
+
 /* A line is "number:controllers:folder"; version 2 has one, with no controllers. */
 static bool try_line(struct hki_oom_watch *watch, char *line)
 {
     char *controllers = strchr(line, ':');
     char *folder = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
-    char path[512];
-    int length = 0;
 
     if (folder == NULL) {
         return false;
@@ -84,13 +108,10 @@ static bool try_line(struct hki_oom_watch *watch, char *line)
     controllers++;
     folder++;
     if (*controllers == ':') {
-        length = snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.events",
-                          strcmp(folder, "/") == 0 ? "" : folder);
-    } else if (lists(controllers, "memory")) {
-        length = snprintf(path, sizeof(path), "/sys/fs/cgroup/memory%s/memory.oom_control",
-                          strcmp(folder, "/") == 0 ? "" : folder);
+        return try_folder(watch, "/sys/fs/cgroup", folder, "memory.events");
     }
-    return length > 0 && (size_t)length < sizeof(path) && hki_oom_watch_open(watch, path);
+    return lists(controllers, "memory") &&
+           try_folder(watch, "/sys/fs/cgroup/memory", folder, "memory.oom_control");
 }
 
 static bool read_file(const char *path, char *text, size_t size)
@@ -129,10 +150,16 @@ void hki_oom_watch_end(struct hki_oom_watch *watch)
     watch->fd = -1;
 }
 
-void hki_oom_watch_read(struct hki_oom_watch *watch)
+void hki_oom_watch_read(struct hki_oom_watch *watch, int64_t now_ns)
 {
-    watch->seen = watch->now; /* What nobody's death explained was another's. */
-    (void)read_counter(watch->fd, &watch->now);
+    uint64_t before = watch->now;
+
+    if (now_ns - watch->stepped_ns > KEPT_NS) {
+        watch->seen = watch->now; /* What nobody's death explained was another's. */
+    }
+    if (read_counter(watch->fd, &watch->now) && watch->now != before) {
+        watch->stepped_ns = now_ns;
+    }
 }
 
 bool hki_oom_watch_explains(struct hki_oom_watch *watch)

@@ -135,8 +135,8 @@ struct process_pool {
     /* When to look again at a worker that rests while another one has jobs that it has not
      * begun. HKI_NEVER: there was none. */
     int64_t rebalance_at_ns;
-    bool crowded;     /* No worker takes more until something ends. */
-    uint64_t stalled; /* How many jobs had to wait for memory. */
+    bool crowded; /* No worker takes more until something ends. */
+    bool stalled; /* The first in the queue waits for memory, and the others behind it. */
     uint64_t started_ever;
     bool closing;
     bool killing;

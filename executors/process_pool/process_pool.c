@@ -2,7 +2,6 @@
 /* The pool of processes: making it, its table of operations, and its end. */
 #include <hocket/process_pool.h>
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -12,7 +11,7 @@
 #include "executors/process_pool/code_map.h"
 #include "executors/process_pool/pool.h"
 #include "executors/process_pool/worker.h"
-#include "sync/block.h"
+#include "executors/start.h"
 
 /* How many pools are around this process; a worker sets it. */
 uint32_t hki_process_depth;
@@ -175,55 +174,12 @@ static unsigned ready(const struct process_pool *pool)
     return count;
 }
 
-/* Workers come up in other processes, and the supervisor that hears of it waits for nobody. */
-static enum hki_wait_kind look_at_start(void *object, size_t *count)
-{
-    (void)object;
-    *count = 0;
-    return HKI_WAIT_MOVES;
-}
-
-static struct hki_wait_node next_of_start(void *object, size_t i)
-{
-    (void)object;
-    (void)i;
-    return (struct hki_wait_node){NULL, NULL};
-}
-
-static void describe_start(void *object, char *text, size_t size)
-{
-    snprintf(text, size, "the start of executor %s",
-             ((const struct process_pool *)object)->executor->name);
-}
-
 /* Under the lock. */
-static bool has_started(const struct process_pool *pool)
+static bool has_started(const void *self)
 {
+    const struct process_pool *pool = self;
+
     return pool->broken || pool->closing || ready(pool) >= pool->target;
-}
-
-static hk_status await_start(struct process_pool *pool, int64_t deadline_ns)
-{
-    static const struct hki_wait_ops start_ops = {.look = look_at_start,
-                                                  .next = next_of_start,
-                                                  .describe = describe_start,
-                                                  .verb = "held up by"};
-    struct hki_agent *agent = hki_agent_self();
-    hk_status status =
-        hki_block_begin(agent, (struct hki_wait_node){&start_ops, pool}, deadline_ns != HKI_NEVER);
-    bool in_time = true;
-
-    if (status != HK_OK) {
-        return status;
-    }
-    pthread_mutex_lock(&pool->lock);
-    while (!has_started(pool) && in_time) {
-        in_time = hki_condition_wait(&pool->settled, &pool->lock, deadline_ns);
-    }
-    status = has_started(pool) ? HK_OK : HK_ETIMEDOUT;
-    pthread_mutex_unlock(&pool->lock);
-    hki_block_end(agent);
-    return status;
 }
 
 static hk_status prestart(void *self, hk_duration wait)
@@ -236,7 +192,11 @@ static hk_status prestart(void *self, hk_duration wait)
     hki_pool_staff(pool);
     waits = wait != 0 && !has_started(pool);
     pthread_mutex_unlock(&pool->lock);
-    return waits ? await_start(pool, hki_deadline(wait)) : HK_OK;
+    /* Workers come up in other processes, and the supervisor that hears of it waits for nobody: so
+     * there is no look_at_start. */
+    return waits ? hki_start_await(pool->executor, &pool->lock, &pool->settled, has_started,
+                                   hki_deadline(wait))
+                 : HK_OK;
 }
 
 /* The one thread of this process that the end can wait for: it runs callbacks. */

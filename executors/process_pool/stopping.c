@@ -53,6 +53,9 @@ bool hki_pool_remove(void *self, hk_job *job)
         hki_condition_broadcast(&pool->settled);
         hki_pool_staff(pool);
     }
+    if (removed && pool->stalled) {
+        hki_zygote_ring(); /* It may be the one that kept the others: the supervisor looks. */
+    }
     pthread_mutex_unlock(&pool->lock);
     return removed;
 }

@@ -258,7 +258,9 @@ static void value(struct seat *seat, hk_job *job, const struct bytes *bytes,
 
 void hki_seat_take(struct seat *seat, uint32_t request, struct hki_outcome *outcome)
 {
-    const struct hki_cell *cell = hki_seat_cell(seat, request);
+    /* Volatile: a thread that a task left may still write there, and what was checked must be what
+     * is used. */
+    const volatile struct hki_cell *cell = hki_seat_cell(seat, request);
     struct entry *entry = hki_seat_entry(seat, request);
     struct said said = {cell->output_at, cell->output_size, cell->outcome, cell->output_place};
     struct bytes bytes;

@@ -35,6 +35,9 @@ enum {
 /* How many pools of processes are around this one: 0, but in workers. */
 extern uint32_t hki_process_depth;
 
+/* In the zygote: what all workers would do alike is done once, for them to inherit. */
+void hki_worker_rehearse(void);
+
 /* Sets itself up, serves, and ends the process. The zygote has closed its own descriptors,
  * unmapped other pools, made it die with itself, and cleared its signal mask; handlers of signals
  * are back at their defaults, but for those that shall stay, and what was pending in stdio is

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How a forked copy of the zygote becomes a worker. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include "executors/process_pool/crash_report.h"
 #include "executors/process_pool/worker_impl.h"
 
+enum { PREFIX = sizeof("worker ") - 1 }; /* Before its name, in texts. */
+
 _Noreturn void hki_worker_leave(int status)
 {
     /* What tasks have printed; what the application had was written before the zygote. */
@@ -28,6 +31,46 @@ static void left_by_exit(int status, void *unused)
 {
     (void)unused;
     hki_worker_leave(status);
+}
+
+/* Whether it was registered; children inherit that, and what it is about. */
+static bool has_way_out;
+
+static bool make_way_out(void)
+{
+    has_way_out = has_way_out || on_exit(left_by_exit, NULL) == 0;
+    return has_way_out;
+}
+
+static void do_nothing(void *unused)
+{
+    (void)unused;
+}
+
+void hki_worker_rehearse(void)
+{
+    int event = hki_os_event_create();
+    volatile size_t size = sizeof(struct hki_own_fd); /* Or the copies would be made in line. */
+    struct hki_own_fd witness = HKI_OWN_FD_NONE;
+    struct hki_own_fd copy;
+    pthread_mutex_t lock;
+
+    (void)make_way_out(); /* The zygote itself does not go by exit(). */
+    /* The dynamic linker binds a function when it is called first, which takes some microseconds:
+     * these would be bound in each worker. */
+    (void)getppid();
+    memcpy(&copy, &witness, size);
+    memmove(&witness, &copy, size);
+    pthread_cleanup_push(do_nothing, NULL);
+    pthread_cleanup_pop(0);
+    if (pthread_mutex_init(&lock, NULL) == 0) {
+        pthread_mutex_destroy(&lock);
+    }
+    if (event >= 0) {
+        hki_own_fd_set(&witness, event);
+        hki_os_event_signal(event);
+        hki_own_fd_close(&witness);
+    }
 }
 
 static hk_status refused(struct hki_worker *worker, const char *what, struct hki_error **failure)
@@ -92,7 +135,7 @@ static hk_status make_executor(const struct hki_worker *worker, hk_executor **ou
     /* It has no workers; else the processors would be counted for the default. */
     hk_executor_options options = {.workers = 1,
                                    .max_payload = (size_t)worker->page->max_payload,
-                                   .name = strchr(worker->where, ' ') + 1};
+                                   .name = worker->where + PREFIX};
 
     return hk_inline_create(&options, out);
 }
@@ -106,6 +149,33 @@ void hki_worker_keep_open(struct hki_worker *worker)
         (void)hk_executor_destroy(worker->executor);
         worker->executor = fresh;
     }
+}
+
+_Static_assert(sizeof(((struct hki_worker *)0)->where) >=
+                   sizeof("worker ") + HKI_WORKER_NAME_MAX + 11,
+               "every name fits");
+
+/* "worker NAME_3", as snprintf() would: that one's code lies on five pages that each worker would
+ * have to be given first. */
+static void name(char *where, const char *pool, uint32_t index)
+{
+    char digits[10];
+    size_t count = 0;
+
+    memcpy(where, "worker ", PREFIX);
+    where += PREFIX;
+    for (size_t i = 0; i < HKI_WORKER_NAME_MAX - 1 && pool[i] != '\0'; i++) {
+        *where++ = pool[i];
+    }
+    *where++ = '_';
+    do {
+        digits[count++] = (char)('0' + index % 10);
+        index /= 10;
+    } while (index != 0);
+    while (count != 0) {
+        *where++ = digits[--count];
+    }
+    *where = '\0';
 }
 
 hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_start *start,
@@ -123,9 +193,8 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
     worker->ring = start->ring;
     hki_own_fd_set(&worker->witness, start->socket);
     worker->hooks = (struct hki_worker_hooks){page->initializer, page->finalizer, page->worker_arg};
-    snprintf(worker->where, sizeof(worker->where), "worker %.*s_%u", HKI_WORKER_NAME_MAX - 1,
-             page->name, start->index);
-    hki_os_thread_name(strchr(worker->where, ' ') + 1);
+    name(worker->where, page->name, start->index);
+    hki_os_thread_name(worker->where + PREFIX);
     hki_agent_self()->name = worker->where;
     (void)hki_crash_report_install(&worker->channel->crash);
     if ((status = set_environment(worker, failure)) != HK_OK ||
@@ -136,7 +205,7 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
         errno = ENOMEM;
         return refused(worker, "its own executor", failure);
     }
-    if (on_exit(left_by_exit, NULL) != 0) {
+    if (!make_way_out()) {
         errno = ENOMEM;
         return refused(worker, "its way out", failure);
     }

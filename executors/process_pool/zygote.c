@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/fork.h"
 #include "base/os.h"
 #include "base/time.h"
 #include "executors/process_pool/code_map.h"
@@ -505,11 +506,17 @@ int32_t hki_zygote_pid(void)
 
 static void before_fork(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     pthread_mutex_lock(&parent->lock);
 }
 
 static void in_parent(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     pthread_mutex_unlock(&parent->lock);
 }
 
@@ -517,6 +524,9 @@ static void in_parent(void)
  * lives; and this child may start one of its own. */
 static void in_child(void)
 {
+    if (hki_fork_is_alone()) {
+        return;
+    }
     close_descriptors();
     hki_supervisor_forget();
     parent->pid = 0;

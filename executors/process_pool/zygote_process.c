@@ -15,8 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fork.h"
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/time.h"
 #include "executors/process_pool/crash_report.h"
 #include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/fd_passing.h"
@@ -198,8 +200,10 @@ static void bury(struct hki_zygote_worker *worker, int status)
         return;
     }
     worker->wait_status = status;
-    worker->out_of_memory = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !worker->killed &&
-                            hki_oom_watch_explains(&zygote.oom);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !worker->killed) {
+        hki_oom_watch_read(&zygote.oom, hk_now_ns());
+        worker->out_of_memory = hki_oom_watch_explains(&zygote.oom);
+    }
     worker->say_died = true;
     report(worker);
 }
@@ -209,7 +213,6 @@ static void bury(struct hki_zygote_worker *worker, int status)
 static void reap(void)
 {
     hki_os_child_events_drain(zygote.events);
-    hki_oom_watch_read(&zygote.oom);
     for (;;) {
         siginfo_t ended = {0};
         struct hki_zygote_worker *worker;
@@ -493,6 +496,7 @@ void hki_zygote_process_main(int control, int ring)
         .control = control, .ring = ring, .pid = getpid(), .spare_socket = -1};
     hki_list_init(&zygote.pools);
     hki_list_init(&zygote.reports);
+    hki_fork_set_alone(true); /* Its children are not: see hki_zygote_leave_zygote(). */
     (void)setpgid(0, 0);
     hki_os_thread_name("hk-zygote");
     HKI_FAULT_I_AM(HKI_FAULT_ZYGOTE);
@@ -507,6 +511,7 @@ void hki_zygote_process_main(int control, int ring)
     hki_oom_watch_start(&zygote.oom);
     zygote.blame = hki_os_oom_blame_open();
     (void)hki_crash_report_prepare(); /* For the workers; this process tells nobody. */
+    hki_worker_rehearse();
     for (;;) {
         serve_once();
     }

@@ -25,12 +25,16 @@ static pid_t fork_blamed(const struct hki_zygote_process *zygote)
     int before = 0;
     bool is_raised = hki_os_oom_blame_raise(zygote->blame, OOM_BLAME, &before);
     pid_t pid = fork();
-    int error = errno;
+    int error;
 
+    if (pid == 0) {
+        return pid;
+    }
+    error = errno;
     if (pid > 0) {
         (void)setpgid(pid, pid); /* Whoever comes first: it is done before a kill. */
     }
-    if (pid != 0 && is_raised) {
+    if (is_raised) {
         hki_os_oom_blame_set(zygote->blame, before);
     }
     errno = error;

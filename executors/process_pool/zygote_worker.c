@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fork.h"
 #include "base/os.h"
 #include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/memory.h"
@@ -38,15 +39,15 @@ static void close_zygotes(const struct hki_zygote_process *zygote)
 
 void hki_zygote_leave_zygote(const struct hki_zygote_process *zygote)
 {
-    sigset_t none;
+    static const sigset_t none; /* Empty, as it is zero. */
 
+    hki_fork_set_alone(false); /* Its tasks may start threads, and fork. */
     (void)setpgid(0, 0);
     hki_os_die_with_parent();
     if (getppid() != zygote->pid) {
         _exit(EXIT_FAILURE); /* It was gone before it could have been noticed. */
     }
     close_zygotes(zygote);
-    sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

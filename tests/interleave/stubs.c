@@ -131,7 +131,7 @@ int64_t hk_now_ns(void)
     return 1;
 }
 
-uint32_t hki_fork_generation_ = 1;
+struct hki_fork_self hki_fork_self = {.generation = 1};
 
 void hki_live_add(enum hki_live_kind kind, long change)
 {
