@@ -21,12 +21,20 @@ PROGRAMS = (
 JAVA_PEERS = ("java-fjp", "java-tpe")
 PYTHON_PEERS = ("py-threads", "py-procs", "py-mp")
 
+# Those that targets and the README name: a comparison in minutes.
+KEY_PEERS = ("hocket-threads", "hocket-processes", "tbb-group", "tbb-enqueue", "glib",
+             "std-packaged_task", "java-fjp", "c-pipe")
+
 # --n with --quick.
 QUICK = {
-    "burst": 20000, "producers": 20000, "roundtrip": 2000, "roundtrip_pinned": 2000,
-    "map": 500000, "skew": 1000, "forkjoin": 16, "forkjoin1": 16, "forkscope": 16,
-    "proc_roundtrip": 500, "proc_roundtrip_pinned": 500, "proc_throughput": 5000, "proc_echo": 40, "queue": 20000,
-    "lock": 20000, "completion": 5000, "callbacks": 5000, "timers": 1000, "timer_lateness": 100,
+    "burst": 20000, "burst_recycled": 20000, "burst_futex": 20000, "producers": 20000,
+    "roundtrip": 2000, "roundtrip_pinned": 2000, "roundtrip_idle": 200, "map": 500000,
+    "map_fine": 500000, "skew": 1000, "forkjoin": 16, "forkjoin1": 16, "forkscope": 16,
+    "proc_roundtrip": 500, "proc_roundtrip_pinned": 500, "proc_throughput": 5000,
+    "proc_echo": 40, "queue": 20000, "lock": 20000, "completion": 5000, "callbacks": 5000,
+    "timers": 1000, "timer_lateness": 100, "lock_alone": 20000, "semaphore_alone": 20000,
+    "queue_alone": 20000, "ring_alone": 20000, "counter": 20000, "promise": 5000, "then": 5000,
+    "inline": 5000, "fork_alone": 20000,
 }
 
 
