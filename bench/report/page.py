@@ -12,7 +12,7 @@ STYLE = """
   --line: #dcdee2; --card: #ffffff; --bar: #c9ced6; --hocket: #2a78d6; }
 @media (prefers-color-scheme: dark) { :root { --back: #17181a; --text: #ececea;
   --soft: #a5a9b0; --line: #36393e; --card: #1f2124; --bar: #4b5058; --hocket: #5a9be8; } }
-body { background: var(--back); color: var(--text); max-width: 64rem; margin: 0 auto;
+body { background: var(--back); color: var(--text); max-width: 72rem; margin: 0 auto;
   padding: 1.5rem 1rem 4rem; font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.7rem; margin-bottom: .2rem; } h2 { margin: 2.5rem 0 .2rem; font-size: 1.2rem; }
 p, dd { color: var(--soft); } a { color: var(--hocket); }
@@ -23,7 +23,7 @@ nav { display: flex; flex-wrap: wrap; gap: .3rem 1rem; font-size: .9rem; margin:
   background: var(--card); margin: .8rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem;
   font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap;
+th, td { padding: .3rem .55rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 tr:last-child td { border-bottom: 0; } th { color: var(--soft); font-weight: 600; }
 th:first-child, td:first-child { text-align: left; } td.bar { width: 22%; min-width: 6rem; }

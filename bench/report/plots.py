@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Plots as SVG, drawn by gnuplot where it is installed."""
+import math
 import pathlib
 import re
 import shutil
@@ -112,20 +113,25 @@ class Plots:
             f"set xrange [{counts[0] - 0.1}:{counts[-1] + 0.1}]",
             "set logscale y" if is_wide else "set yrange [0:*]",
             f"set format y '{number_format(medians)}'",
-            f"set ylabel '{metric} ({results.unit(workload, metric)}), {better} is better'"])
+            f"set ylabel '{metric} ({results.unit(workload, metric)}), {better} is better"
+            f"{', logarithmic' if is_wide else ''}'"])
 
     def distribution(self, results, workload):
+        """Times by percentile; the tail is stretched: as far from 90 to 99 as from 99 to 99.9."""
         curves = {}
         for peer in results.peers(workload):
             points = [(results.get(workload, peer, name), percent) for name, percent in QUANTILES]
             if all(series is not None for series, _ in points):
-                curves[peer[0]] = [f"{series.median} {percent}" for series, percent in points]
+                curves[peer[0]] = [f"{-math.log10(1 - percent / 100)} {series.median}"
+                                   for series, percent in points]
         blocks = self.interesting(results, workload, curves)
+        tics = ", ".join(f"'{percent:g}' {-math.log10(1 - percent / 100)}"
+                         for _, percent in QUANTILES if percent not in (1, 10))
         if blocks:
             self.lines(f"latency_{workload}", blocks, [
-                "set logscale x", "set xlabel 'time (us), logarithmic'", "set yrange [0:100]",
-                "set format x '%g'", "set grid",
-                "set ylabel 'percent that took no longer'"])
+                "set logscale y", "set ylabel 'time (us), logarithmic'", "set format y '%g'",
+                f"set xtics ({tics})", "set xrange [0:3.05]", "set grid",
+                "set xlabel 'percentile'"])
 
     @staticmethod
     def interesting(results, workload, curves):

@@ -81,6 +81,8 @@ PARTS = ("queue", "lock", "completion", "callbacks", "timers", "lock_alone", "se
 TREES = ("forkjoin", "forkjoin1", "forkscope")
 SCALED = ("burst", "map", "skew", *TREES)
 MORE_IS_BETTER = {"speedup", "efficiency", "scaling", "tasks_per_s", "echo"}
+# Of these nothing is better: they show that all do the same work.
+NEUTRAL = {"serial_per_item"}
 # These tell nothing of a single task: the workload counts down an atomic itself, or the task
 # leaves its answer where its parent looks. Futures are to be compared with futures.
 WITHOUT_FUTURES = {"glib", "libuv", "apr", "asio-post", "tbb-enqueue", "tbb-group", "openmp-gnu",
@@ -139,7 +141,7 @@ class Results:
         """The outputs of two runs that followed each other."""
         numbers = [{metric: float(value) for _, _, _, _, metric, value, _ in
                     (line.split(",") for line in text.splitlines())} for text in (ours, theirs)]
-        for metric in METRICS[workload]:
+        for metric in (one for one in METRICS[workload] if one not in NEUTRAL):
             if metric in numbers[0] and numbers[1].get(metric, 0) > 0:
                 self.pairs[workload, peer, metric].append(numbers[0][metric] / numbers[1][metric])
 

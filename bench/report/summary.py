@@ -6,6 +6,8 @@ from targets import OURS, Target, find_series, judge
 HEADS = (("hocket-threads", "Hocket"), ("tbb-group", "oneTBB task_group"),
          ("tbb-enqueue", "oneTBB enqueue"), ("glib", "GLib"), ("java-fjp", "Java ForkJoinPool"),
          ("std-packaged_task", "std::packaged_task"))
+# These are what they are, not better or worse than others.
+ABSOLUTE = ("rss_per_task", "futex_per_million")
 ROWS = (
     ("burst", "time_per_task", "a million tasks in a burst, ns each"),
     ("burst_recycled", "time_per_task", "the same in memory used before, ns each"),
@@ -31,7 +33,7 @@ def cell(results, workload, metric, peer):
     if series is None or (metric == "rss_per_task" and not has_futures(peer, workload)):
         return ""
     text = short(series.median)
-    if peer == OURS and metric not in MORE_IS_BETTER and metric != "rss_per_task":
+    if peer == OURS and metric not in MORE_IS_BETTER and metric not in ABSOLUTE:
         beside = judge(results, Target(workload, metric, "best across threads", "<=1", ""))
         if beside is not None:
             text += f" ({beside.ratio:.2f})"

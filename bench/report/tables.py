@@ -3,7 +3,7 @@
 import json
 import statistics
 
-from results import (METRICS, PARTS, TITLES, is_hocket, kind, quartiles, short,
+from results import (METRICS, NEUTRAL, PARTS, TITLES, is_hocket, kind, quartiles, short,
                      short_with_spread)
 from targets import judge_all, verdict_text
 
@@ -12,7 +12,8 @@ TARGET_HEADS = ("workload", "metric", "Hocket", "beside", "ratio", "quartiles", 
 PAIR_HEADS = ("workload", "metric", "peer", "ratio", "quartiles", "pairs")
 PART_HEADS = ("workload", "what", "time (ns)", "quartiles (ns)", "n")
 TARGETS_TEXT = ("Hocket's number by the peer's in each round, or in each pair of runs: the median "
-                "of these ratios, and their quartiles.")
+                "of these ratios, and their quartiles. In brackets where these lie on both sides "
+                "of the limit.")
 PAIRS_TEXT = ("Hocket's number by the peer's in runs that follow each other, first the one and then "
               "the other first: the median of these ratios, and their quartiles.")
 PARTS_TEXT = ("Operations are done so often that it takes long enough, 11 times: the median and the "
@@ -71,7 +72,7 @@ def cell(results, workload, peer, metric):
     series = results.get(workload, peer, metric)
     if series is None:
         return "-", False
-    is_best = series.median == results.best(workload, metric)
+    is_best = metric not in NEUTRAL and series.median == results.best(workload, metric)
     return short_with_spread(series.median, series.half_range), is_best
 
 

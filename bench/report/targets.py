@@ -91,8 +91,9 @@ def judge_all(results):
 
 
 def verdict_text(verdict):
+    """In brackets if the quartiles lie on both sides of the limit."""
     text = "met" if verdict.is_met else "missed"
-    return text + (", within the spread" if verdict.is_close else "")
+    return f"({text})" if verdict.is_close else text
 
 
 def pairs_wanted(results, workloads, against):
