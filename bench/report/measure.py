@@ -50,6 +50,11 @@ def parse():
     return options
 
 
+def execute(command):
+    return subprocess.run(command, text=True, stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=RUN_SECONDS_MAX, check=False)
+
+
 class Session:
     """All runs."""
 
@@ -78,6 +83,26 @@ class Session:
             command.append(f"--n={peer_table.QUICK[workload]}")
         return [*command, workload]
 
+    def start(self, peer, workload, threads):
+        """The run of a peer's program."""
+        if workload == "burst_futex" and peer.passes:
+            return self.count_futex(peer, threads)
+        return execute(self.command(peer, workload, threads))
+
+    def count_futex(self, peer, threads):
+        """Of a burst, what it needs more than a burst of one task, to start for example."""
+        counter = pathlib.Path(self.options.build_dir) / "bench/hocket_bench/futex-count"
+        counts, n = [], 0
+        for size in (["--n=1"], []):
+            done = execute([str(counter), *self.command(peer, "burst", threads), *size])
+            if done.returncode != 0:
+                return done
+            line, counts = done.stdout.splitlines()[0], [*counts, done.stdout.splitlines()[-1]]
+            n = int(line.split(",")[3])
+        share = 1e6 * max(0, int(counts[1]) - int(counts[0])) / (peer.passes * n)
+        done.stdout = f"{peer.name},burst_futex,{threads},{n},futex_per_million,{share:.6g},calls\n"
+        return done
+
     def run_once(self, peer, workload, threads):
         """What it prints; None if there is nothing to be had."""
         if (peer.name, workload) in self.left_out:
@@ -85,9 +110,7 @@ class Session:
         for attempt in range(CALM_TRIES):
             load = machine.Load()
             try:
-                done = subprocess.run(self.command(peer, workload, threads), text=True,
-                                      stdin=subprocess.DEVNULL, capture_output=True,
-                                      timeout=RUN_SECONDS_MAX, check=False)
+                done = self.start(peer, workload, threads)
             except subprocess.TimeoutExpired:
                 self.fail(peer, workload, "takes too long")
                 return None

@@ -4,7 +4,9 @@ import collections
 import pathlib
 import shutil
 
-Peer = collections.namedtuple("Peer", "name command")
+# passes: how often a run of burst does it, for peers that cannot count their futex calls
+# themselves; 0: it can.
+Peer = collections.namedtuple("Peer", "name command passes", defaults=[0])
 
 PROGRAMS = (
     ("hocket_bench/hocket-bench", ("hocket-threads", "hocket-inline", "hocket-processes")),
@@ -50,10 +52,10 @@ def find(build_folder, python):
             missing += names
     java = shutil.which("java")
     if java and (bench / "peers/java/PoolPeers.class").exists():
-        here += [Peer(name, [java, "-cp", str(bench / "peers/java"), "PoolPeers"])
+        here += [Peer(name, [java, "-cp", str(bench / "peers/java"), "PoolPeers"], 2)
                  for name in JAVA_PEERS]
     else:
         missing += JAVA_PEERS
     script = pathlib.Path(__file__).parent.parent / "peers/pool_peers.py"
-    here += [Peer(name, [python, str(script)]) for name in PYTHON_PEERS]
+    here += [Peer(name, [python, str(script)], 1) for name in PYTHON_PEERS]
     return here, missing
