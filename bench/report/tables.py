@@ -12,8 +12,8 @@ TARGET_HEADS = ("workload", "metric", "Hocket", "beside", "ratio", "quartiles", 
 PAIR_HEADS = ("workload", "metric", "peer", "ratio", "quartiles", "pairs")
 PART_HEADS = ("workload", "what", "time (ns)", "quartiles (ns)", "n")
 TARGETS_TEXT = ("Hocket's number by the peer's in each round, or in each pair of runs: the median "
-                "of these ratios, and their quartiles. In brackets where these lie on both sides "
-                "of the limit.")
+                "of these ratios, and their quartiles; the numbers themselves are medians of the "
+                "rounds. In brackets where the quartiles lie on both sides of the limit.")
 PAIRS_TEXT = ("Hocket's number by the peer's in runs that follow each other, first the one and then "
               "the other first: the median of these ratios, and their quartiles.")
 PARTS_TEXT = ("Operations are done so often that it takes long enough, 11 times: the median and the "
