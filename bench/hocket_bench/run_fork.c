@@ -47,5 +47,7 @@ bool run_fork_one(struct trial *trial)
 
 bool run_fork_scoped(struct trial *trial)
 {
-    return run_tree(trial, trial->peer->fork_scoped, 1);
+    const struct peer *peer = trial->peer;
+
+    return run_tree(trial, peer->fork_scoped != NULL ? peer->fork_scoped : peer->fork_one, 1);
 }

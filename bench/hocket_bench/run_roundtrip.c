@@ -2,11 +2,12 @@
 /*
  * roundtrip and proc_roundtrip: one trivial task, and its result, again and again.
  *
- * The time depends mostly on where threads are placed, so the CPU time of an operation is
- * told too, and the same is run on one CPU.
+ * The time depends mostly on where threads are placed, and on who is still awake: so the CPU
+ * time of an operation is told too, and the same is run on one CPU, and after a rest.
  */
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "bench/harness/crew.h"
@@ -15,10 +16,14 @@
 #include "bench/hocket_bench/countdown.h"
 #include "bench/hocket_bench/workload.h"
 
+static const int64_t idle_ns = 100 * 1000;
+
 struct roundtrip {
     const struct trial *trial;
     double *times;
     bool is_right;
+    /* Before each task. */
+    int64_t rest_ns;
 };
 
 static int64_t time_ns(struct timeval time)
@@ -38,6 +43,14 @@ static int64_t cpu_ns(const struct peer *peer)
     return time_ns(usage.ru_utime) + time_ns(usage.ru_stime);
 }
 
+static int64_t begin_one(const struct roundtrip *roundtrip)
+{
+    if (roundtrip->rest_ns > 0) {
+        crew_rest(roundtrip->rest_ns);
+    }
+    return bench_now_ns();
+}
+
 static void run_futures(struct roundtrip *roundtrip)
 {
     const struct trial *trial = roundtrip->trial;
@@ -48,7 +61,7 @@ static void run_futures(struct roundtrip *roundtrip)
         bench_die("no memory");
     }
     for (uint64_t i = 0; i < trial->n; i++) {
-        int64_t began_ns = bench_now_ns();
+        int64_t began_ns = begin_one(roundtrip);
         uint64_t answer;
 
         peer->submit(trial->pool, WORK_TRIVIAL, i, future);
@@ -68,7 +81,7 @@ static void run_slots(struct roundtrip *roundtrip)
 
     countdown_init(&countdown);
     for (uint64_t i = 0; i < trial->n; i++) {
-        int64_t began_ns = bench_now_ns();
+        int64_t began_ns = begin_one(roundtrip);
 
         slot.number = i;
         countdown_set(&countdown, 1);
@@ -95,9 +108,9 @@ static void run_inside(void *arg)
     }
 }
 
-bool run_roundtrip(struct trial *trial)
+static bool run_after_rest(struct trial *trial, int64_t rest_ns)
 {
-    struct roundtrip roundtrip = {trial, calloc(trial->n, sizeof(double)), true};
+    struct roundtrip roundtrip = {trial, calloc(trial->n, sizeof(double)), true, rest_ns};
     int64_t before_ns = cpu_ns(trial->peer);
 
     if (roundtrip.times == NULL) {
@@ -113,6 +126,20 @@ bool run_roundtrip(struct trial *trial)
     tell_quantiles(trial, roundtrip.times, trial->n);
     free(roundtrip.times);
     return roundtrip.is_right;
+}
+
+bool run_roundtrip(struct trial *trial)
+{
+    return run_after_rest(trial, 0);
+}
+
+bool run_roundtrip_idle(struct trial *trial)
+{
+    /* Else the kernel adds 50 us to every rest of this thread. */
+    if (prctl(PR_SET_TIMERSLACK, 1UL) != 0) {
+        bench_die("prctl");
+    }
+    return run_after_rest(trial, idle_ns);
 }
 
 void prepare_pinned(struct trial *trial)

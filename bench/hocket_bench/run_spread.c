@@ -21,7 +21,12 @@ static uint64_t run_serially(work_body *body, uint64_t count, int64_t *elapsed_n
 
 void prepare_map(struct trial *trial)
 {
-    work_map_prepare(trial->n);
+    work_map_prepare(trial->n, WORK_CHUNK);
+}
+
+void prepare_map_fine(struct trial *trial)
+{
+    work_map_prepare(trial->n, WORK_CHUNK_FINE);
 }
 
 bool run_map(struct trial *trial)

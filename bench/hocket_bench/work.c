@@ -21,7 +21,7 @@ uint64_t work_trivial(uint64_t number)
 
 static struct {
     double *in, *out;
-    uint64_t items;
+    uint64_t items, chunk;
 } map;
 
 /* About 50 ns, as the CPU works on some items at once. Not inlined, else several would be
@@ -36,9 +36,10 @@ __attribute__((noinline)) static double transform(double x)
     return x;
 }
 
-void work_map_prepare(uint64_t items)
+void work_map_prepare(uint64_t items, uint64_t chunk)
 {
     map.items = items;
+    map.chunk = chunk;
     map.in = calloc(items, sizeof(double));
     map.out = calloc(items, sizeof(double));
     if (map.in == NULL || map.out == NULL) {
@@ -59,13 +60,13 @@ void work_map_release(void)
 
 uint64_t work_map_chunks(void)
 {
-    return (map.items + WORK_CHUNK - 1) / WORK_CHUNK;
+    return (map.items + map.chunk - 1) / map.chunk;
 }
 
 uint64_t work_map_chunk(uint64_t number)
 {
-    uint64_t first = number * WORK_CHUNK, bits;
-    uint64_t end = first + WORK_CHUNK < map.items ? first + WORK_CHUNK : map.items;
+    uint64_t first = number * map.chunk, bits;
+    uint64_t end = first + map.chunk < map.items ? first + map.chunk : map.items;
     double sum = 0;
 
     for (uint64_t i = first; i < end; i++) {

@@ -14,8 +14,8 @@
 extern "C" {
 #endif
 
-/* The items of the map that one task takes. */
-enum { WORK_CHUNK = 10000 };
+/* The items of the map that one task takes: usually, and where tasks are small. */
+enum { WORK_CHUNK = 10000, WORK_CHUNK_FINE = 256 };
 
 /* Takes 8 bytes and gives 8 bytes. */
 typedef uint64_t work_body(uint64_t number);
@@ -33,8 +33,9 @@ uint64_t work_skewed(uint64_t number);
 
 extern work_body *const work_bodies[WORK_KINDS];
 
-/* Makes, before any thread starts, the memory that work_map_chunk() reads and writes. */
-void work_map_prepare(uint64_t items);
+/* Makes, before any thread starts, the memory that work_map_chunk() reads and writes, so
+ * many items at a time. */
+void work_map_prepare(uint64_t items, uint64_t chunk);
 uint64_t work_map_chunks(void);
 void work_map_release(void);
 

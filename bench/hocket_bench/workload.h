@@ -75,12 +75,16 @@ bool is_for_fork_both(const struct peer *peer);
 bool is_for_fork_one(const struct peer *peer);
 bool is_for_fork_scoped(const struct peer *peer);
 bool is_for_range(const struct peer *peer);
+bool is_for_counted(const struct peer *peer);
 bool is_for_processes(const struct peer *peer);
 bool is_for_echo(const struct peer *peer);
 
 bool run_burst(struct trial *trial);
+bool run_burst_recycled(struct trial *trial);
+bool run_burst_futex(struct trial *trial);
 bool run_producers(struct trial *trial);
 bool run_roundtrip(struct trial *trial);
+bool run_roundtrip_idle(struct trial *trial);
 bool run_map(struct trial *trial);
 bool run_skew(struct trial *trial);
 bool run_fork_both(struct trial *trial);
@@ -89,7 +93,9 @@ bool run_fork_scoped(struct trial *trial);
 bool run_range(struct trial *trial);
 bool run_proc_throughput(struct trial *trial);
 bool run_proc_echo(struct trial *trial);
+void prepare_counter(struct trial *trial);
 void prepare_map(struct trial *trial);
+void prepare_map_fine(struct trial *trial);
 void prepare_pinned(struct trial *trial);
 
 #endif

@@ -25,9 +25,10 @@ bool is_for_fork_one(const struct peer *peer)
     return peer->fork_one != NULL;
 }
 
+/* Whoever has nothing cheaper takes what it has. */
 bool is_for_fork_scoped(const struct peer *peer)
 {
-    return peer->fork_scoped != NULL;
+    return peer->fork_scoped != NULL || peer->fork_one != NULL;
 }
 
 bool is_for_range(const struct peer *peer)
@@ -51,6 +52,17 @@ const struct workload pool_workloads[] = {
      .n = 1000000,
      .is_for = is_for_threads,
      .run = run_burst},
+    {.name = "burst_recycled",
+     .title = "six such bursts in one process: the first, and the median of the others",
+     .n = 1000000,
+     .is_for = is_for_threads,
+     .run = run_burst_recycled},
+    {.name = "burst_futex",
+     .title = "futex calls of a burst, by all threads; where the kernel lets them be counted",
+     .n = 1000000,
+     .is_for = is_for_counted,
+     .prepare = prepare_counter,
+     .run = run_burst_futex},
     {.name = "producers",
      .title = "4 outside threads submit n / 4 each and wait for their own",
      .n = 1000000,
@@ -67,11 +79,22 @@ const struct workload pool_workloads[] = {
      .is_for = is_for_threads,
      .prepare = prepare_pinned,
      .run = run_roundtrip},
+    {.name = "roundtrip_idle",
+     .title = "the same on all CPUs, after a rest of 100 us each",
+     .n = 10000,
+     .is_for = is_for_threads,
+     .run = run_roundtrip_idle},
     {.name = "map",
      .title = "a function of about 50 ns over n doubles, 10,000 to a task",
      .n = 10000000,
      .is_for = is_for_threads,
      .prepare = prepare_map,
+     .run = run_map},
+    {.name = "map_fine",
+     .title = "the same, 256 to a task",
+     .n = 10000000,
+     .is_for = is_for_threads,
+     .prepare = prepare_map_fine,
      .run = run_map},
     {.name = "skew",
      .title = "n busy loops of 1 us to 1 ms, Pareto with alpha 1",
@@ -89,7 +112,7 @@ const struct workload pool_workloads[] = {
      .is_for = is_for_fork_one,
      .run = run_fork_one},
     {.name = "forkscope",
-     .title = "the same on the stack: beside forkjoin1 of others",
+     .title = "the same with what costs least and gives no futures: hk_fork()",
      .n = 30,
      .is_for = is_for_fork_scoped,
      .run = run_fork_scoped},

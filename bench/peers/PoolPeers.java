@@ -18,16 +18,23 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.Future;
 import java.util.concurrent.RecursiveTask;
+import java.util.concurrent.locks.LockSupport;
 
 public final class PoolPeers {
     private static final int CHUNK = 10000;
+    private static final int CHUNK_FINE = 256;
+    private static final int RECYCLED = 5;
+    private static final long IDLE_NANOSECONDS = 100_000;
     private static final int PRODUCERS = 4;
     private static final int EXIT_WRONG = 1;
     private static final int EXIT_USAGE = 2;
-    private static final Map<String, Integer> WORKLOADS =
-            Map.of("burst", 1000000, "producers", 1000000, "roundtrip", 100000,
-                   "roundtrip_pinned", 100000, "map", 10000000, "skew", 20000, "forkjoin", 30,
-                   "forkjoin1", 30);
+    private static final Map<String, Integer> WORKLOADS = Map.ofEntries(
+            Map.entry("burst", 1000000), Map.entry("burst_recycled", 1000000),
+            Map.entry("producers", 1000000), Map.entry("roundtrip", 100000),
+            Map.entry("roundtrip_pinned", 100000), Map.entry("roundtrip_idle", 10000),
+            Map.entry("map", 10000000), Map.entry("map_fine", 10000000),
+            Map.entry("skew", 20000), Map.entry("forkjoin", 30), Map.entry("forkjoin1", 30),
+            Map.entry("forkscope", 30));
 
     private final String peer;
     private final String workload;
@@ -68,11 +75,11 @@ public final class PoolPeers {
         return x;
     }
 
-    private static double mapChunk(double[] in, double[] out, int chunk) {
-        int end = Math.min(in.length, (chunk + 1) * CHUNK);
+    private static double mapChunk(double[] in, double[] out, int first, int size) {
+        int end = Math.min(in.length, first + size);
         double sum = 0;
 
-        for (int i = chunk * CHUNK; i < end; i++) {
+        for (int i = first; i < end; i++) {
             double x = in[i];
 
             for (int step = 0; step < 13; step++) {
@@ -164,6 +171,25 @@ public final class PoolPeers {
         tell("peak_rss", peakMiB(), "MiB");
     }
 
+    /** The first burst of a machine that has warmed up, and the median of those that follow. */
+    private void burstRecycled() throws Exception {
+        double[] times = new double[RECYCLED];
+
+        for (int i = -1; i < RECYCLED; i++) {
+            long began = System.nanoTime();
+
+            runBatch(n);
+            double time = (double) (System.nanoTime() - began) / n;
+            if (i < 0) {
+                tell("first_per_task", time, "ns");
+            } else {
+                times[i] = time;
+            }
+        }
+        Arrays.sort(times);
+        tell("time_per_task", times[RECYCLED / 2], "ns");
+    }
+
     /** Mostly how the heap is managed. */
     private static double peakMiB() throws IOException {
         for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
@@ -195,15 +221,18 @@ public final class PoolPeers {
         tell("time_per_task", (double) (System.nanoTime() - began) / (PRODUCERS * share), "ns");
     }
 
-    private void roundtrip() throws Exception {
+    private void roundtrip(long idle) throws Exception {
         double[] times = new double[n];
         long sum = 0;
         long cpu = cpuNanoseconds();
 
         for (int i = 0; i < n; i++) {
             long number = i;
-            long began = System.nanoTime();
 
+            if (idle > 0) {
+                LockSupport.parkNanos(idle);
+            }
+            long began = System.nanoTime();
             sum += pool.submit(() -> trivial(number)).get();
             times[i] = (System.nanoTime() - began) / 1e3;
         }
@@ -222,10 +251,10 @@ public final class PoolPeers {
         return ProcessHandle.current().info().totalCpuDuration().orElse(Duration.ZERO).toNanos();
     }
 
-    private void map() throws Exception {
+    private void map(int size) throws Exception {
         double[] in = new double[n];
         double[] out = new double[n];
-        int chunks = (n + CHUNK - 1) / CHUNK;
+        int chunks = (n + size - 1) / size;
         double expected = 0;
         double sum = 0;
         List<Future<Double>> futures = new ArrayList<>(chunks);
@@ -236,14 +265,14 @@ public final class PoolPeers {
         }
         long began = System.nanoTime();
         for (int i = 0; i < chunks; i++) {
-            expected += mapChunk(in, out, i);
+            expected += mapChunk(in, out, i * size, size);
         }
         long serial = System.nanoTime() - began;
         began = System.nanoTime();
         for (int i = 0; i < chunks; i++) {
-            int chunk = i;
+            int first = i * size;
 
-            futures.add(pool.submit(() -> mapChunk(in, out, chunk)));
+            futures.add(pool.submit(() -> mapChunk(in, out, first, size)));
         }
         for (Future<Double> future : futures) {
             sum += future.get();
@@ -292,8 +321,11 @@ public final class PoolPeers {
         switch (workload) {
             case "burst" -> burst();
             case "producers" -> producers();
-            case "roundtrip", "roundtrip_pinned" -> roundtrip();
-            case "map" -> map();
+            case "burst_recycled" -> burstRecycled();
+            case "roundtrip", "roundtrip_pinned" -> roundtrip(0);
+            case "roundtrip_idle" -> roundtrip(IDLE_NANOSECONDS);
+            case "map" -> map(CHUNK);
+            case "map_fine" -> map(CHUNK_FINE);
             case "skew" -> skew();
             case "forkjoin" -> fork(true);
             default -> fork(false);
@@ -312,7 +344,7 @@ public final class PoolPeers {
 
         for (String peer : List.of("java-fjp", "java-tpe")) {
             // A fixed pool whose threads all wait for tasks behind them stands still.
-            boolean isTree = workload.startsWith("forkjoin");
+            boolean isTree = workload.startsWith("fork");
 
             if ((wanted == null || wanted.equals(peer)) && (!isTree || peer.equals("java-fjp"))) {
                 peers.add(peer);

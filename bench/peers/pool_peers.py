@@ -11,11 +11,14 @@ import math
 import multiprocessing
 import os
 import pathlib
+import statistics
 import sys
 import threading
 import time
 
-CHUNK = 10000
+CHUNK, CHUNK_FINE = 10000, 256
+RECYCLED = 5
+IDLE_SECONDS = 100e-6
 PRODUCERS = 4
 ECHO_SIZE = 1 << 20
 EXIT_WRONG, EXIT_USAGE = 1, 2
@@ -59,7 +62,8 @@ def echo(payload):
 
 class Threads:
     name = "py-threads"
-    workloads = ("burst", "producers", "roundtrip", "roundtrip_pinned", "map", "skew")
+    workloads = ("burst", "burst_recycled", "producers", "roundtrip", "roundtrip_pinned",
+                 "roundtrip_idle", "map", "map_fine", "skew")
 
     def __init__(self, workers):
         self.pool = concurrent.futures.ThreadPoolExecutor(workers)
@@ -74,7 +78,7 @@ class Threads:
 
 class Processes(Threads):
     name = "py-procs"
-    workloads = ("map", "skew", "proc_roundtrip", "proc_roundtrip_pinned", "proc_throughput",
+    workloads = ("map", "map_fine", "skew", "proc_roundtrip", "proc_roundtrip_pinned", "proc_throughput",
                  "proc_echo")
 
     def __init__(self, workers):
@@ -134,6 +138,15 @@ class Trial:
         self.tell("peak_rss", status_bytes("VmHWM:") / 2 ** 20, "MiB")
         self.tell("rss_per_task", (status_bytes("VmHWM:") - resident) / self.n, "B")
 
+    def run_burst_recycled(self):
+        times = []
+        for _ in range(1 + RECYCLED):
+            began = time.perf_counter()
+            expect(sum(self.batch(trivial, range(self.n))[0]), self.n ** 2)
+            times.append(1e9 * (time.perf_counter() - began) / self.n)
+        self.tell("first_per_task", times[0], "ns")
+        self.tell("time_per_task", statistics.median(times[1:]), "ns")
+
     def run_producers(self):
         share = max(1, self.n // PRODUCERS)
         sums = []
@@ -149,10 +162,12 @@ class Trial:
         expect(sum(sums), PRODUCERS * share ** 2)
         self.tell("time_per_task", 1e9 * elapsed / (PRODUCERS * share), "ns")
 
-    def run_roundtrip(self):
+    def run_roundtrip(self, idle=0):
         times = []
         cpu = time.process_time()
         for number in range(self.n):
+            if idle > 0:
+                time.sleep(idle)
             began = time.perf_counter()
             answer = self.pool.submit(trivial, number)()
             times.append(1e6 * (time.perf_counter() - began))
@@ -165,6 +180,9 @@ class Trial:
 
     run_proc_roundtrip = run_roundtrip
 
+    def run_roundtrip_idle(self):
+        self.run_roundtrip(IDLE_SECONDS)
+
     def spread(self, task, arguments):
         """(seconds for one after the other, seconds in the pool)"""
         began = time.perf_counter()
@@ -175,12 +193,15 @@ class Trial:
         expect(results, expected)
         return serial, time.perf_counter() - began
 
-    def run_map(self):
-        bounds = [(first, min(self.n, first + CHUNK)) for first in range(0, self.n, CHUNK)]
+    def run_map(self, chunk=CHUNK):
+        bounds = [(first, min(self.n, first + chunk)) for first in range(0, self.n, chunk)]
         serial, parallel = self.spread(transform_chunk, bounds)
         self.tell("speedup", serial / parallel, "x")
         self.tell("time_per_item", 1e9 * parallel / self.n, "ns")
         self.tell("serial_per_item", 1e9 * serial / self.n, "ns")
+
+    def run_map_fine(self):
+        self.run_map(CHUNK_FINE)
 
     def run_skew(self):
         serial, parallel = self.spread(skewed, range(self.n))
@@ -222,9 +243,10 @@ def status_bytes(field):
 # --- The program -----------------------------------------------------------------------
 
 KINDS = (Threads, Processes, Pool)
-SIZES = {"burst": 100000, "producers": 100000, "roundtrip": 20000, "roundtrip_pinned": 20000,
-         "map": 1000000, "skew": 20000, "proc_roundtrip": 20000, "proc_roundtrip_pinned": 20000,
-         "proc_throughput": 100000, "proc_echo": 200}
+SIZES = {"burst": 100000, "burst_recycled": 100000, "producers": 100000, "roundtrip": 20000,
+         "roundtrip_pinned": 20000, "roundtrip_idle": 10000, "map": 1000000,
+         "map_fine": 1000000, "skew": 20000, "proc_roundtrip": 20000,
+         "proc_roundtrip_pinned": 20000, "proc_throughput": 100000, "proc_echo": 200}
 
 
 def parse():

@@ -4,7 +4,9 @@ import collections
 import pathlib
 import shutil
 
-Peer = collections.namedtuple("Peer", "name command")
+# passes: how often a run of burst does it, for peers that cannot count their futex calls
+# themselves; 0: it can.
+Peer = collections.namedtuple("Peer", "name command passes", defaults=[0])
 
 PROGRAMS = (
     ("hocket_bench/hocket-bench", ("hocket-threads", "hocket-inline", "hocket-processes")),
@@ -21,13 +23,20 @@ PROGRAMS = (
 JAVA_PEERS = ("java-fjp", "java-tpe")
 PYTHON_PEERS = ("py-threads", "py-procs", "py-mp")
 
+# Those that targets and the README name: a comparison in minutes.
+KEY_PEERS = ("hocket-threads", "hocket-processes", "tbb-group", "tbb-enqueue", "glib",
+             "std-packaged_task", "java-fjp", "c-pipe")
+
 # --n with --quick.
 QUICK = {
-    "burst": 20000, "producers": 20000, "roundtrip": 2000, "roundtrip_pinned": 2000,
-    "map": 500000, "skew": 1000, "forkjoin": 16, "forkjoin1": 16, "forkscope": 16,
-    "range": 50000,
-    "proc_roundtrip": 500, "proc_roundtrip_pinned": 500, "proc_throughput": 5000, "proc_echo": 40, "queue": 20000,
-    "lock": 20000, "completion": 5000, "callbacks": 5000, "timers": 1000, "timer_lateness": 100,
+    "burst": 20000, "burst_recycled": 20000, "burst_futex": 20000, "producers": 20000,
+    "roundtrip": 2000, "roundtrip_pinned": 2000, "roundtrip_idle": 200, "map": 500000,
+    "map_fine": 500000, "skew": 1000, "forkjoin": 16, "forkjoin1": 16, "forkscope": 16, "range": 50000,
+    "proc_roundtrip": 500, "proc_roundtrip_pinned": 500, "proc_throughput": 5000,
+    "proc_echo": 40, "queue": 20000, "lock": 20000, "completion": 5000, "callbacks": 5000,
+    "timers": 1000, "timer_lateness": 100, "lock_alone": 20000, "semaphore_alone": 20000,
+    "queue_alone": 20000, "ring_alone": 20000, "counter": 20000, "promise": 5000, "then": 5000,
+    "inline": 5000, "fork_alone": 20000,
 }
 
 
@@ -43,10 +52,10 @@ def find(build_folder, python):
             missing += names
     java = shutil.which("java")
     if java and (bench / "peers/java/PoolPeers.class").exists():
-        here += [Peer(name, [java, "-cp", str(bench / "peers/java"), "PoolPeers"])
+        here += [Peer(name, [java, "-cp", str(bench / "peers/java"), "PoolPeers"], 2)
                  for name in JAVA_PEERS]
     else:
         missing += JAVA_PEERS
     script = pathlib.Path(__file__).parent.parent / "peers/pool_peers.py"
-    here += [Peer(name, [python, str(script)]) for name in PYTHON_PEERS]
+    here += [Peer(name, [python, str(script)], 1) for name in PYTHON_PEERS]
     return here, missing

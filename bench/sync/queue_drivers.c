@@ -10,8 +10,8 @@
 #include <time.h>
 
 #include "bench/harness/crew.h"
+#include "bench/harness/futex_counter.h"
 #include "bench/sync/queue_peer.h"
-#include "bench/sync/wake_counter.h"
 
 /* --- Streams ------------------------------------------------------------------------ */
 
@@ -85,24 +85,24 @@ static enum bench_outcome run_apart(struct bench_run *run)
 static void begin_wakes(struct bench_run *run)
 {
     (void)run;
-    wake_counter_open();
+    futex_counter_open(FUTEX_COUNT_WAKES);
 }
 
 static void end_wakes(struct bench_run *run)
 {
     (void)run;
-    wake_counter_close();
+    futex_counter_close();
 }
 
 static enum bench_outcome run_wakes(struct bench_run *run)
 {
     enum bench_outcome outcome;
 
-    if (!wake_counter_begin()) {
+    if (!futex_counter_begin()) {
         return BENCH_CANNOT;
     }
     outcome = run_stream(run);
-    run->values[0] = (double)wake_counter_end() / (double)run->n;
+    run->values[0] = (double)futex_counter_end() / (double)run->n;
     return outcome;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tracepoint of the system call futex, filtered for the operations that wake.
+ * The tracepoint of the system call futex, on request filtered for the operations that wake.
  */
-#include "bench/sync/wake_counter.h"
+#include "bench/harness/futex_counter.h"
 
 #include <linux/futex.h>
 #include <linux/perf_event.h>
@@ -37,10 +37,18 @@ static long tracepoint_number(void)
     return number;
 }
 
-static int open_counter(void)
+static bool count_only_wakes(int fd)
+{
+    char filter[128];
+
+    snprintf(filter, sizeof(filter), "op == %d || op == %d || op == %d || op == %d", FUTEX_WAKE,
+             FUTEX_WAKE | FUTEX_PRIVATE_FLAG, FUTEX_WAKE_OP, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG);
+    return ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter) == 0;
+}
+
+static int open_counter(enum futex_count what)
 {
     struct perf_event_attr attributes;
-    char filter[128];
     long number = tracepoint_number();
     int fd;
 
@@ -57,9 +65,7 @@ static int open_counter(void)
     if (fd < 0) {
         return -1;
     }
-    snprintf(filter, sizeof(filter), "op == %d || op == %d || op == %d || op == %d", FUTEX_WAKE,
-             FUTEX_WAKE | FUTEX_PRIVATE_FLAG, FUTEX_WAKE_OP, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG);
-    if (ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter) != 0) {
+    if (what == FUTEX_COUNT_WAKES && !count_only_wakes(fd)) {
         close(fd);
         return -1;
     }
@@ -73,14 +79,14 @@ static uint64_t count_now(void)
     return read(counter, &count, sizeof(count)) == (ssize_t)sizeof(count) ? count : 0;
 }
 
-void wake_counter_open(void)
+void futex_counter_open(enum futex_count what)
 {
     if (opens++ == 0) {
-        counter = open_counter();
+        counter = open_counter(what);
     }
 }
 
-void wake_counter_close(void)
+void futex_counter_close(void)
 {
     if (--opens == 0 && counter >= 0) {
         close(counter);
@@ -88,7 +94,17 @@ void wake_counter_close(void)
     }
 }
 
-bool wake_counter_begin(void)
+bool futex_counter_is_allowed(void)
+{
+    int fd = counter >= 0 ? -1 : open_counter(FUTEX_COUNT_ALL);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return counter >= 0 || fd >= 0;
+}
+
+bool futex_counter_begin(void)
 {
     if (counter < 0 || ioctl(counter, PERF_EVENT_IOC_ENABLE, 0) != 0) {
         return false;
@@ -97,7 +113,7 @@ bool wake_counter_begin(void)
     return true;
 }
 
-uint64_t wake_counter_end(void)
+uint64_t futex_counter_end(void)
 {
     ioctl(counter, PERF_EVENT_IOC_DISABLE, 0);
     return count_now() - count_before;
