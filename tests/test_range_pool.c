@@ -9,16 +9,19 @@
 #include "tests/child_fixture.h"
 #include "tests/fixture.h"
 
-enum { PLACES = 512 };
+enum { PLACES = 512, MEETING_MOST = 24 };
 
 /* --- Who takes part --- */
 
 struct meeting {
     struct hkt_barrier barrier;
     atomic_int alone;
+    unsigned round;
+    unsigned wrote[MEETING_MOST]; /* Plain: the edge is the range's. */
 };
 
-/* Each piece waits until all others run, too. */
+/* Each piece waits until all others run, too; so what it writes then is written by as many threads
+ * at the same time, while the caller has nothing left to do. */
 static hk_status meet(hk_range *range, size_t begin, size_t end, void *context)
 {
     struct meeting *meeting = context;
@@ -26,7 +29,21 @@ static hk_status meet(hk_range *range, size_t begin, size_t end, void *context)
     (void)range;
     atomic_fetch_add(&meeting->alone, end - begin == 1 ? 1 : 0);
     hkt_barrier_wait(&meeting->barrier);
+    meeting->wrote[begin] = meeting->round;
     return HK_OK;
+}
+
+static void expect_meeting(hk_executor *pool, struct meeting *meeting, unsigned count)
+{
+    unsigned wrong = 0;
+    hk_range range;
+
+    meeting->round++;
+    HKT_OK(hk_parallel_for(&range, pool, 0, count, meet, meeting, NULL));
+    for (unsigned i = 0; i < count; i++) {
+        wrong += meeting->wrote[i] != meeting->round;
+    }
+    HKT_EQ_INT(wrong, 0);
 }
 
 HK_TASK(range_meet)
@@ -42,13 +59,15 @@ static void as_many_take_part_as_there_are_workers(void)
 {
     hk_executor *pool = hkt_pool_create((hk_executor_options){.workers = 4});
     struct meeting meeting = {.alone = 0};
-    hk_range range;
+    unsigned rounds = 2000 / hkt_slowness();
 
     hkt_barrier_init(&meeting.barrier, 4, "four pieces");
-    HKT_OK(hk_parallel_for(&range, pool, 0, 4, meet, &meeting, NULL));
-    HKT_EQ_INT(meeting.alone, 4);
+    for (unsigned i = 0; i < rounds; i++) {
+        expect_meeting(pool, &meeting, 4);
+    }
+    HKT_EQ_INT(meeting.alone, 4 * rounds);
     hkt_expect_end(hkt_submit_ref(pool, range_meet, &meeting), HK_OK);
-    HKT_EQ_INT(meeting.alone, 8);
+    HKT_EQ_INT(meeting.alone, 4 * rounds + 4);
     hkt_barrier_fini(&meeting.barrier);
     HKT_OK(hk_executor_destroy(pool));
 }
@@ -56,14 +75,12 @@ static void as_many_take_part_as_there_are_workers(void)
 /* More runners than a range has room for by itself. */
 static void a_wide_pool_takes_part_as_a_whole(void)
 {
-    enum { WIDE = 24 };
-    hk_executor *pool = hkt_pool_create((hk_executor_options){.workers = WIDE});
+    hk_executor *pool = hkt_pool_create((hk_executor_options){.workers = MEETING_MOST});
     struct meeting meeting = {.alone = 0};
-    hk_range range;
 
-    hkt_barrier_init(&meeting.barrier, WIDE, "many pieces");
-    HKT_OK(hk_parallel_for(&range, pool, 0, WIDE, meet, &meeting, NULL));
-    HKT_EQ_INT(meeting.alone, WIDE);
+    hkt_barrier_init(&meeting.barrier, MEETING_MOST, "many pieces");
+    expect_meeting(pool, &meeting, MEETING_MOST);
+    HKT_EQ_INT(meeting.alone, MEETING_MOST);
     hkt_barrier_fini(&meeting.barrier);
     HKT_OK(hk_executor_destroy(pool));
 }

@@ -34,6 +34,10 @@
  * caller's memory. That is what hk_map() is for; a task in a worker process may run one on its
  * hk_call_executor().
  *
+ * Workers are asked to come by tasks of the executor, which its statistics count. A bounded queue
+ * that is full refuses no range in which the caller takes part; but with HK_FULL_DROPS_OLDEST such
+ * a task may take another's place.
+ *
  * **Failures.** A piece that returns anything but HK_OK ends the range with that status: of
  * several the first in time counts. No piece begins after it; those under way see
  * hk_range_should_stop().
