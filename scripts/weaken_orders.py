@@ -276,7 +276,8 @@ class Campaign:
         tried = 0
         # A race is a matter of luck: the likeliest get more than one chance.
         for suite in suites + suites[:LIKELY] * (self.options.runs - 1):
-            if self.clock.left() <= 0 or time.monotonic() - started > self.options.patience:
+            if (self.clock.left() <= suite.seconds or
+                    time.monotonic() - started > self.options.patience):
                 break
             passed, seen = self.build.run(suite, 30 + 8 * suite.seconds, HOCKET_WEAKEN=wish)
             if not passed and (seen == "race" or self.build.run(suite, 900)[0]):
@@ -285,8 +286,8 @@ class Campaign:
             tried = min(tried + 1, len(suites))
         if proof:
             return Verdict("killed", proof, time.monotonic() - started)
-        is_through = self.unknown == 0 and (tried == len(suites) or self.clock.left() > 0)
-        word = "survived" if is_through else "left out"
+        has_had_time = self.options.budget is None or tried == len(suites)
+        word = "survived" if self.unknown == 0 and has_had_time else "left out"
         return Verdict(word, f"{tried} of {len(suites)} suites", time.monotonic() - started)
 
     def judge_and_say(self, mutant):

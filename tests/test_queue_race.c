@@ -490,12 +490,12 @@ static CU_TestInfo queue_tests[] = {
 };
 
 static CU_SuiteInfo suites[] = {
+    {.pName = "queue_race.queue_alone", .pTests = queue_tests},
     {.pName = "queue_race.queue", .pSetUpFunc = hkt_use_queues, .pTests = tests},
     {.pName = "queue_race.ring", .pSetUpFunc = hkt_use_rings, .pTests = tests},
     {.pName = "queue_race.ring_without_barrier",
      .pSetUpFunc = hkt_use_rings_without_barrier,
      .pTests = tests},
-    {.pName = "queue_race.queue_alone", .pTests = queue_tests},
     CU_SUITE_INFO_NULL,
 };
 
