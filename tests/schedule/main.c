@@ -76,9 +76,9 @@ static double now(void)
 static void gather(void)
 {
     const struct hkt_scenario *lists[] = {
-        hkt_future_scenarios, hkt_chain_scenarios,    hkt_pool_scenarios,
-        hkt_change_scenarios, hkt_shutdown_scenarios, hkt_time_scenarios,
-        hkt_sync_scenarios,   hkt_meeting_scenarios,  hkt_task_scenarios};
+        hkt_future_scenarios,   hkt_chain_scenarios, hkt_pool_scenarios, hkt_change_scenarios,
+        hkt_shutdown_scenarios, hkt_time_scenarios,  hkt_sync_scenarios, hkt_meeting_scenarios,
+        hkt_task_scenarios,     hkt_range_scenarios};
 
     for (size_t list = 0; list < sizeof(lists) / sizeof(lists[0]); list++) {
         for (const struct hkt_scenario *at = lists[list]; at->name != NULL; at++) {

@@ -23,6 +23,7 @@ extern const struct hkt_scenario hkt_pool_scenarios[];
 extern const struct hkt_scenario hkt_change_scenarios[];
 extern const struct hkt_scenario hkt_meeting_scenarios[];
 extern const struct hkt_scenario hkt_task_scenarios[];
+extern const struct hkt_scenario hkt_range_scenarios[];
 extern const struct hkt_scenario hkt_shutdown_scenarios[];
 extern const struct hkt_scenario hkt_time_scenarios[];
 extern const struct hkt_scenario hkt_sync_scenarios[];
