@@ -66,8 +66,8 @@ static void tell(bool waits)
     struct story story = {.waits = waits};
     hk_future *first;
 
-    story.pool = hkt_pool_create((hk_executor_options){
-        .workers = 1, .tasks_per_worker = 1, .finalizer = forbid_workers});
+    story.pool = hkt_pool_create(
+        (hk_executor_options){.workers = 1, .tasks_per_worker = 1, .finalizer = forbid_workers});
     hkt_gate_init(&story.gate, "the callback has submitted");
     first = hkt_submit_ref(story.pool, leaves_one_behind, &story);
     hkt_expect_end(first, HK_OK);
