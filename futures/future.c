@@ -122,10 +122,10 @@ bool hki_future_unref_shared(hk_future *future)
     uint64_t word = atomic_load_explicit(&future->word, memory_order_relaxed);
 
     while (hki_future_references(word) > 1) {
-        /* acq_rel: pairs with hk_future_unref(), whose last owner sees all earlier uses.
+        /* release: pairs with hk_future_unref(), whose last owner sees all earlier uses.
          * relaxed: a failure is another guess. */
         if (atomic_compare_exchange_weak_explicit(&future->word, &word, word - HKI_REFERENCE,
-                                                  memory_order_acq_rel, memory_order_relaxed)) {
+                                                  memory_order_release, memory_order_relaxed)) {
             return true;
         }
     }
