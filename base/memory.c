@@ -21,6 +21,7 @@
 
 #include "base/assert.h"
 #include "base/os.h"
+#include "base/sanitizers.h"
 #include "base/slab.h"
 #include "base/tally.h"
 
@@ -48,17 +49,7 @@ atomic_uint hki_memory_reasons = HKI_MEMORY_UNSETTLED;
 
 /* A sanitizer must see each object come and go: one that is cached could be used after its end,
  * or by two threads, and look alive. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-    __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#define SANITIZED (HKI_ADDRESS_SANITIZER || HKI_THREAD_SANITIZER || HKI_MEMORY_SANITIZER)
 
 /* A header as large as the strictest alignment, so that what follows keeps it. */
 union block {

@@ -24,16 +24,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/sanitizers.h"
 #include "base/time.h"
 #include "base/world.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZER
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZER
-#endif
-#endif
 
 enum { SANITIZER_SLEEP_NS = 20 * 1000 * 1000 };
 
@@ -292,7 +285,7 @@ static bool sleep_on_word(_Atomic(uint32_t) *word, uint32_t expected, int64_t de
 
 bool hki_os_futex_sleep(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline_ns)
 {
-#ifdef THREAD_SANITIZER
+#if HKI_THREAD_SANITIZER
     /* ThreadSanitizer runs a signal handler only when the thread next calls a function
      * that it knows, and a system call is none: so come up for air now and then. */
     int64_t soon_ns = hki_system_now_ns() + SANITIZER_SLEEP_NS;

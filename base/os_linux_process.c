@@ -15,15 +15,8 @@
 #include <unistd.h>
 
 #include "base/os.h"
+#include "base/sanitizers.h"
 #include "base/time.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZER
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZER
-#endif
-#endif
 
 unsigned hki_os_thread_count(void)
 {
@@ -37,7 +30,7 @@ unsigned hki_os_thread_count(void)
         count += entry->d_name[0] != '.';
     }
     closedir(dir);
-#ifdef THREAD_SANITIZER
+#if HKI_THREAD_SANITIZER
     /* It starts a thread of its own before the program's second one, and in every child
      * of a process with one thread. */
     count -= count > 1;

@@ -4,18 +4,10 @@
 #include <limits.h>
 
 #include "base/os.h"
+#include "base/sanitizers.h"
 
 /* ThreadSanitizer understands the words alone. */
-#ifdef __SANITIZE_THREAD__
-#define SEES_BARRIER false
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SEES_BARRIER false
-#endif
-#endif
-#ifndef SEES_BARRIER
-#define SEES_BARRIER true
-#endif
+#define SEES_BARRIER (HKI_THREAD_SANITIZER == 0)
 
 static atomic_bool refused;
 

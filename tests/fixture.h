@@ -13,6 +13,7 @@
 
 #include <hocket/hocket.h>
 
+#include "base/sanitizers.h"
 #include "tests/harness.h"
 
 /* An entry of a test table: the sentence that the function proves. */
@@ -138,29 +139,9 @@ bool hkt_is_asleep(pid_t thread);
 
 /* AddressSanitizer's allocator does not hold its own locks across fork, so beside
  * it no other thread may allocate in that moment. */
-#ifdef __has_feature
-#if __has_feature(address_sanitizer)
-#define HKT_ALLOCATOR_SURVIVES_FORK false
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define HKT_ALLOCATOR_SURVIVES_FORK false
-#endif
-#ifndef HKT_ALLOCATOR_SURVIVES_FORK
-#define HKT_ALLOCATOR_SURVIVES_FORK true
-#endif
+#define HKT_ALLOCATOR_SURVIVES_FORK (HKI_ADDRESS_SANITIZER == 0)
 
 /* ThreadSanitizer lets no child of several threads start one. */
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define HKT_CHILDREN_START_THREADS false
-#endif
-#endif
-#ifdef __SANITIZE_THREAD__
-#define HKT_CHILDREN_START_THREADS false
-#endif
-#ifndef HKT_CHILDREN_START_THREADS
-#define HKT_CHILDREN_START_THREADS true
-#endif
+#define HKT_CHILDREN_START_THREADS (HKI_THREAD_SANITIZER == 0)
 
 #endif

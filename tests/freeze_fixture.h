@@ -7,19 +7,10 @@
 #ifndef HOCKET_TESTS_FREEZE_FIXTURE_H
 #define HOCKET_TESTS_FREEZE_FIXTURE_H
 
+#include "base/sanitizers.h"
 #include "tests/wait_fixture.h"
 
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define HKT_CAN_FREEZE 0
-#endif
-#endif
-#ifdef __SANITIZE_THREAD__
-#define HKT_CAN_FREEZE 0
-#endif
-#ifndef HKT_CAN_FREEZE
-#define HKT_CAN_FREEZE 1
-#endif
+#define HKT_CAN_FREEZE (!HKI_THREAD_SANITIZER)
 
 /* On the thread itself, if it is a worker: these block all signals. To be an actor's
  * `prepare`. */

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/sanitizers.h"
 #include "tests/harness.h"
 #include "tests/harness_impl.h"
 
@@ -166,17 +167,7 @@ static void on_alarm(int signal_number)
  * again, which a hung one does not: there the alarm keeps its default, death. */
 static bool handlers_run_late(void)
 {
-#if defined(__SANITIZE_THREAD__)
-    return true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-    return true;
-#else
-    return false;
-#endif
-#else
-    return false;
-#endif
+    return HKI_THREAD_SANITIZER;
 }
 
 void hkt_watchdog_install(void)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sanitizers.h"
 #include "tests/fixture.h"
 
 /* --- Children: programs that end in some way --- */
@@ -380,17 +381,7 @@ static void a_forked_child_is_refused_and_harms_nothing(void)
 }
 
 /* ThreadSanitizer allows no new threads in the child of a process with threads. */
-#if defined(__SANITIZE_THREAD__)
-static const char *const childs_own_executor = "inline";
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-static const char *const childs_own_executor = "inline";
-#else
-static const char *const childs_own_executor = "threads:2";
-#endif
-#else
-static const char *const childs_own_executor = "threads:2";
-#endif
+static const char *const childs_own_executor = HKI_THREAD_SANITIZER ? "inline" : "threads:2";
 
 static void use_an_executor_of_its_own(void *arg)
 {

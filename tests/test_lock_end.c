@@ -232,18 +232,6 @@ static void nobody_sleeps_past_the_end_of_an_owner(void)
 
 /* --- In a child ---------------------------------------------------------------------- */
 
-/* ThreadSanitizer lets no child of several threads start one. */
-#if defined(__SANITIZE_THREAD__)
-#define CHILDREN_START_THREADS false
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CHILDREN_START_THREADS false
-#endif
-#endif
-#ifndef CHILDREN_START_THREADS
-#define CHILDREN_START_THREADS true
-#endif
-
 struct family {
     hk_lock own;    /* Of the thread that forks. */
     hk_lock others; /* Of another thread of the parent. */
@@ -288,7 +276,7 @@ static void use_locks_in_child(void *arg)
     HKT_CHILD_TRUE(hk_lock_held_by_me(&family->own));
     HKT_CHILD_STATUS(hk_lock_acquire(&family->own), HK_EDEADLK);
     HKT_CHILD_STATUS(poll_free_lock(family), HK_OK);
-    if (CHILDREN_START_THREADS) {
+    if (HKT_CHILDREN_START_THREADS) {
         use_locks_with_sibling(family);
     }
     HKT_CHILD_STATUS(hk_lock_release(&family->own), HK_OK);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/os.h"
+#include "base/sanitizers.h"
 #include "executors/process_pool/addresses.h"
 #include "executors/process_pool/memory.h"
 #include "tests/allocation_fixture.h"
@@ -502,16 +503,7 @@ static void create_with_no_addresses(void *arg)
 }
 
 /* A sanitizer's own address space is larger than any of these limits. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#define SANITIZED (HKI_ADDRESS_SANITIZER || HKI_THREAD_SANITIZER)
 
 static void a_limit_on_addresses_reserves_fewer(void)
 {

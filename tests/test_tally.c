@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/live.h"
+#include "base/sanitizers.h"
 #include "base/tally.h"
 #include "tests/fixture.h"
 
@@ -74,12 +75,9 @@ static void living_threads_are_in_the_sum(void)
 
 /* clang's ThreadSanitizer takes itself down in the last round, and what it has instrumented must
  * not run after that. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
+#if HKI_THREAD_SANITIZER && defined(__clang__)
 #define LATE_ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - 1)
-#endif
-#endif
-#ifndef LATE_ROUNDS
+#else
 #define LATE_ROUNDS (2 * PTHREAD_DESTRUCTOR_ITERATIONS)
 #endif
 

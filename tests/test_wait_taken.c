@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sanitizers.h"
 #include "tests/lock_fixture.h"
 
 static hk_executor *pool_of(unsigned workers, size_t capacity)
@@ -60,16 +61,7 @@ static void expect_one_refusal(hk_status one, hk_status other)
 
 /* --- A thread that is slow to wake -------------------------------------------- */
 
-#if defined(__SANITIZE_THREAD__)
-#define HAS_PROMPT_SIGNALS false
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HAS_PROMPT_SIGNALS false
-#endif
-#endif
-#ifndef HAS_PROMPT_SIGNALS
-#define HAS_PROMPT_SIGNALS true
-#endif
+#define HAS_PROMPT_SIGNALS (HKI_THREAD_SANITIZER == 0)
 
 /* A thread that sleeps is held in a handler, as if it were slow to wake. */
 static int came[2];

@@ -10,18 +10,8 @@
 #include <sys/mman.h>
 
 #include "base/live.h"
+#include "base/sanitizers.h"
 #include "tests/schedule/machine.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 #define HEAP_BYTES ((size_t)64 << 20)
 #define HEAP_PLACE ((void *)0x100000000000) /* NOLINT(performance-no-int-to-ptr) */
@@ -57,7 +47,7 @@ static void *allocate(size_t size, void *context)
     struct block *block = kind < CLASSES ? released[kind] : NULL;
 
     (void)context;
-    if (SANITIZED) {
+    if (HKI_ADDRESS_SANITIZER) {
         return malloc(size);
     }
     /* Soon used again, or never: both find errors of their own. */
@@ -83,7 +73,7 @@ static void release(void *memory, size_t size, void *context)
     size_t kind;
 
     (void)context;
-    if (SANITIZED) {
+    if (HKI_ADDRESS_SANITIZER) {
         free(memory);
         return;
     }
@@ -104,7 +94,7 @@ void hkt_heap_reserve(void)
 {
     enum { HOW = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE };
 
-    if (SANITIZED) {
+    if (HKI_ADDRESS_SANITIZER) {
         return;
     }
     begin = mmap(HEAP_PLACE, HEAP_BYTES, PROT_READ | PROT_WRITE, HOW | MAP_FIXED_NOREPLACE, -1, 0);
@@ -133,7 +123,7 @@ void hkt_heap_check(void)
     if (hki_live_total(text, sizeof(text)) != 0) {
         hkt_fail("left behind: %s", text);
     }
-    for (size_t at = 0; !SANITIZED && at < used;) {
+    for (size_t at = 0; !HKI_ADDRESS_SANITIZER && at < used;) {
         struct block *block = (struct block *)(void *)(begin + at);
 
         if (block->is_released) {

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sanitizers.h"
 #include "tests/schedule/heap.h"
 
 enum { SECONDS_MAX = 20 };
@@ -65,7 +66,7 @@ __attribute__((noreturn)) static void run_in_child(struct hkt_setup setup)
     static const int deaths[] = {SIGABRT, SIGALRM, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
     size_t count = sizeof(deaths) / sizeof(deaths[0]);
 
-#if defined(__SANITIZE_ADDRESS__)
+#if HKI_ADDRESS_SANITIZER
     count = 2; /* The rest is the sanitizer's. */
 #endif
     for (size_t i = 0; i < count; i++) {
