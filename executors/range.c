@@ -120,7 +120,7 @@ static void take_part(hk_range *range)
 
 static hk_status run(hk_call *call, const void *in, size_t in_size)
 {
-    hk_range *range;
+    void *range;
 
     (void)call;
     (void)in_size;
@@ -201,7 +201,7 @@ static hk_status submit(hk_range *range, const hk_site *site, const hk_submit_op
                                             .site = site,
                                             .task = &range_task,
                                             .bytes = &range,
-                                            .size = sizeof(range),
+                                            .size = sizeof(void *),
                                             .internal = true,
                                             .options = is_plain ? NULL : options},
                       &range->runners_[range->runner_count_]);

@@ -511,7 +511,7 @@ static void read_and_drop(struct hkt_round *round, unsigned who)
 {
     struct hki_error *error = round->object;
 
-    round->payload[who] = error->shown.message[0];
+    round->payload[who] = (unsigned char)error->shown.message[0];
     hki_error_unref(error);
 }
 
