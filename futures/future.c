@@ -74,8 +74,7 @@ void hki_future_set_runner(hk_future *future, struct hki_agent *runner)
 hk_future *hk_future_ref(hk_future *future)
 {
     if (future != NULL) {
-        /* relaxed: the caller has a reference, so the object is stable. */
-        atomic_fetch_add_explicit(&future->word, HKI_REFERENCE, memory_order_relaxed);
+        hki_life_hold(&future->life);
     }
     return future;
 }
@@ -118,28 +117,7 @@ static void release_outcome(hk_future *future, unsigned state)
 
 bool hki_future_unref_shared(hk_future *future)
 {
-    /* relaxed: a first guess; the exchange looks again. */
-    uint64_t word = atomic_load_explicit(&future->word, memory_order_relaxed);
-
-    while (hki_future_references(word) > 1) {
-        /* release: pairs with hk_future_unref(), whose last owner sees all earlier uses.
-         * relaxed: a failure is another guess. */
-        if (atomic_compare_exchange_weak_explicit(&future->word, &word, word - HKI_REFERENCE,
-                                                  memory_order_release, memory_order_relaxed)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* True for the last owner. Who reads that he is alone needs no exchange. */
-static inline bool give_up(hk_future *future)
-{
-    /* acquire, in here: pairs with the exchanges of those who were owners before. */
-    return hki_future_references(hki_future_word(future)) == 1 ||
-           /* acq_rel: pairs with itself; the last owner sees all earlier uses. */
-           hki_future_references(
-               atomic_fetch_sub_explicit(&future->word, HKI_REFERENCE, memory_order_acq_rel)) == 1;
+    return hki_life_let_go_shared(&future->life);
 }
 
 void hki_future_destroy(hk_future *future)
@@ -156,7 +134,7 @@ void hki_future_destroy(hk_future *future)
 
 void hk_future_unref(hk_future *future)
 {
-    if (future != NULL && give_up(future)) {
+    if (future != NULL && hki_life_let_go(&future->life)) {
         hki_future_destroy(future);
     }
 }

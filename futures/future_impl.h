@@ -44,35 +44,10 @@
 #include "base/list.h"
 #include "base/tally.h"
 #include "futures/error_impl.h"
+#include "futures/life.h"
 #include "sync/parker.h"
 #include "sync/stripe.h"
 #include "sync/wait_graph.h"
-
-enum {
-    HKI_PENDING = 0,
-    HKI_RUNNING = 1,
-    HKI_ENDING = 2,
-    HKI_DONE = 3,
-    HKI_FAILED = 4,
-    HKI_CANCELLED = 5,
-    HKI_PHASE = 7, /* The bits of the phase. */
-    HKI_WATCHED = 1 << 3,
-    HKI_DRAINING = 1 << 4,
-    HKI_STOP = 1 << 5,
-    HKI_OBSERVED = 1 << 6,
-    HKI_TAKEN = 1 << 7,
-    HKI_SHARED = 1 << 8,
-    HKI_CANCELLING = 1 << 9,
-    /* The size of a value in body, plus one; 0: it is in the rest. With DONE. */
-    HKI_BODY_SIZE_SHIFT = 16,
-    HKI_BODY_SIZE = 15 << HKI_BODY_SIZE_SHIFT,
-    /* The size of an input in body: see executors/job.h. */
-    HKI_INPUT_SIZE_SHIFT = 20,
-    HKI_INPUT_SIZE_MAX = 15,
-    /* The last byte of the fork generation: 256 processes, each the child of the one before,
-     * would have to inherit a future until it were taken for a child's own. */
-    HKI_GENERATION_SHIFT = 24,
-};
 
 enum {
     HKI_BODY_BYTES = 8,   /* Values up to here fit into any future. */
@@ -164,9 +139,7 @@ struct hki_future_rest {
 };
 
 struct hk_future {
-    /* The state in the lower half, the references in the upper one: so who ends a future gives
-     * his reference up in the same step. */
-    _Atomic(uint64_t) word;
+    struct hki_life life;
     const struct hki_origin *origin;
     /* The first watch (I4); or the rest, marked by HKI_HAS_REST, which then has it. */
     atomic_uintptr_t more;
@@ -177,8 +150,6 @@ struct hk_future {
 };
 
 #define HKI_HAS_REST ((uintptr_t)1)
-
-#define HKI_REFERENCE ((uint64_t)1 << 32)
 
 /* The same as hki_future_rest(), in one order with the state word. */
 static inline struct hki_future_rest *hki_future_rest_now(const hk_future *future)
@@ -197,21 +168,9 @@ static inline struct hki_future_rest *hki_future_rest(const hk_future *future)
     return (more & HKI_HAS_REST) == 0 ? NULL : (struct hki_future_rest *)(more & ~HKI_HAS_REST);
 }
 
-static inline unsigned hki_phase(unsigned state)
-{
-    return state & HKI_PHASE;
-}
-
-static inline bool hki_phase_ended(unsigned state)
-{
-    return hki_phase(state) >= HKI_DONE;
-}
-
 static inline uint64_t hki_future_word(const hk_future *future)
 {
-    /* acquire: pairs with the publishing compare-and-swap (transition.c), so that
-     * whoever sees the end may read value and error (I1). */
-    return atomic_load_explicit(&((hk_future *)future)->word, memory_order_acquire);
+    return hki_life_see(&((hk_future *)future)->life);
 }
 
 static inline unsigned hki_future_state(const hk_future *future)
@@ -222,20 +181,13 @@ static inline unsigned hki_future_state(const hk_future *future)
 /* The same in one order with other variables: for looks, and for the stop token. */
 static inline unsigned hki_future_state_now(const hk_future *future)
 {
-    return (unsigned)atomic_load(&((hk_future *)future)->word);
+    return (unsigned)atomic_load(&((hk_future *)future)->life.word);
 }
 
-static inline unsigned hki_future_references(uint64_t word)
-{
-    return (unsigned)(word / HKI_REFERENCE);
-}
-
-/* Puts a state in the place of the one that was seen, if nothing has changed since; else sees
- * again. */
+/* Puts a state in the place of the one that was seen, see life.h. */
 static inline bool hki_future_swap(hk_future *future, uint64_t *seen, unsigned state)
 {
-    return atomic_compare_exchange_weak(&future->word, seen,
-                                        *seen / HKI_REFERENCE * HKI_REFERENCE + state);
+    return hki_life_swap(&future->life, seen, state);
 }
 
 static inline bool hki_future_ended(const hk_future *future)
@@ -262,7 +214,7 @@ static inline void hki_future_init_plain(hk_future *future, const struct hki_ori
                                          unsigned references, unsigned state)
 {
     state |= HKI_PENDING | (hki_fork_generation() & UINT8_MAX) << HKI_GENERATION_SHIFT;
-    atomic_init(&future->word, references * HKI_REFERENCE + state);
+    hki_life_init(&future->life, references, state);
     future->origin = origin;
     atomic_init(&future->more, 0);
     hki_tally_add(HKI_TALLY_LIVE + HKI_LIVE_FUTURES, 1);
@@ -312,25 +264,17 @@ const char *hki_future_name(const hk_future *future);
 
 /* --- transition.c: I1 --- */
 
-/* The state with another phase, and perhaps more that belongs to it. */
-static inline unsigned hki_with_phase(uint64_t word, unsigned phase)
-{
-    return ((unsigned)word & ~(unsigned)HKI_PHASE) | phase;
-}
-
 /* PENDING -> RUNNING. HK_OK, HK_ECANCELED, or HK_ESTATE. */
 hk_status hki_future_start(hk_future *future, struct hki_agent *runner);
 
 /* The same for one of which nobody asks who runs it; the state that it has now in *state. */
 static inline bool hki_future_start_quickly(hk_future *future, unsigned *state)
 {
-    uint64_t word = hki_future_word(future);
+    uint64_t word;
 
-    do {
-        if (hki_phase((unsigned)word) != HKI_PENDING) {
-            return false;
-        }
-    } while (!hki_future_swap(future, &word, hki_with_phase(word, HKI_RUNNING)));
+    if (!hki_life_start(&future->life, &word)) {
+        return false;
+    }
     *state = hki_with_phase(word, HKI_RUNNING);
     return true;
 }
@@ -354,18 +298,7 @@ bool hki_future_publish_only(hk_future *future, unsigned phase);
  * origin. */
 static inline bool hki_future_publish_and_let_go(hk_future *future, unsigned phase, bool *last)
 {
-    uint64_t word = hki_future_word(future);
-
-    do {
-        if ((word & HKI_WATCHED) != 0) {
-            return false;
-        }
-        /* seq_cst; the last owner sees all earlier uses. */
-    } while (!atomic_compare_exchange_weak(&future->word, &word,
-                                           word / HKI_REFERENCE * HKI_REFERENCE - HKI_REFERENCE +
-                                               hki_with_phase(word, phase)));
-    *last = hki_future_references(word) == 1;
-    return true;
+    return hki_life_publish_and_let_go(&future->life, phase, last);
 }
 
 /* For who shows a state to the application: see refresh above. */

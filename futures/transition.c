@@ -25,26 +25,22 @@ static bool is_cancelled(unsigned state)
 
 hk_status hki_future_start(hk_future *future, struct hki_agent *runner)
 {
-    uint64_t word = hki_future_word(future);
+    uint64_t word;
 
-    do {
-        if (hki_phase((unsigned)word) != HKI_PENDING) {
-            return is_cancelled((unsigned)word) ? HK_ECANCELED : HK_ESTATE;
-        }
-    } while (!hki_future_swap(future, &word, hki_with_phase(word, HKI_RUNNING)));
+    if (!hki_life_start(&future->life, &word)) {
+        return is_cancelled((unsigned)word) ? HK_ECANCELED : HK_ESTATE;
+    }
     hki_future_set_runner(future, runner);
     return HK_OK;
 }
 
 bool hki_future_claim_end(hk_future *future, bool only_pending, unsigned *was)
 {
-    uint64_t word = hki_future_word(future);
+    uint64_t word;
 
-    do {
-        if (hki_phase((unsigned)word) > (only_pending ? HKI_PENDING : HKI_RUNNING)) {
-            return false;
-        }
-    } while (!hki_future_swap(future, &word, hki_with_phase(word, HKI_ENDING)));
+    if (!hki_life_claim_end(&future->life, only_pending ? HKI_PENDING : HKI_RUNNING, &word)) {
+        return false;
+    }
     if (was != NULL) {
         *was = hki_phase((unsigned)word);
     }
@@ -114,14 +110,10 @@ static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
 
 static bool publish(hk_future *future, unsigned phase, bool drain_here)
 {
-    uint64_t word = hki_future_word(future);
-
-    HKI_ASSERT(!hki_phase_ended((unsigned)word));
-    do {
-        if ((word & HKI_WATCHED) != 0) {
-            return publish_watched(future, phase, drain_here);
-        }
-    } while (!hki_future_swap(future, &word, hki_with_phase(word, phase)));
+    HKI_ASSERT(!hki_future_ended(future));
+    if (!hki_life_publish(&future->life, phase)) {
+        return publish_watched(future, phase, drain_here);
+    }
     tell_origin(future);
     return false;
 }

@@ -76,13 +76,8 @@ enum hki_watch_result hki_future_watch(hk_future *future, struct hki_watch *watc
     watch->next = NULL;
     watch->previous = NULL;
     pthread_mutex_lock(&stripe->lock);
-    word = hki_future_word(future);
-    while (!hki_phase_ended((unsigned)word) && (word & HKI_WATCHED) == 0) {
-        if (hki_future_swap(future, &word, (unsigned)word | HKI_WATCHED)) {
-            break;
-        }
-    }
-    if (!hki_phase_ended((unsigned)word) || (watch->run != NULL && (word & HKI_DRAINING) != 0)) {
+    if (hki_life_watch(&future->life, &word) ||
+        (watch->run != NULL && (word & HKI_DRAINING) != 0)) {
         link_watch(future, watch);
     } else {
         result = HKI_WATCH_ENDED;

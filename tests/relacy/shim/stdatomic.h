@@ -12,15 +12,17 @@
 rl::memory_order relacy_order(const char *function, const char *operation, const char *word,
                               rl::memory_order order);
 
-/* relaxed: only its name; what it means is said by relacy, which has these as macros with a
- * line number in them. */
+/* relaxed: only its name; relacy has these as macros with a line number in them. */
 #undef memory_order_relaxed
 #undef memory_order_acquire
 #undef memory_order_release
+#undef memory_order_acq_rel
 #undef memory_order_seq_cst
+/* relaxed: likewise; what they mean is said by relacy. */
 #define memory_order_relaxed rl::mo_relaxed
 #define memory_order_acquire rl::mo_acquire
 #define memory_order_release rl::mo_release
+#define memory_order_acq_rel rl::mo_acq_rel
 #define memory_order_seq_cst rl::mo_seq_cst
 
 #define _Atomic(type) rl::atomic<type>
@@ -37,6 +39,8 @@ rl::memory_order relacy_order(const char *function, const char *operation, const
     (*(word))(RL_INFO).fetch_or((value), HKT_ORDER("or", #word, order))
 #define atomic_fetch_add_explicit(word, value, order)                                              \
     (*(word))(RL_INFO).fetch_add((value), HKT_ORDER("add", #word, order))
+#define atomic_fetch_sub_explicit(word, value, order)                                              \
+    (*(word))(RL_INFO).fetch_sub((value), HKT_ORDER("sub", #word, order))
 #define atomic_compare_exchange_weak_explicit(word, expected, value, success, failure)             \
     (*(word))(RL_INFO).compare_exchange_weak(*(expected), (value),                                 \
                                              HKT_ORDER("exchange", #word, success),                \
@@ -56,6 +60,10 @@ rl::memory_order relacy_order(const char *function, const char *operation, const
     (*(word))(RL_INFO).fetch_or((value), HKT_ORDER("or", #word, rl::mo_seq_cst))
 #define atomic_fetch_add(word, value)                                                              \
     (*(word))(RL_INFO).fetch_add((value), HKT_ORDER("add", #word, rl::mo_seq_cst))
+#define atomic_compare_exchange_weak(word, expected, value)                                        \
+    (*(word))(RL_INFO).compare_exchange_weak(*(expected), (value),                                 \
+                                             HKT_ORDER("exchange", #word, rl::mo_seq_cst),         \
+                                             HKT_ORDER("exchange", #word, rl::mo_seq_cst))
 #define atomic_compare_exchange_strong(word, expected, value)                                      \
     (*(word))(RL_INFO).compare_exchange_strong(*(expected), (value),                               \
                                                HKT_ORDER("exchange", #word, rl::mo_seq_cst),       \
