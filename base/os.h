@@ -29,6 +29,9 @@ bool hki_os_cpu_usable(int cpu);
 /* The CPU that the calling thread runs on at this moment. */
 unsigned hki_os_cpu_here(void);
 
+/* All of a small file, ended with a zero; false: there is none, or it is empty. */
+bool hki_os_read_text(const char *path, char *text, size_t size);
+
 /* The highest number of a CPU that this machine may have. */
 unsigned hki_os_cpu_highest(void);
 

@@ -60,7 +60,7 @@ static unsigned affinity_count(void)
     return online > 0 ? (unsigned)online : 1;
 }
 
-static bool read_file(const char *path, char *text, size_t size)
+bool hki_os_read_text(const char *path, char *text, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got;
@@ -87,7 +87,7 @@ static unsigned quota_in(const char *folder)
     unsigned long long period;
 
     if (snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max", folder) >= (int)sizeof(path) ||
-        !read_file(path, text, sizeof(text)) || strncmp(text, "max", 3) == 0) {
+        !hki_os_read_text(path, text, sizeof(text)) || strncmp(text, "max", 3) == 0) {
         return UINT_MAX;
     }
     quota = strtoull(text, &rest, 10);
@@ -107,7 +107,7 @@ static unsigned quota_count(void)
     char *end;
     unsigned least = UINT_MAX;
 
-    if (!read_file("/proc/self/cgroup", text, sizeof(text)) ||
+    if (!hki_os_read_text("/proc/self/cgroup", text, sizeof(text)) ||
         (folder = strstr(text, "0::/")) == NULL) {
         return UINT_MAX;
     }
@@ -442,7 +442,7 @@ uint64_t hki_os_private_bytes(void)
     unsigned long long shared;
 
     /* Pages: size, resident, shared ... */
-    if (!read_file("/proc/self/statm", text, sizeof(text))) {
+    if (!hki_os_read_text("/proc/self/statm", text, sizeof(text))) {
         return 0;
     }
     (void)strtoull(text, &rest, 10);

@@ -160,6 +160,19 @@ hk_status hki_executor_usable(const hk_executor *executor)
     return hki_fork_foreign(executor->generation) ? HK_EFORKED : HK_OK;
 }
 
+hk_status hki_executor_takes(hk_executor *executor, const hk_cancel *token)
+{
+    const struct hki_error *broken = atomic_load(&executor->broken);
+
+    if (broken != NULL) {
+        return broken->shown.status;
+    }
+    if (atomic_load(&executor->how) != HKI_OPEN || hki_exiting()) {
+        return HK_ECLOSED;
+    }
+    return hk_cancel_fired(token) ? HK_ECANCELED : HK_OK;
+}
+
 void hki_executor_break(hk_executor *executor, struct hki_error *error)
 {
     struct hki_error *none = NULL;

@@ -136,6 +136,9 @@ void hki_executor_unref(hk_executor *executor);
 /* HK_OK, or why a call on it is refused: EINVAL, EFORKED. */
 hk_status hki_executor_usable(const hk_executor *executor);
 
+/* HK_OK, or why it takes nothing more: broken, closed, or the token (may be NULL) was fired. */
+hk_status hki_executor_takes(hk_executor *executor, const hk_cancel *token);
+
 /* Marks it broken (error taken over); later ones do nothing. Every submit then
  * gives the error's status. */
 void hki_executor_break(hk_executor *executor, struct hki_error *error);

@@ -145,7 +145,6 @@ static bool options_valid(const hk_range_options *options)
 static hk_status check(hk_executor *executor, const hk_range_options *options)
 {
     hk_status status = hki_executor_usable(executor);
-    struct hki_error *broken;
 
     if (status != HK_OK) {
         return status;
@@ -153,13 +152,7 @@ static hk_status check(hk_executor *executor, const hk_range_options *options)
     if (executor->roundtrip || (executor->ops->flags & HK_EXECUTOR_SHARES_MEMORY) == 0) {
         return HK_EPORTABLE;
     }
-    if ((broken = atomic_load(&executor->broken)) != NULL) {
-        return broken->shown.status;
-    }
-    if (atomic_load(&executor->how) != HKI_OPEN || hki_exiting()) {
-        return HK_ECLOSED;
-    }
-    return options != NULL && hk_cancel_fired(options->token) ? HK_ECANCELED : HK_OK;
+    return hki_executor_takes(executor, options == NULL ? NULL : options->token);
 }
 
 /* Who will take part; how many runners that takes. */

@@ -32,7 +32,6 @@ static hk_status check(const struct hki_request *request)
 {
     hk_executor *executor = request->executor;
     const hk_submit_options *options = request->options;
-    struct hki_error *broken;
     hk_status status;
 
     if (executor == NULL || request->task == NULL || request->task->run == NULL ||
@@ -52,13 +51,7 @@ static hk_status check(const struct hki_request *request)
         (status = executor->traits->remote->check(executor->self, request)) != HK_OK) {
         return status;
     }
-    if ((broken = atomic_load(&executor->broken)) != NULL) {
-        return broken->shown.status;
-    }
-    if (atomic_load(&executor->how) != HKI_OPEN || hki_exiting()) {
-        return HK_ECLOSED;
-    }
-    return options != NULL && hk_cancel_fired(options->token) ? HK_ECANCELED : HK_OK;
+    return hki_executor_takes(executor, options == NULL ? NULL : options->token);
 }
 
 /* Takes a job that the back end refused to pieces. The status to return: HK_OK
