@@ -145,8 +145,8 @@ bool hki_worker_run_slim(struct worker *worker, hk_job *job)
     }
     set_running(worker, here.outer);
     await_scan(worker->pool);
+    hki_call_leave(&call); /* It may watch the token of the future, which goes with it. */
     publish(worker, job, phase);
-    hki_call_leave(&call);
     hki_agent_leave(agent);
     return true;
 }

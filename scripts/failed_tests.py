@@ -12,6 +12,7 @@ import sys
 
 LINES = 40
 TESTS_MOST = 8
+SECONDS_APART = 5
 TEST = re.compile(r"^\d+/\d+ Testing: (\S+)$", re.M)
 
 
@@ -26,8 +27,10 @@ def main():
     build = pathlib.Path(sys.argv[1])
     label = sys.argv[2] + " " if len(sys.argv) > 2 else ""
     failed = build / "Testing/Temporary/LastTestsFailed.log"
+    log = build / "Testing/Temporary/LastTest.log"
     names = []
-    if failed.exists():
+    # ctest leaves the list of an earlier run where it is.
+    if failed.exists() and failed.stat().st_mtime > log.stat().st_mtime - SECONDS_APART:
         # NUMBER:NAME
         names = [line.partition(":")[2] for line in failed.read_text().split()]
     said = outputs(build)

@@ -286,12 +286,41 @@ static void waiting_needs_no_memory(void)
     pool = outer;
 }
 
+HK_TASK(asks_for_descriptor)
+{
+    int own = -1;
+
+    (void)in;
+    (void)in_size;
+    HKT_OK(hk_stop_fd(call, &own));
+    atomic_fetch_add(&calls, 1);
+    return HK_OK;
+}
+
+/* What it has asked for goes before the future does, which goes with its end. */
+static void a_task_that_nobody_waits_for_lets_go_of_its_descriptor(void)
+{
+    enum { TASKS = 100 };
+
+    atomic_store(&calls, 0);
+    hkt_plug_insert(&plug, pool, 1);
+    for (unsigned i = 0; i < TASKS; i++) {
+        HKT_OK(hk_submit(pool, asks_for_descriptor, NULL, 0, NULL, NULL));
+    }
+    hkt_plug_pull(&plug);
+    /* One worker, first in first out: what comes behind them ends after them. */
+    hkt_expect_end(hkt_submit_int(pool, hkt_square, 2), HK_OK);
+    HKT_EQ_INT(atomic_load(&calls), TASKS);
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("inputs and values keep their bytes", inputs_and_values_keep_their_bytes),
     HKT_CASE("one with a longer input is whole", one_with_a_longer_input_is_whole),
     HKT_CASE("large values and references are kept, and dropped once",
              large_values_and_references_are_kept_and_dropped_once),
     HKT_CASE("progress, failure and cancel are told", progress_failure_and_cancel_are_told),
+    HKT_CASE("a task that nobody waits for lets go of its descriptor",
+             a_task_that_nobody_waits_for_lets_go_of_its_descriptor),
     HKT_CASE("every use survives without memory", every_use_survives_without_memory),
     HKT_CASE("waiting needs no memory", waiting_needs_no_memory),
     CU_TEST_INFO_NULL,
