@@ -27,10 +27,13 @@ static atomic_int processors;
 
 static atomic_int at_work;
 
-/* The parent's workers are not in the child. */
+/* The parent's workers are not in the child. Where there were none, as in the zygote, the page
+ * need not be written, which would cost the child a copy. */
 static void in_child(void)
 {
-    atomic_store(&at_work, 0);
+    if (atomic_load(&at_work) != 0) {
+        atomic_store(&at_work, 0);
+    }
 }
 
 __attribute__((constructor(102))) static void set_up(void)

@@ -107,6 +107,42 @@ static void what_one_thread_releases_another_finds(void)
     nothing_is_kept_after_a_trim();
 }
 
+/* More than the 4 MiB of ordinary blocks. */
+static void huge_blocks_hold_31_slabs_and_go_back(void)
+{
+    enum { MANY = 12 * 1024 * 1024 / SIZE };
+    void **many = calloc(MANY, sizeof(*many));
+    struct hki_depot_view before;
+    struct hki_depot_view after;
+    unsigned wrong = 0;
+
+    HKT_TRUE_FATAL(many != NULL);
+    for (size_t i = 0; i < MANY / 2; i++) {
+        many[i] = hki_slab_alloc(&trials);
+        HKT_TRUE_FATAL(many[i] != NULL);
+        memset(many[i], (int)(i & 0xff), SIZE);
+    }
+    before = look();
+    for (size_t i = MANY / 2; i < MANY; i++) {
+        many[i] = hki_slab_alloc(&trials);
+        HKT_TRUE_FATAL(many[i] != NULL);
+        memset(many[i], (int)(i & 0xff), SIZE);
+    }
+    after = look();
+    HKT_EQ_INT(after.slabs - before.slabs, 31 * (after.blocks - before.blocks));
+    HKT_TRUE(after.blocks > before.blocks);
+    for (size_t i = 0; i < MANY; i++) {
+        const unsigned char *bytes = many[i];
+
+        wrong +=
+            (uintptr_t)bytes % 64 != 0 || bytes[0] != (i & 0xff) || bytes[SIZE - 1] != (i & 0xff);
+        hki_slab_free(&trials, many[i]);
+    }
+    HKT_EQ_INT(wrong, 0);
+    free(many);
+    nothing_is_kept_after_a_trim();
+}
+
 static void *make_one(void *out)
 {
     *(void **)out = hki_slab_alloc(&trials);
@@ -436,6 +472,7 @@ static void many_threads_trade_objects(void)
 
 static CU_TestInfo tests[] = {
     HKT_CASE("objects are apart and aligned", objects_are_apart_and_aligned),
+    HKT_CASE("huge blocks hold 31 slabs and go back", huge_blocks_hold_31_slabs_and_go_back),
     HKT_CASE("what one thread releases another finds", what_one_thread_releases_another_finds),
     HKT_CASE("a thread that ends leaves its magazines", a_thread_that_ends_leaves_its_magazines),
     HKT_CASE("destructors may use objects to the last", destructors_may_use_objects_to_the_last),
