@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include "base/fork.h"
+#include "base/no_cancel.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -27,6 +28,7 @@ void hki_log_text(hk_log_level level, const char *text)
 {
     hk_log_fn *fn;
     void *arg;
+    HKI_NO_CANCEL; /* Nor is what a hook calls a point to be cancelled at. */
 
     pthread_mutex_lock(&hook_lock);
     fn = hook_fn;

@@ -29,16 +29,16 @@
 extern int mallctl(const char *name, void *old, size_t *old_size, void *new_value, size_t new_size)
     __attribute__((weak));
 
-static void *from_malloc(size_t size, void *context)
+static void *from_malloc(size_t size, void *arg)
 {
-    (void)context;
+    (void)arg;
     return malloc(size);
 }
 
-static void to_free(void *memory, size_t size, void *context)
+static void to_free(void *memory, size_t size, void *arg)
 {
     (void)size;
-    (void)context;
+    (void)arg;
     free(memory);
 }
 
@@ -122,8 +122,7 @@ void *hki_alloc(size_t size)
     void *memory;
 
     HKI_ASSERT(size != 0);
-    if (hki_memory_should_fail() ||
-        (memory = allocator.allocate(size, allocator.context)) == NULL) {
+    if (hki_memory_should_fail() || (memory = allocator.allocate(size, allocator.arg)) == NULL) {
         return NULL;
     }
     hki_tally_add(HKI_TALLY_BLOCKS, 1);
@@ -147,7 +146,7 @@ void hki_free(void *memory, size_t size)
     if (memory == NULL) {
         return;
     }
-    allocator.release(memory, size, allocator.context);
+    allocator.release(memory, size, allocator.arg);
     hki_tally_add(HKI_TALLY_BYTES, -(int64_t)size);
     hki_tally_add(HKI_TALLY_BLOCKS, -1);
 }
@@ -176,7 +175,7 @@ char *hki_block_text(const char *text)
     return copy;
 }
 
-void hk_free(void *memory)
+void hki_block_free(void *memory)
 {
     union block *block = memory;
 

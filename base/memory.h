@@ -21,8 +21,9 @@ __attribute__((malloc)) void *hki_zalloc(size_t size);
 /* size as it was asked for; memory may be NULL. */
 void hki_free(void *memory, size_t size);
 
-/* A block that knows its size, so that callers can be handed it: hk_free(). */
+/* A block that knows its size, so that it can be released as a value. */
 __attribute__((malloc)) void *hki_block_alloc(size_t size);
+void hki_block_free(void *memory);
 
 /* A copy of text as a block; NULL without memory. */
 __attribute__((malloc)) char *hki_block_text(const char *text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The contract with the operating system: all that the library asks of Linux
- * beyond ISO C and POSIX threads. base/os_linux.c and base/os_linux_process.c keep it, and are
- * the only files that may hold a platform's #if.
+ * beyond ISO C and POSIX threads. The files base/os_linux*.c keep it, and are the only ones that
+ * may hold a platform's #if.
  */
 #ifndef HOCKET_BASE_OS_H
 #define HOCKET_BASE_OS_H
@@ -95,6 +95,9 @@ struct hki_os_wait_word {
     bool shared;
 };
 
+/* Writes what is buffered for the standard output, if there is anything. */
+void hki_os_flush_output(void);
+
 /* Sleeps while each of up to 128 words holds what is expected of it, until one is woken or the
  * deadline has passed; may also return without a cause. False: this kernel cannot. */
 bool hki_os_futex_wait_any(const struct hki_os_wait_word *words, unsigned count,
@@ -136,8 +139,10 @@ int hki_os_oom_blame_open(void);
 bool hki_os_oom_blame_raise(int fd, int more, int *before);
 void hki_os_oom_blame_set(int fd, int blame);
 
-/* Bytes that this process keeps resident and shares with no other by intent; 0 if unknown. */
-uint64_t hki_os_private_bytes(void);
+/* Bytes that this process keeps resident and shares with no other by intent, by a descriptor that
+ * it opened before: it may not be allowed to open one by then. -1, and 0: unknown. */
+int hki_os_private_bytes_open(void);
+uint64_t hki_os_private_bytes(int fd);
 
 /* Writes all of it, again after interruptions. False with errno on failure. */
 bool hki_os_write(int fd, const void *bytes, size_t size);
@@ -152,8 +157,18 @@ bool hki_os_memfd_allocate(int fd, uint64_t at, uint64_t bytes);
 /* Forbids every change of its size, and further seals. False with errno on failure. */
 bool hki_os_memfd_seal(int fd);
 
+/* Forbids every change of its bytes as well. False with errno: EBUSY while somebody has it mapped
+ * to write. */
+bool hki_os_memfd_freeze(int fd);
+
 /* Whether it is a file in memory that has, and will always have, so many bytes. */
 bool hki_os_memfd_sealed(int fd, uint64_t bytes);
+
+/* Whether, besides, all of them are there already, and none will ever change. */
+bool hki_os_memfd_frozen(int fd, uint64_t bytes);
+
+/* The same file once more, for reading alone. -1 with errno: also where there is no /proc. */
+int hki_os_open_again_to_read(int fd);
 
 /* Asks for huge pages behind a range; a kernel without them does nothing. */
 void hki_os_advise_huge(void *memory, size_t bytes);
@@ -186,8 +201,52 @@ bool hki_os_adopt_orphans(void);
  * afterwards whether its parent is still there. */
 void hki_os_die_with_parent(void);
 
-/* Children of the calling thread, up to max; how many. 0 where the kernel does not say. */
-size_t hki_os_children(int *processes, size_t max);
+/* Calls visit for each child of the calling thread; how many there are. 0 where the kernel does
+ * not say. Visit may signal them, but not reap them, which others could be missed for. */
+size_t hki_os_each_child(void (*visit)(int process));
+
+/* --- Filters of system calls --- */
+
+enum { HKI_OS_FILTER_MAX = 1024 };
+
+/* One step of a program for the kernel's filter, as it wants it. */
+struct hki_os_filter_step {
+    uint16_t code;
+    uint8_t jump_true;
+    uint8_t jump_false;
+    uint32_t value;
+};
+
+/* Neither this process nor those it starts can get more privileges by an exec. False: the kernel
+ * cannot. */
+bool hki_os_give_up_privileges(void);
+
+/* Whether this kernel has filters. False with errno. */
+bool hki_os_filter_available(void);
+
+/* Whether there are programs for a sandbox as well: for this kind of processor. */
+bool hki_os_sandbox_available(void);
+
+/* Whether the kernel would take it as a program. */
+bool hki_os_filter_sound(const struct hki_os_filter_step *steps, size_t count);
+
+/* From now on, for all threads of the process and for good; after hki_os_give_up_privileges().
+ * False with errno. */
+bool hki_os_filter_install(const struct hki_os_filter_step *steps, size_t count);
+
+enum hki_os_sandbox { HKI_OS_SANDBOX_NONE, HKI_OS_SANDBOX_READ_FILES, HKI_OS_SANDBOX_COMPUTE };
+
+/* Writes the program of a sandbox for the calling process; how many steps. is_last: no other one
+ * is to be installed after it. 0 with errno: there is none for this machine. */
+size_t hki_os_sandbox_build(enum hki_os_sandbox sandbox, bool is_last,
+                            struct hki_os_filter_step steps[HKI_OS_FILTER_MAX]);
+
+/* The system call that a filter has answered with a signal, from the second argument of its
+ * handler; -1: it was something else. */
+int hki_os_signal_call(const void *info);
+
+/* NULL: it is not known. */
+const char *hki_os_call_name(int number);
 
 /* Closes every descriptor from `first` on but those that are kept: in ascending order. */
 void hki_os_close_others(int first, const int *kept, size_t count);

@@ -24,18 +24,12 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/no_cancel.h"
 #include "base/sanitizers.h"
 #include "base/time.h"
 #include "base/world.h"
 
 enum { SANITIZER_SLEEP_NS = 20 * 1000 * 1000 };
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
-
-/* Some kernels undo a whole fallocate() when a signal comes, so a long one might never end. */
-enum { ALLOCATE_STEP = 1024 * 1024 };
 
 enum { CPU_MASK_BITS = 8192 }; /* The kernel's own limit is CONFIG_NR_CPUS <= 8192. */
 
@@ -62,6 +56,7 @@ static unsigned affinity_count(void)
 
 bool hki_os_read_text(const char *path, char *text, size_t size)
 {
+    HKI_NO_CANCEL;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got;
 
@@ -216,6 +211,7 @@ void hki_os_event_signal(int fd)
 {
     uint64_t one = 1;
     ssize_t wrote;
+    HKI_NO_CANCEL;
 
     do {
         wrote = write(fd, &one, sizeof(one));
@@ -227,6 +223,7 @@ void hki_os_event_drain(int fd)
 {
     uint64_t count;
     ssize_t got;
+    HKI_NO_CANCEL;
 
     do {
         got = read(fd, &count, sizeof(count));
@@ -247,6 +244,8 @@ void hki_os_timer_set(int fd, int64_t when_ns)
 
 void hki_os_close(int fd)
 {
+    HKI_NO_CANCEL;
+
     close(fd);
 }
 
@@ -308,8 +307,10 @@ bool hki_os_futex_wait(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadl
 
 unsigned hki_os_futex_wake(_Atomic(uint32_t) *word, unsigned count)
 {
+    int error = errno; /* Signal handlers wake, too; and the word may be gone by now. */
     long woken = syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL, NULL, 0);
 
+    errno = error;
     return woken > 0 ? (unsigned)woken : 0;
 }
 
@@ -434,17 +435,24 @@ void hki_os_thread_own_name(char *text, size_t size)
     }
 }
 
-uint64_t hki_os_private_bytes(void)
+int hki_os_private_bytes_open(void)
+{
+    return open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+}
+
+uint64_t hki_os_private_bytes(int fd)
 {
     char text[128];
     char *rest = NULL;
     unsigned long long resident;
     unsigned long long shared;
-
     /* Pages: size, resident, shared ... */
-    if (!hki_os_read_text("/proc/self/statm", text, sizeof(text))) {
+    ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+
+    if (got <= 0) {
         return 0;
     }
+    text[got] = '\0';
     (void)strtoull(text, &rest, 10);
     resident = strtoull(rest, &rest, 10);
     shared = strtoull(rest, &rest, 10);
@@ -454,6 +462,7 @@ uint64_t hki_os_private_bytes(void)
 bool hki_os_write(int fd, const void *bytes, size_t size)
 {
     const char *at = bytes;
+    HKI_NO_CANCEL;
 
     while (size > 0) {
         ssize_t wrote = write(fd, at, size);
@@ -467,87 +476,6 @@ bool hki_os_write(int fd, const void *bytes, size_t size)
         }
     }
     return true;
-}
-
-/* The kernel sends SIGXFSZ to the thread that exceeds a limit on the size of files; so it is
- * held back here, and taken away, unless one was pending before. */
-static int resize(int fd, off_t bytes)
-{
-    static const struct timespec at_once = {0};
-    sigset_t exceeded;
-    sigset_t mask;
-    sigset_t pending;
-    int result;
-    int error;
-
-    sigemptyset(&exceeded);
-    sigaddset(&exceeded, SIGXFSZ);
-    sigemptyset(&pending);
-    pthread_sigmask(SIG_BLOCK, &exceeded, &mask);
-    sigpending(&pending);
-    do {
-        result = ftruncate(fd, bytes);
-    } while (result != 0 && errno == EINTR);
-    error = errno;
-    if (result != 0 && error == EFBIG && !sigismember(&pending, SIGXFSZ)) {
-        while (sigtimedwait(&exceeded, NULL, &at_once) < 0 && errno == EINTR) {
-        }
-    }
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
-    errno = error;
-    return result;
-}
-
-int hki_os_memfd_create(const char *name, uint64_t bytes)
-{
-    int fd;
-    int error;
-
-    if (bytes > INT64_MAX) {
-        errno = EFBIG;
-        return -1;
-    }
-    fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-    if (fd < 0 && errno == EINVAL) {
-        /* Kernels before 6.3 do not know that a file in memory need not be executable. */
-        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    }
-    if (fd >= 0 && resize(fd, (off_t)bytes) != 0) {
-        error = errno;
-        close(fd);
-        errno = error;
-        fd = -1;
-    }
-    return fd;
-}
-
-bool hki_os_memfd_allocate(int fd, uint64_t at, uint64_t bytes)
-{
-    while (bytes > 0) {
-        uint64_t step = bytes < ALLOCATE_STEP ? bytes : ALLOCATE_STEP;
-
-        if (fallocate(fd, 0, (off_t)at, (off_t)step) == 0) {
-            at += step;
-            bytes -= step;
-        } else if (errno != EINTR) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool hki_os_memfd_seal(int fd)
-{
-    return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
-}
-
-bool hki_os_memfd_sealed(int fd, uint64_t bytes)
-{
-    int seals = fcntl(fd, F_GET_SEALS); /* Fails for all that is no file in memory. */
-    struct stat status;
-
-    return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && fstat(fd, &status) == 0 &&
-           S_ISREG(status.st_mode) && status.st_size >= 0 && (uint64_t)status.st_size >= bytes;
 }
 
 bool hki_os_memory_discard(void *pages, size_t bytes)

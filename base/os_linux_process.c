@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -61,6 +62,14 @@ void hki_os_child_events_drain(int fd)
     } while (got < 0 && errno == EINTR);
 }
 
+int hki_os_open_again_to_read(int fd)
+{
+    char path[32];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 bool hki_os_adopt_orphans(void)
 {
     return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
@@ -105,7 +114,7 @@ void hki_os_oom_blame_set(int fd, int blame)
 
 /* The file is a line of numbers, which may be longer than any buffer: a number may lie
  * across two reads. */
-size_t hki_os_children(int *processes, size_t max)
+size_t hki_os_each_child(void (*visit)(int process))
 {
     char path[64];
     char text[512];
@@ -118,13 +127,13 @@ size_t hki_os_children(int *processes, size_t max)
     if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
         return 0;
     }
-    while (count < max &&
-           ((got = read(fd, text, sizeof(text))) > 0 || (got < 0 && errno == EINTR))) {
-        for (ssize_t i = 0; i < got && count < max; i++) {
+    while ((got = read(fd, text, sizeof(text))) > 0 || (got < 0 && errno == EINTR)) {
+        for (ssize_t i = 0; i < got; i++) {
             if (text[i] >= '0' && text[i] <= '9') {
                 number = number * 10 + (text[i] - '0');
             } else if (number != 0) {
-                processes[count++] = number;
+                visit(number);
+                count++;
                 number = 0;
             }
         }
@@ -242,4 +251,12 @@ bool hki_os_futex_wait_any(const struct hki_os_wait_word *words, unsigned count,
     return syscall(SYS_FUTEX_WAITV, list, count, 0, deadline_ns == HKI_NEVER ? NULL : &deadline,
                    CLOCK_MONOTONIC) >= 0 ||
            (errno != ENOSYS && errno != EPERM && errno != EINVAL);
+}
+
+/* Not by a flush alone: that takes a lock, which a task may have kept. */
+void hki_os_flush_output(void)
+{
+    if (__fpending(stdout) != 0) {
+        (void)fflush(stdout);
+    }
 }

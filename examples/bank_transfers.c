@@ -74,7 +74,7 @@ static hk_status lock_in_turn(struct clerk *clerk, struct account *from, struct 
 /* Both accounts at once, in an order on which all agree. */
 static hk_status lock_at_once(struct account *from, struct account *to)
 {
-    return hk_lock_many(((hk_lock *[]){&from->lock, &to->lock}), 2);
+    return hk_lock_acquire_many(((hk_lock *[]){&from->lock, &to->lock}), 2);
 }
 /* [repaired] */
 

@@ -55,7 +55,7 @@ static hk_status take_forks(struct philosopher *self)
     hk_status status;
 
     if (table->mode == REPAIRED) {
-        return hk_lock_many(((hk_lock *[]){first, second}), 2);
+        return hk_lock_acquire_many(((hk_lock *[]){first, second}), 2);
     }
     if ((status = hk_lock_acquire(first)) != HK_OK) {
         return status;

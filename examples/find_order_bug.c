@@ -65,7 +65,7 @@ static void print_step(const hk_replay_step_info *step, void *arg)
 
 /* [try] */
 /* One order of events: the seed's. */
-static long try_seed(uint64_t seed, hk_replay_trace_fn *trace)
+static long try_seed(uint64_t seed, hk_replay_step_fn *trace)
 {
     hk_executor *executor;
     long balance = -1;
@@ -73,7 +73,7 @@ static long try_seed(uint64_t seed, hk_replay_trace_fn *trace)
     if (hk_replay_create(seed, NULL, &executor) != HK_OK) {
         return -1;
     }
-    if (hk_replay_trace(executor, trace, NULL) == HK_OK) {
+    if (hk_replay_on_step(executor, trace, NULL) == HK_OK) {
         balance = balance_after_deposit(executor);
     }
     return hk_executor_destroy(executor) == HK_OK ? balance : -1;

@@ -69,7 +69,7 @@ static void *serve(void *arg)
         }
         abandon(request, NULL); /* What has been set is not touched by that. */
     }
-    return NULL; /* HK_ECLOSED: closed, and all is answered. */
+    return NULL; /* HK_EDONE: closed, and all is answered. */
 }
 /* [serve] */
 

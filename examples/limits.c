@@ -10,7 +10,7 @@ HK_TASK(patient)
     (void)in;
     (void)in_size;
     /* hk_sleep() ends early when the task should stop; a loop that computes asks
-     * hk_should_stop(), one that polls adds the descriptor of hk_stop_fd(). */
+     * hk_should_stop(), one that polls adds the descriptor of hk_call_stop_fd(). */
     return hk_sleep(call, HK_SEC(3600));
 }
 /* [heed] */
@@ -40,19 +40,19 @@ static int run_out(hk_executor *executor)
 /* [token] */
 static int fire(hk_executor *executor)
 {
-    hk_cancel *request;
+    hk_cancel_token *request;
     hk_future *future;
     int failed = 1;
 
-    if (hk_cancel_create(NULL, &request) != HK_OK) {
+    if (hk_cancel_token_create(NULL, &request) != HK_OK) {
         return 1;
     }
     if (hk_submit(executor, patient, NULL, 0, &(hk_submit_options){.token = request}, &future) ==
         HK_OK) {
-        hk_cancel_fire(request, "the client has gone");
+        hk_cancel_token_fire(request, "the client has gone");
         failed = show("a token", future) != HK_ECANCELED;
     }
-    hk_cancel_unref(request);
+    hk_cancel_token_unref(request);
     return failed;
 }
 /* [token] */

@@ -49,7 +49,7 @@ static void shut_down(void *self, hk_shutdown_how how)
     struct pump *pump = self;
 
     pump->closed = true;
-    while (how >= HK_CANCEL_QUEUED && pump->count != 0) {
+    while (how >= HK_SHUTDOWN_CANCEL_QUEUED && pump->count != 0) {
         hk_job_discard(take(pump), HK_ECANCELED, "the main loop has ended");
     }
 }

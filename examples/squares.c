@@ -49,7 +49,7 @@ static int first_five(hk_executor *executor)
         hk_map_item_drop(&item);
     }
     printf("\n");
-    hk_map_close(it); /* Cancels what was sent ahead. */
+    hk_map_destroy(it); /* Cancels what was sent ahead. */
     return bad != 1;
 }
 /* [map] */
@@ -70,7 +70,7 @@ static int sum_of_squares(hk_executor *executor)
     hk_map_options options = {.unordered = true, .count = 4};
     long sum = 0;
 
-    if (hk_map_reduce(executor, square, hk_source_array, &source, add_up, &sum, &options) !=
+    if (hk_map_reduce(executor, square, hk_array_source_next, &source, add_up, &sum, &options) !=
         HK_OK) {
         return 1;
     }

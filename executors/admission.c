@@ -29,12 +29,12 @@ static enum decision decide(struct thread_pool *pool, hk_duration queue_wait, hk
                             hk_status *status)
 {
     switch (pool->queue.when_full) {
-    case HK_FULL_FAILS:
+    case HK_FULL_FAIL:
         *status = HK_EFULL;
         return REFUSE_IT;
     case HK_FULL_CALLER_RUNS:
         return RUN_IT_HERE;
-    case HK_FULL_DROPS_OLDEST:
+    case HK_FULL_DROP_OLDEST:
         *victim = hki_task_queue_pop_oldest(&pool->queue);
         return QUEUE_IT;
     default:

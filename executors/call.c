@@ -11,6 +11,8 @@
 #include "base/time.h"
 #include "base/world.h"
 
+enum { MESSAGE_BYTES = 512 };
+
 _Thread_local hk_call *hki_innermost_call __attribute__((tls_model("initial-exec")));
 
 void hki_call_let_go(hk_call *call)
@@ -21,7 +23,7 @@ void hki_call_let_go(hk_call *call)
     if (call->stop_fd >= 0) {
         hki_os_close(call->stop_fd);
     }
-    hk_cancel_unref(call->token);
+    hk_cancel_token_unref(call->token);
 }
 
 bool hki_call_inside(const hk_executor *executor)
@@ -43,11 +45,11 @@ static hk_status refuse(hk_call *call, hk_status why)
     return why;
 }
 
-hk_status hk_output(hk_call *call, size_t size, void **out)
+hk_status hk_return_reserve(hk_call *call, size_t size, void **out)
 {
     hk_status status;
 
-    if (out == NULL) {
+    if (call == NULL || out == NULL) {
         return HK_EINVAL;
     }
     if (size > call->executor->max_payload) {
@@ -86,6 +88,9 @@ hk_status hk_return(hk_call *call, const void *value, size_t size)
     void *room = NULL;
     hk_status status;
 
+    if (call == NULL) {
+        return HK_EINVAL;
+    }
     if (size - 1 < sizeof(small) && value != NULL && call->small != NULL &&
         call->value.drop == NULL && size <= call->executor->max_payload) {
         /* Has a home without asking anybody. It may be a part of what lies there. */
@@ -102,14 +107,14 @@ hk_status hk_return(hk_call *call, const void *value, size_t size)
     if (shared(call, value, size)) {
         return HK_OK;
     }
-    /* It may be a part of what hk_output() gave: copy first, then drop that. In a worker
+    /* It may be a part of what hk_return_reserve() gave: copy first, then drop that. In a worker
      * process the new room may even be the same. */
     if (size <= HKI_SMALL_VALUE && size != 0) {
         memcpy(small, value, size);
         value = small;
     }
     call->value = (struct hki_value){NULL, 0, NULL, NULL};
-    if ((status = hk_output(call, size, &room)) == HK_OK && size != 0) {
+    if ((status = hk_return_reserve(call, size, &room)) == HK_OK && size != 0) {
         memmove(room, value, size);
     }
     hki_value_drop(&before);
@@ -125,6 +130,10 @@ hk_status hk_return_buffer(hk_call *call, hk_buffer *buffer)
 {
     hk_status status;
 
+    if (call == NULL) {
+        hk_buffer_destroy(buffer);
+        return HK_EINVAL;
+    }
     if (buffer == NULL) {
         return refuse(call, HK_EINVAL);
     }
@@ -142,12 +151,12 @@ hk_status hk_return_buffer(hk_call *call, hk_buffer *buffer)
 
 hk_status hk_return_ref(hk_call *call, void *value, hk_drop_fn *drop)
 {
-    if (call->link != NULL || call->executor->roundtrip ||
+    if (call == NULL || call->link != NULL || call->executor->roundtrip ||
         (call->executor->ops->flags & HK_EXECUTOR_SHARES_MEMORY) == 0) {
         if (drop != NULL) {
             drop(value);
         }
-        return refuse(call, HK_EPORTABLE);
+        return call == NULL ? HK_EINVAL : refuse(call, HK_EPORTABLE);
     }
     hki_value_drop(&call->value);
     call->value = (struct hki_value){value, HK_BY_REF, drop, value};
@@ -155,55 +164,69 @@ hk_status hk_return_ref(hk_call *call, void *value, hk_drop_fn *drop)
     return HK_OK;
 }
 
-hk_status hk_fail_at(hk_call *call, const hk_site *site, int app_code, const char *format, ...)
+/* What the call itself knows is added to the facts. */
+static struct hki_error *make_failure(const hk_call *call, struct hki_error_facts facts)
 {
-    char message[512];
+    facts.status = HK_EFAILED;
+    facts.task = call->task->name;
+    facts.label = call->job == NULL ? "" : hki_job_label(call->job);
+    facts.submit_site = call->job == NULL ? NULL : call->job->site;
+    facts.where = call->where;
+    return hki_error_make(&facts);
+}
+
+static hk_status fail(hk_call *call, const hk_site *site, int app_code, int sys_errno,
+                      const char *message)
+{
+    if (call == NULL) {
+        return HK_EFAILED;
+    }
+    hki_error_unref(call->error);
+    call->error = make_failure(
+        call, (struct hki_error_facts){
+                  .app_code = app_code, .sys_errno = sys_errno, .message = message, .site = site});
+    return HK_EFAILED;
+}
+
+hk_status hk_fail_at(const hk_site *site, hk_call *call, int app_code, const char *format, ...)
+{
+    char message[MESSAGE_BYTES];
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(message, sizeof(message), format, arguments);
+    hki_error_message(message, sizeof(message), format, arguments);
     va_end(arguments);
-    hki_error_unref(call->error);
-    call->error = hki_error_make(&(struct hki_error_facts){
-        .status = HK_EFAILED,
-        .app_code = app_code,
-        .message = message,
-        .site = site,
-        .task = call->task->name,
-        .label = call->job == NULL ? "" : hki_job_label(call->job),
-        .submit_site = call->job == NULL ? NULL : call->job->site,
-        .where = call->where,
-    });
-    return HK_EFAILED;
+    return fail(call, site, app_code, 0, message);
+}
+
+hk_status hk_fail_errno_at(const hk_site *site, hk_call *call, int error, const char *format, ...)
+{
+    char message[MESSAGE_BYTES];
+    size_t length;
+    va_list arguments;
+
+    va_start(arguments, format);
+    hki_error_message(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    length = strlen(message);
+    snprintf(message + length, sizeof(message) - length, ": %s", strerror(error));
+    return fail(call, site, 0, error, message);
 }
 
 static struct hki_error *failure(const hk_call *call, const char *message, struct hki_error *cause)
 {
     const hk_site site = {call->task->file == NULL ? "" : call->task->file, call->task->line, ""};
 
-    return hki_error_make(&(struct hki_error_facts){
-        .status = HK_EFAILED,
-        .message = message,
-        .site = &site,
-        .task = call->task->name,
-        .label = call->job == NULL ? "" : hki_job_label(call->job),
-        .submit_site = call->job == NULL ? NULL : call->job->site,
-        .where = call->where,
-        .cause = cause,
-    });
-}
-
-static struct hki_error *plain(hk_status status)
-{
-    return hki_error_make(
-        &(struct hki_error_facts){.status = status, .message = hk_strerror(status)});
+    return make_failure(
+        call, (struct hki_error_facts){.message = message, .site = &site, .cause = cause});
 }
 
 void hki_call_outcome(hk_call *call, hk_status returned, struct hki_outcome *outcome)
 {
     *outcome = (struct hki_outcome){HKI_FAILED, {NULL, 0, NULL, NULL}, NULL};
     if (returned == HK_OK && call->refused != HK_OK) {
-        outcome->error = failure(call, "its value could not be taken", plain(call->refused));
+        outcome->error =
+            failure(call, "its value could not be taken", hki_error_plain(call->refused));
     } else if (returned == HK_OK) {
         outcome->phase = HKI_DONE;
         outcome->value = call->value;
@@ -216,7 +239,7 @@ void hki_call_outcome(hk_call *call, hk_status returned, struct hki_outcome *out
     } else if (returned == HK_EFAILED) {
         outcome->error = failure(call, "the task returned HK_EFAILED and did not say why", NULL);
     } else {
-        outcome->error = failure(call, "the task returned a failure", plain(returned));
+        outcome->error = failure(call, "the task returned a failure", hki_error_plain(returned));
     }
     hki_value_drop(&call->value);
     hki_error_unref(call->error);
@@ -234,10 +257,10 @@ void hki_outcome_drop(struct hki_outcome *outcome)
 
 static bool linked_should_stop(hk_call *call)
 {
-    bool stop = call->link->ops->should_stop(call->link) || hk_time_left(call) == 0;
+    bool stop = call->link->ops->should_stop(call->link) || hk_call_time_left(call) == 0;
 
     if (stop && call->token != NULL) {
-        (void)hk_cancel_fire(call->token, "the task was asked to stop");
+        (void)hk_cancel_token_fire(call->token, "the task was asked to stop");
     }
     return stop;
 }
@@ -260,25 +283,26 @@ static bool should_stop(hk_call *call)
     ask_outer_calls(call);
     if (call->job == NULL) {
         /* relaxed: a hint; the shutdown that sets it waits for the worker anyway. */
-        return atomic_load_explicit(&call->executor->how, memory_order_relaxed) >= HK_CANCEL_ALL;
+        return atomic_load_explicit(&call->executor->how, memory_order_relaxed) >=
+               HK_SHUTDOWN_CANCEL_ALL;
     }
     if ((hki_future_state(&call->job->future) & HKI_STOP) != 0) {
         return true;
     }
     /* Where no timer speaks up, the task has to ask. */
     return (call->item_end_ns != 0 || call->executor->traits->judged_on_return) &&
-           hk_time_left(call) == 0;
+           hk_call_time_left(call) == 0;
 }
 
 bool hk_should_stop(hk_call *call)
 {
     hki_world_poll();
-    return should_stop(call);
+    return call != NULL && should_stop(call);
 }
 
-static hk_status linked_token(hk_call *call, hk_cancel **out)
+static hk_status linked_token(hk_call *call, hk_cancel_token **out)
 {
-    hk_status status = call->token != NULL ? HK_OK : hk_cancel_create(NULL, &call->token);
+    hk_status status = call->token != NULL ? HK_OK : hk_cancel_token_create(NULL, &call->token);
 
     if (status == HK_OK) {
         (void)linked_should_stop(call);
@@ -287,12 +311,15 @@ static hk_status linked_token(hk_call *call, hk_cancel **out)
     return status;
 }
 
-hk_status hk_call_token(hk_call *call, hk_cancel **out)
+hk_status hk_call_token(hk_call *call, hk_cancel_token **out)
 {
-    if (out != NULL && call->link != NULL) {
+    if (call == NULL || out == NULL) {
+        return HK_EINVAL;
+    }
+    if (call->link != NULL) {
         return linked_token(call, out);
     }
-    if (out == NULL || call->job == NULL) {
+    if (call->job == NULL) {
         return HK_EINVAL;
     }
     *out = hki_future_stop_token(&call->job->future);
@@ -304,12 +331,12 @@ static void signal_stop_fd(struct hki_cancel_watch *watch)
     hki_os_event_signal(HKI_CONTAINER(watch, struct hk_call, stop_watch)->stop_fd);
 }
 
-hk_status hk_stop_fd(hk_call *call, int *fd)
+hk_status hk_call_stop_fd(hk_call *call, int *fd)
 {
-    hk_cancel *token;
+    hk_cancel_token *token;
     hk_status status;
 
-    if (fd == NULL) {
+    if (call == NULL || fd == NULL) {
         return HK_EINVAL;
     }
     if (call->link != NULL) {
@@ -359,15 +386,15 @@ hk_status hk_sleep(hk_call *call, hk_duration duration)
 {
     struct sleeper sleeper = {.watch = {.signal = wake_sleeper}, .parker = hki_parker_self()};
     int64_t deadline_ns = hki_deadline(duration);
-    hk_cancel *token;
+    hk_cancel_token *token;
     hk_status status;
 
-    if (!hki_duration_valid(duration)) {
+    if (call == NULL || !hki_duration_valid(duration)) {
         return HK_EINVAL;
     }
     if (call->link != NULL) {
-        if (hk_time_left(call) != HK_FOREVER) {
-            deadline_ns = hki_earlier(deadline_ns, hki_deadline(hk_time_left(call)));
+        if (hk_call_time_left(call) != HK_FOREVER) {
+            deadline_ns = hki_earlier(deadline_ns, hki_deadline(hk_call_time_left(call)));
         }
         call->link->ops->sleep(call->link, deadline_ns);
         return should_stop(call) ? HK_ECANCELED : HK_OK;
@@ -381,11 +408,11 @@ hk_status hk_sleep(hk_call *call, hk_duration duration)
     if (!hki_cancel_watch(token, &sleeper.watch)) {
         return HK_ECANCELED;
     }
-    if (call->executor->traits->judged_on_return && hk_time_left(call) != HK_FOREVER) {
+    if (call->executor->traits->judged_on_return && hk_call_time_left(call) != HK_FOREVER) {
         /* No timer will fire the token when the task's own time is over. */
-        deadline_ns = hki_earlier(deadline_ns, hki_deadline(hk_time_left(call)));
+        deadline_ns = hki_earlier(deadline_ns, hki_deadline(hk_call_time_left(call)));
     }
-    while (!hk_cancel_fired(token)) {
+    while (!hk_cancel_token_is_fired(token)) {
         if (!hki_parker_park(sleeper.parker, deadline_ns)) {
             /* Without a deadline, in a world where nothing is left that could cut it short. */
             status = deadline_ns == HKI_NEVER ? HK_EDEADLK : HK_OK;
@@ -396,11 +423,14 @@ hk_status hk_sleep(hk_call *call, hk_duration duration)
     return should_stop(call) ? HK_ECANCELED : status;
 }
 
-hk_duration hk_time_left(hk_call *call)
+hk_duration hk_call_time_left(hk_call *call)
 {
     int64_t end_ns = HKI_NEVER;
     int64_t now_ns;
 
+    if (call == NULL) {
+        return HK_FOREVER;
+    }
     if (call->link != NULL) {
         end_ns = call->link->ops->end_ns(call->link);
     } else if (call->job != NULL) {
@@ -416,14 +446,14 @@ hk_duration hk_time_left(hk_call *call)
     return end_ns > now_ns ? end_ns - now_ns : 0;
 }
 
-void *hk_worker_local(hk_call *call)
+void *hk_call_worker_local(hk_call *call)
 {
-    return call->local;
+    return call == NULL ? NULL : call->local;
 }
 
 hk_executor *hk_call_executor(hk_call *call)
 {
-    return call->executor;
+    return call == NULL ? NULL : call->executor;
 }
 
 hk_status hk_call_take_fd(hk_call *call, size_t index, int *fd)
@@ -439,6 +469,9 @@ hk_status hk_call_take_fd(hk_call *call, size_t index, int *fd)
 
 unsigned hk_call_attempt(hk_call *call)
 {
+    if (call == NULL) {
+        return 1;
+    }
     if (call->link != NULL) {
         return call->link->ops->attempt(call->link);
     }
@@ -449,6 +482,9 @@ void hk_progress(hk_call *call, uint64_t done, uint64_t total)
 {
     struct hki_future_rest *rest;
 
+    if (call == NULL) {
+        return;
+    }
     if (call->link != NULL) {
         call->link->ops->progress(call->link, done, total);
         return;

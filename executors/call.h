@@ -44,7 +44,7 @@ struct hki_call_link {
 struct hk_call {
     hk_executor *executor;
     struct hki_call_link *link; /* NULL: the job is here. */
-    hk_cancel *token;           /* With a link alone: NULL until asked for. */
+    hk_cancel_token *token;     /* With a link alone: NULL until asked for. */
     hk_job *job;                /* NULL with a link, and in a worker's initialiser. */
     const hk_task *task;        /* For error texts. */
     const char *where;

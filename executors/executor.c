@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/extensible.h"
 #include "base/fork.h"
 #include "base/live.h"
 #include "base/memory.h"
+#include "base/no_cancel.h"
 #include "base/os.h"
 #include "base/time.h"
 #include "executors/call.h"
@@ -18,20 +20,14 @@
 
 static const struct hki_executor_traits plain_traits = {.claims = false};
 
-static bool duration_valid(hk_duration duration)
-{
-    return duration >= 0 || duration == HK_FOREVER;
-}
-
 hk_status hki_executor_check_options(const hk_executor_options *options)
 {
     if (options == NULL) {
         return HK_OK;
     }
-    if ((options->size != 0 && options->size < sizeof(*options)) ||
-        options->workers > HKI_WORKERS_MAX || options->when_full < HK_FULL_BLOCKS ||
-        options->when_full > HK_FULL_DROPS_OLDEST || !duration_valid(options->idle_exit) ||
-        !duration_valid(options->task_timeout) ||
+    if (!HKI_OPTIONS_VALID(options, 224) || options->workers > HKI_WORKERS_MAX ||
+        options->when_full < HK_FULL_BLOCK || options->when_full > HK_FULL_DROP_OLDEST ||
+        !hki_duration_valid(options->idle_exit) || !hki_duration_valid(options->task_timeout) ||
         (options->spare_workers > HKI_WORKERS_MAX && options->spare_workers != HK_NO_SPARES) ||
         (options->stack_size != 0 &&
          (options->stack_size < HKI_STACK_MIN || options->stack_size > HKI_STACK_MAX)) ||
@@ -102,6 +98,9 @@ hk_status hk_executor_create(const hk_executor_ops *ops, void *self,
     if ((status = hki_executor_check_options(options)) != HK_OK) {
         return status;
     }
+    if (options != NULL && hki_executor_confines(options)) {
+        return HK_EINVAL; /* To take no notice would leave the caller in false safety. */
+    }
     if ((executor = hki_zalloc(sizeof(*executor))) == NULL) {
         return HK_ENOMEM;
     }
@@ -160,7 +159,7 @@ hk_status hki_executor_usable(const hk_executor *executor)
     return hki_fork_foreign(executor->generation) ? HK_EFORKED : HK_OK;
 }
 
-hk_status hki_executor_takes(hk_executor *executor, const hk_cancel *token)
+hk_status hki_executor_takes(hk_executor *executor, const hk_cancel_token *token)
 {
     const struct hki_error *broken = atomic_load(&executor->broken);
 
@@ -170,7 +169,7 @@ hk_status hki_executor_takes(hk_executor *executor, const hk_cancel *token)
     if (atomic_load(&executor->how) != HKI_OPEN || hki_exiting()) {
         return HK_ECLOSED;
     }
-    return hk_cancel_fired(token) ? HK_ECANCELED : HK_OK;
+    return hk_cancel_token_is_fired(token) ? HK_ECANCELED : HK_OK;
 }
 
 void hki_executor_break(hk_executor *executor, struct hki_error *error)
@@ -250,6 +249,25 @@ static bool is_resolved(const hk_executor *executor)
     return ended == hki_executor_counted(executor, HKI_ACCEPTED);
 }
 
+void hki_executor_leave(hk_executor *executor)
+{
+    if (atomic_fetch_sub(&executor->guests, 1) == 1 && atomic_load(&sleepers) != 0) {
+        hki_executor_wake_joins();
+    }
+}
+
+/* All futures have ended: who comes now sees that, and does not enter. */
+static void await_guests(hk_executor *executor)
+{
+    pthread_mutex_lock(&resolve_lock);
+    atomic_fetch_add(&sleepers, 1);
+    while (atomic_load(&executor->guests) != 0) {
+        (void)hki_condition_wait(&resolved, &resolve_lock, HKI_NEVER);
+    }
+    atomic_fetch_sub(&sleepers, 1);
+    pthread_mutex_unlock(&resolve_lock);
+}
+
 static hk_status await_resolved(hk_executor *executor, int64_t deadline_ns)
 {
     hk_status status = HK_OK;
@@ -258,7 +276,7 @@ static hk_status await_resolved(hk_executor *executor, int64_t deadline_ns)
     atomic_fetch_add(&sleepers, 1);
     while (!is_resolved(executor) && status == HK_OK) {
         if (!hki_condition_wait(&resolved, &resolve_lock, deadline_ns)) {
-            status = HK_ETIMEDOUT;
+            status = hki_not_in_time(deadline_ns);
         }
     }
     atomic_fetch_sub(&sleepers, 1);
@@ -334,26 +352,28 @@ static bool inside(const hk_executor *executor)
     return hki_call_inside(executor) || hki_agent_self()->host_owner == executor;
 }
 
-hk_status hk_executor_shutdown(hk_executor *executor, hk_shutdown_how how, hk_duration wait)
+hk_status hk_executor_shutdown(hk_executor *executor, hk_shutdown_how how, hk_duration timeout)
 {
     hk_status status = hki_executor_usable(executor);
+    HKI_NO_CANCEL;
 
     if (status != HK_OK) {
         return status;
     }
-    if (how < HK_DRAIN || how > HK_KILL || !hki_duration_valid(wait)) {
+    if (how < HK_SHUTDOWN_DRAIN || how > HK_SHUTDOWN_KILL || !hki_duration_valid(timeout)) {
         return HK_EINVAL;
     }
     hki_executor_close(executor, how);
-    if (wait == 0) {
+    if (timeout == 0) {
         return HK_OK;
     }
-    return inside(executor) ? HK_EDEADLK : join(executor, wait);
+    return inside(executor) ? HK_EDEADLK : join(executor, timeout);
 }
 
 hk_status hk_executor_destroy(hk_executor *executor)
 {
     hk_status status;
+    HKI_NO_CANCEL;
 
     if (executor == NULL) {
         return HK_OK;
@@ -364,15 +384,18 @@ hk_status hk_executor_destroy(hk_executor *executor)
         hki_live_executors_remove(executor);
         return HK_EFORKED;
     }
-    if ((status = hk_executor_shutdown(executor, HK_DRAIN, HK_FOREVER)) != HK_OK) {
+    if ((status = hk_executor_shutdown(executor, HK_SHUTDOWN_DRAIN, HK_FOREVER)) != HK_OK) {
         return status;
     }
     hki_live_executors_remove(executor);
     /* A look at the wait-for graph may still read the back end. */
     hki_wait_graph_settle();
+    if (atomic_load(&executor->guests) != 0) {
+        await_guests(executor);
+    }
     executor->ops->destroy(executor->self);
     if (atomic_load(&executor->holds_timers)) {
-        hki_timers_release();
+        hki_timers_release(true);
     }
     hki_executor_unref(executor);
     return HK_OK;
@@ -411,6 +434,7 @@ hk_status hk_executor_stats(hk_executor *executor, hk_executor_statistics *stati
 hk_status hk_executor_resize(hk_executor *executor, unsigned workers)
 {
     hk_status status = hki_executor_usable(executor);
+    HKI_NO_CANCEL;
 
     if (status != HK_OK) {
         return status;
@@ -431,6 +455,7 @@ hk_status hk_executor_resize(hk_executor *executor, unsigned workers)
 hk_status hk_executor_restart_workers(hk_executor *executor)
 {
     hk_status status = hki_executor_usable(executor);
+    HKI_NO_CANCEL;
 
     if (status != HK_OK) {
         return status;
@@ -444,22 +469,23 @@ hk_status hk_executor_restart_workers(hk_executor *executor)
     return executor->ops->restart(executor->self);
 }
 
-hk_status hk_executor_prestart(hk_executor *executor, hk_duration wait)
+hk_status hk_executor_prestart(hk_executor *executor, hk_duration timeout)
 {
     hk_status status = hki_executor_usable(executor);
     struct hki_error *broken;
+    HKI_NO_CANCEL;
 
     if (status != HK_OK) {
         return status;
     }
-    if (!hki_duration_valid(wait)) {
+    if (!hki_duration_valid(timeout)) {
         return HK_EINVAL;
     }
     if (atomic_load(&executor->how) != HKI_OPEN) {
         return HK_ECLOSED;
     }
     status =
-        executor->ops->prestart == NULL ? HK_OK : executor->ops->prestart(executor->self, wait);
+        executor->ops->prestart == NULL ? HK_OK : executor->ops->prestart(executor->self, timeout);
     broken = atomic_load(&executor->broken);
     return broken != NULL ? broken->shown.status : status;
 }

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "base/time.h"
 #include "executors/work_counts.h"
 #include "futures/error_impl.h"
 #include "futures/place.h"
@@ -33,6 +34,15 @@ enum {
 
 struct hki_request;
 
+/* What became of a job whose future was ended by force. */
+enum hki_force {
+    HKI_FORCE_ABSENT,  /* The back end does not have it: the caller drops the input. */
+    HKI_FORCE_REMOVED, /* It had not begun, or was to be tried again, and is taken out: likewise,
+                        * and the reference of who would have run it is the caller's. */
+    HKI_FORCE_STOPS,   /* Its worker is being stopped, or its end is on its way: the back end drops
+                        * the input once nothing can read it any more. */
+};
+
 /*
  * Of a back end whose workers are not threads of this process: a task may start, and end,
  * without the state word of its future knowing at once.
@@ -42,16 +52,16 @@ struct hki_remote_traits {
     hk_status (*check)(void *self, const struct hki_request *request);
     /* See struct hki_origin for these. */
     void (*refresh)(void *self, hk_job *job);
-    bool (*recall)(void *self, hk_job *job);
+    bool (*recall)(void *self, hk_job *job, bool *removed);
     bool (*park)(void *self, hk_job *job, struct hki_parker *parker, int64_t deadline_ns);
     void (*assist)(void *self, hk_job *job, int64_t deadline_ns);
     /* Tells a task that runs to stop. */
     void (*stop)(void *self, hk_job *job);
-    /* The job's future was ended by force: its worker is to be stopped, after a grace if it
-     * overran, at once if it was killed. False: the back end does not have it, and the
-     * caller drops the input. True: the back end does once nothing can read it any more. */
-    bool (*overrun)(void *self, hk_job *job);
-    bool (*kill)(void *self, hk_job *job);
+    /* The job's future was ended by force: it must not run, and the worker that runs it is to be
+     * stopped, after a grace if it overran, at once if it was killed. One look for both: between
+     * two a job that was running may come back to be tried again. */
+    enum hki_force (*overrun)(void *self, hk_job *job);
+    enum hki_force (*kill)(void *self, hk_job *job);
     /* When the time of a task with this limit is over, as far as is known of its start. */
     int64_t (*run_end_ns)(void *self, hk_job *job, hk_duration timeout);
     /* Room for a buffer that the workers see: HK_ENOMEM when there is none now. */
@@ -102,7 +112,6 @@ struct hk_executor {
     const hk_executor_ops *ops;
     void *self;
     const struct hki_executor_traits *traits; /* Never NULL. */
-    atomic_uint references;                   /* The owner's, and of those built on it. */
     uint32_t generation;                      /* See base/fork.h. */
     char name[HKI_NAME_MAX];
     atomic_uint width; /* Tasks that can run at once: the map's measure. */
@@ -125,6 +134,8 @@ struct hk_executor {
     struct hki_work_counts counts; /* Of all threads that have none of their own. */
     atomic_uint_fast64_t refused;
     atomic_long straggling;
+    atomic_uint references; /* The owner's, of those built on it, and of its remote jobs. */
+    atomic_uint guests;     /* Threads inside its back end for a remote job, see job.c. */
     char apart_2[64];
 };
 
@@ -133,11 +144,21 @@ struct hk_executor {
 hk_executor *hki_executor_ref(hk_executor *executor);
 void hki_executor_unref(hk_executor *executor);
 
+/* For who was inside its back end; wakes who destroys it. */
+void hki_executor_leave(hk_executor *executor);
+
 /* HK_OK, or why a call on it is refused: EINVAL, EFORKED. */
 hk_status hki_executor_usable(const hk_executor *executor);
 
+/* What a wait gives that was not woken in time. One without a limit is only given up where a world
+ * has nothing left that could go on: see hocket/replay.h. */
+static inline hk_status hki_not_in_time(int64_t deadline_ns)
+{
+    return deadline_ns == HKI_NEVER ? HK_EDEADLK : HK_ETIMEDOUT;
+}
+
 /* HK_OK, or why it takes nothing more: broken, closed, or the token (may be NULL) was fired. */
-hk_status hki_executor_takes(hk_executor *executor, const hk_cancel *token);
+hk_status hki_executor_takes(hk_executor *executor, const hk_cancel_token *token);
 
 /* Marks it broken (error taken over); later ones do nothing. Every submit then
  * gives the error's status. */
@@ -145,6 +166,13 @@ void hki_executor_break(hk_executor *executor, struct hki_error *error);
 
 /* Whether options are within their domains; back ends call it first. */
 hk_status hki_executor_check_options(const hk_executor_options *options);
+
+/* Whether they ask for less than the application may, which only processes can hold to. */
+static inline bool hki_executor_confines(const hk_executor_options *options)
+{
+    return options->no_new_privs || options->sandbox != HK_SANDBOX_NONE ||
+           options->filter != NULL || options->filter_count != 0;
+}
 
 /* Workers asked for, or the default. */
 unsigned hki_executor_workers(const hk_executor_options *options);
@@ -197,6 +225,9 @@ void hki_executor_close(hk_executor *executor, hk_shutdown_how how);
 /* HK_ECLOSED once the process is past the library's destructor. */
 hk_status hki_live_executors_add(hk_executor *executor);
 void hki_live_executors_remove(hk_executor *executor);
+/* At the exit of the process executor is closed, and drained if it was asked for, while base
+ * still takes tasks: else what it has queued would be lost with the base. */
+void hki_live_executors_close_before(hk_executor *executor, hk_executor *base);
 
 extern atomic_bool hki_exiting_;
 

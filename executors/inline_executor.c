@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 #include "base/time.h"
+#include "executors/call.h"
 #include "executors/running.h"
 #include "executors/worker_init.h"
 #include "sync/block.h"
@@ -25,9 +26,9 @@ struct inline_executor {
     struct hki_worker_hooks hooks;
     pthread_mutex_t lock;
     struct hki_condition changed;
-    enum life life;                /* Under lock. */
-    size_t under_way;              /* Under lock: submits between their door and their end. */
-    bool closed;                   /* Under lock. */
+    enum life life;   /* Under lock. */
+    size_t under_way; /* Under lock: submits, and prestarts, between their door and their end. */
+    bool closed;      /* Under lock. */
     struct hki_agent *initialiser; /* Under lock; NULL but while INITIALISING. */
     struct hki_list running;       /* Under lock. */
     void *local;
@@ -67,39 +68,43 @@ static void describe_start(void *object, char *text, size_t size)
 }
 
 /* Under the lock, which is released meanwhile. */
-static hk_status await_start(struct inline_executor *self)
+static hk_status await_start(struct inline_executor *self, int64_t deadline_ns)
 {
     static const struct hki_wait_ops start_ops = {.look = look_at_start,
                                                   .next = next_of_start,
                                                   .describe = describe_start,
                                                   .verb = "held up by"};
     struct hki_agent *agent = hki_agent_self();
+    bool in_time = true;
     hk_status status;
 
     if (self->initialiser == agent) {
         return HK_EDEADLK; /* The initialiser submits to what it initialises. */
     }
     pthread_mutex_unlock(&self->lock);
-    status = hki_block_begin(agent, (struct hki_wait_node){&start_ops, self}, false);
+    status =
+        hki_block_begin(agent, (struct hki_wait_node){&start_ops, self}, deadline_ns != HKI_NEVER);
     pthread_mutex_lock(&self->lock);
     if (status != HK_OK) {
         return status;
     }
-    while (self->life == INITIALISING) {
-        (void)hki_condition_wait(&self->changed, &self->lock, HKI_NEVER);
+    while (self->life == INITIALISING && in_time) {
+        in_time = hki_condition_wait(&self->changed, &self->lock, deadline_ns);
     }
+    status = self->life == INITIALISING ? hki_not_in_time(deadline_ns) : HK_OK;
     pthread_mutex_unlock(&self->lock);
     hki_block_end(agent);
     pthread_mutex_lock(&self->lock);
-    return HK_OK;
+    return status;
 }
 
-/* Under the lock, which is released meanwhile: the initialiser runs once. */
-static hk_status initialise(struct inline_executor *self)
+/* Under the lock, which is released meanwhile: the initialiser runs once. Until the deadline
+ * it waits for another thread's. */
+static hk_status initialise(struct inline_executor *self, int64_t deadline_ns)
 {
     hk_status status;
 
-    if (self->life == INITIALISING && (status = await_start(self)) != HK_OK) {
+    if (self->life == INITIALISING && (status = await_start(self, deadline_ns)) != HK_OK) {
         return status;
     }
     if (self->life == NEW) {
@@ -126,9 +131,13 @@ static void finish_if_last(struct inline_executor *self)
         return;
     }
     if (self->life == READY) {
+        hk_call call = {.executor = self->executor}; /* So that it cannot wait for its own end. */
+
         self->life = FINISHING;
         pthread_mutex_unlock(&self->lock);
+        hki_call_enter(&call);
         hki_worker_finish(&self->hooks, self->local);
+        hki_call_leave(&call);
         pthread_mutex_lock(&self->lock);
         self->life = FINISHED;
     }
@@ -147,7 +156,7 @@ static hk_status submit(void *object, hk_job *job, hk_duration queue_wait)
         return HK_ECLOSED;
     }
     self->under_way++;
-    if ((status = initialise(self)) == HK_OK) {
+    if ((status = initialise(self, HKI_NEVER)) == HK_OK) {
         hki_running_add(&self->running, job);
         pthread_mutex_unlock(&self->lock);
         (void)hk_job_run(job, self->local, "the submitting thread");
@@ -170,7 +179,7 @@ static void begin_shutdown(void *object, hk_shutdown_how how)
         finish_if_last(self);
     }
     pthread_mutex_unlock(&self->lock);
-    if (how >= HK_CANCEL_ALL) {
+    if (how >= HK_SHUTDOWN_CANCEL_ALL) {
         hki_running_stop_all(&self->running, &self->lock);
     }
 }
@@ -184,7 +193,7 @@ static hk_status join(void *object, hk_duration timeout)
     pthread_mutex_lock(&self->lock);
     while (self->under_way != 0 || self->life == READY || self->life == FINISHING) {
         if (!hki_condition_wait(&self->changed, &self->lock, deadline_ns)) {
-            status = HK_ETIMEDOUT;
+            status = hki_not_in_time(deadline_ns);
             break;
         }
     }
@@ -192,14 +201,24 @@ static hk_status join(void *object, hk_duration timeout)
     return status;
 }
 
+/* There is no thread that it could be left to: only another's initialiser is not waited for. */
 static hk_status prestart(void *object, hk_duration wait)
 {
     struct inline_executor *self = object;
-    (void)wait;
-    hk_status status;
+    int64_t deadline_ns = hki_deadline(wait);
+    hk_status status = HK_OK;
 
     pthread_mutex_lock(&self->lock);
-    status = initialise(self);
+    if (self->closed) {
+        pthread_mutex_unlock(&self->lock);
+        return HK_ECLOSED;
+    }
+    self->under_way++; /* A shutdown meanwhile leaves the finalizer to it. */
+    if (wait != 0 || self->life != INITIALISING) {
+        status = initialise(self, deadline_ns);
+    }
+    self->under_way--;
+    finish_if_last(self);
     pthread_mutex_unlock(&self->lock);
     return status;
 }

@@ -137,24 +137,55 @@ static const hk_site *site(const hk_future *future)
 
 /* --- jobs of remote back ends --- */
 
+static void destroy_remote(hk_future *future)
+{
+    hk_executor *executor = hki_job_of(future)->executor;
+
+    destroy(future);
+    hki_executor_unref(executor);
+}
+
+/* The count first, then the state; who destroys has seen all futures end, then reads the count.
+ * Both in the one order of all seq_cst operations: one of the two sees the other. */
+bool hki_job_enter(hk_job *job)
+{
+    atomic_fetch_add(&job->executor->guests, 1);
+    if (hki_phase_ended(hki_future_state_now(&job->future))) {
+        hki_executor_leave(job->executor);
+        return false;
+    }
+    return true;
+}
+
 static void refresh(hk_future *future)
 {
     hk_job *job = hki_job_of(future);
 
-    job->executor->traits->remote->refresh(job->executor->self, job);
+    if (hki_job_enter(job)) {
+        job->executor->traits->remote->refresh(job->executor->self, job);
+        hki_executor_leave(job->executor);
+    }
 }
 
-static bool recall(hk_future *future)
+static bool recall(hk_future *future, bool *removed)
 {
     hk_job *job = hki_job_of(future);
 
-    return job->executor->traits->remote->recall(job->executor->self, job);
+    bool claimed = false;
+
+    if (hki_job_enter(job)) {
+        claimed = job->executor->traits->remote->recall(job->executor->self, job, removed);
+        hki_executor_leave(job->executor);
+    }
+    return claimed;
 }
 
 static bool park(hk_future *future, struct hki_parker *parker, int64_t deadline_ns)
 {
     hk_job *job = hki_job_of(future);
 
+    /* No guest, for it may sleep until others have ended, too, which may have to wait for the
+     * executor's end. */
     return job->executor->traits->remote->park(job->executor->self, job, parker, deadline_ns);
 }
 
@@ -162,7 +193,10 @@ static void assist(hk_future *future, int64_t deadline_ns)
 {
     hk_job *job = hki_job_of(future);
 
-    job->executor->traits->remote->assist(job->executor->self, job, deadline_ns);
+    if (hki_job_enter(job)) {
+        job->executor->traits->remote->assist(job->executor->self, job, deadline_ns);
+        hki_executor_leave(job->executor);
+    }
 }
 
 static void stop(hk_future *future, hk_cancel_level level)
@@ -170,24 +204,34 @@ static void stop(hk_future *future, hk_cancel_level level)
     hk_job *job = hki_job_of(future);
 
     (void)level;
-    if (!hki_future_ended(future)) {
+    if (hki_job_enter(job)) {
         job->executor->traits->remote->stop(job->executor->self, job);
+        hki_executor_leave(job->executor);
+    }
+}
+
+void hki_job_force(hk_job *job, enum hki_force (*by)(void *self, hk_job *job))
+{
+    enum hki_force result = by(job->executor->self, job);
+
+    if (result == HKI_FORCE_REMOVED) {
+        hk_future_unref(&job->future); /* Of who would have run it. */
+    }
+    if (result != HKI_FORCE_STOPS) {
+        hki_job_drop_input(job);
     }
 }
 
 static hk_status kill_running(hk_future *future, const char *why)
 {
     hk_job *job = hki_job_of(future);
-    hk_executor *executor = job->executor;
 
-    if (!hki_future_claim_end(future, false, NULL)) {
+    if (!hki_future_claim_cancel(future, false)) {
         /* It has just ended in another way, perhaps by another kill. */
-        return hki_phase(hki_future_state(future)) == HKI_CANCELLED ? HK_OK : HK_ESTATE;
+        return hki_future_is_cancelled(future) ? HK_OK : HK_ESTATE;
     }
     hki_future_set_reason(future, why == NULL ? "killed" : why);
-    if (!executor->traits->remote->kill(executor->self, job)) {
-        hki_job_drop_input(job);
-    }
+    hki_job_force(job, job->executor->traits->remote->kill);
     hki_job_ended(job, HKI_CANCELLED);
     hki_future_publish(future, HKI_CANCELLED);
     return HK_OK;
@@ -200,7 +244,7 @@ bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome, const voi
     bool callbacks = false;
     unsigned phase;
 
-    if (!hki_future_claim_end(future, false, NULL)) {
+    if (!hki_future_claim(future, outcome->phase, false)) {
         hki_outcome_drop(outcome);
         hki_job_drop_input(job);
         return false;
@@ -216,7 +260,7 @@ bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome, const voi
 }
 
 static const struct hki_origin remote_job_origin = {
-    .destroy = destroy,
+    .destroy = destroy_remote,
     .cancelled = cancelled,
     .published = published,
     .stop = stop,
@@ -230,6 +274,11 @@ static const struct hki_origin remote_job_origin = {
     .name = name,
     .site = site,
 };
+
+bool hki_job_is_remote(const hk_job *job)
+{
+    return job->future.origin == &remote_job_origin;
+}
 
 static void destroy_slim(hk_future *future)
 {
@@ -299,7 +348,7 @@ static hk_status set_input(hk_job *job, const struct hki_request *request)
         if ((block = hki_block_alloc(request->size)) == NULL) {
             return HK_ENOMEM;
         }
-        job->input = (struct hki_value){block, request->size, hk_free, block};
+        job->input = (struct hki_value){block, request->size, hki_block_free, block};
     }
     if (request->size != 0) {
         memcpy(job->input.data, request->bytes, request->size);
@@ -388,6 +437,9 @@ static hk_job *create_whole(const struct hki_request *request)
                     request->executor->traits->remote == NULL ? &job_origin : &remote_job_origin,
                     2);
     job->executor = request->executor;
+    if (hki_job_is_remote(job)) {
+        hki_executor_ref(job->executor);
+    }
     hki_executor_count(job->executor, HKI_ACCEPTED);
     if (request->forced) {
         hki_executor_count(job->executor, HKI_UNCOUNTED);
@@ -408,6 +460,7 @@ static hk_job *create_whole(const struct hki_request *request)
     job->taken = false;
     job->attempt = 1;
     job->attempts_max = attempts(request);
+    job->next_at_death = 0;
     return job;
 }
 
@@ -453,43 +506,72 @@ struct hki_error *hki_job_error(const hk_job *job, hk_status status, const char 
 
 hk_priority hk_job_priority(const hk_job *job)
 {
-    return job->priority;
+    return job == NULL ? HK_PRIORITY_NORMAL : job->priority;
 }
 
 void **hk_job_slot(hk_job *job)
 {
-    return &job->slot;
+    return job == NULL ? NULL : &job->slot;
 }
 
-bool hki_job_discard(hk_job *job, hk_status status, const char *message)
+/* Ends it with what broke its executor as the cause, if there is no other. */
+static bool discard(hk_job *job, hk_status status, const char *message, struct hki_error *cause)
 {
     hk_future *future = &job->future;
+    unsigned phase = status == HK_ECANCELED ? HKI_CANCELLED : HKI_FAILED;
     bool was_mine;
     /* Its callbacks are callbacks of the executor, which may wait for this end. */
     hk_call call = {.executor = job->executor};
 
     hki_call_enter(&call);
-    was_mine = hki_future_claim_end(future, true, NULL);
+    /* One that is to be tried again in another process is RUNNING since its first try. */
+    was_mine = hki_future_claim(future, phase, job->executor->traits->remote == NULL);
     if (was_mine) {
-        unsigned phase = status == HK_ECANCELED ? HKI_CANCELLED : HKI_FAILED;
         struct hki_error *broken = atomic_load(&job->executor->broken);
 
+        if (cause == NULL && broken != NULL) {
+            cause = hki_error_ref(broken);
+        }
         if (phase == HKI_CANCELLED) {
             hki_future_set_reason(future, message);
         } else {
-            future->body.error = hki_job_error(job, status, "", message,
-                                               broken == NULL ? NULL : hki_error_ref(broken));
+            future->body.error = hki_job_error(job, status, "", message, hki_error_ref(cause));
         }
         hki_job_drop_input(job);
         hki_job_ended(job, phase);
         hki_future_publish(future, phase);
+    } else if (job->executor->traits->remote != NULL && job->taken) {
+        hki_job_drop_input(job);
     }
     hki_call_leave(&call);
     hk_future_unref(future);
+    hki_error_unref(cause);
     return was_mine;
+}
+
+bool hki_job_discard(hk_job *job, hk_status status, const char *message)
+{
+    return discard(job, status, message, NULL);
+}
+
+/* Whether who waits for a future would take its end for something else: for a value, or for an
+ * answer about the wait itself. */
+static bool is_ambiguous(hk_status status)
+{
+    return status >= HK_OK || status == HK_ETIMEDOUT || status == HK_EDEADLK ||
+           status == HK_EFORKED || status == HK_EINVAL;
 }
 
 void hk_job_discard(hk_job *job, hk_status status, const char *message)
 {
-    (void)hki_job_discard(job, status, message);
+    struct hki_error *cause = NULL;
+
+    if (job == NULL) {
+        return;
+    }
+    if (is_ambiguous(status)) {
+        cause = status >= HK_OK ? NULL : hki_error_plain(status);
+        status = HK_EFAILED;
+    }
+    (void)discard(job, status, message, cause);
 }

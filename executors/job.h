@@ -36,7 +36,7 @@ struct hki_limits {
     struct hki_timer run_timer;
     bool run_armed; /* Once for a job, also if its worker dies and another one begins again. */
     struct hki_job_fds *fds; /* NULL: none. Dropped with the input. */
-    hk_cancel *token;        /* One reference, or NULL. */
+    hk_cancel_token *token;  /* One reference, or NULL. */
     struct hki_cancel_watch token_watch;
 };
 
@@ -73,11 +73,20 @@ struct hk_job {
     void (*salvage)(hk_job *job, const void *bytes, size_t size);
     /* For a remote back end. */
     bool drain;            /* Callbacks are left to run: see process_pool/courier.c. */
-    bool taken;            /* It has come back from a worker. Under the back end's lock. */
+    bool taken;            /* It has come back from a worker, or its time was over before it was
+                            * taken back: its input is dropped by who has it. Under the back end's
+                            * lock. */
     uint16_t attempt;      /* From 1. */
     uint16_t attempts_max; /* Tries it may have when workers die. */
+    uint8_t next_at_death; /* Workers that died by themselves when it was the next to begin. */
     unsigned char bytes[HKI_INLINE_INPUT] __attribute__((aligned(16)));
 };
+
+/* Whether a task can be run, and told of. */
+static inline bool hki_task_valid(const hk_task *task)
+{
+    return task != NULL && task->run != NULL && task->name != NULL;
+}
 
 /* What a submit asks for; the input is one of bytes (copied), or given. */
 struct hki_request {
@@ -175,6 +184,18 @@ unsigned hki_job_put_outcome(hk_job *job, struct hki_outcome *outcome);
 
 /* The bytes, and the descriptors that the task has not taken. */
 void hki_job_drop_input(hk_job *job);
+
+bool hki_job_is_remote(const hk_job *job);
+
+/* For a thread that was sent by nobody who keeps the executor: a timer, who asks or cancels. Its
+ * future may end at any time, and the executor be destroyed behind that: from here until
+ * hki_executor_leave() it is not. False: the future has ended, and perhaps the executor. Of remote
+ * jobs alone, each of which keeps the executor's record. */
+bool hki_job_enter(hk_job *job);
+
+/* Of a job of a remote back end whose future is about to be ended by force: takes it out, or has
+ * its worker stopped. */
+void hki_job_force(hk_job *job, enum hki_force (*by)(void *self, hk_job *job));
 
 /* Ends a job that has come back from a remote worker; takes the outcome over. left:
  * what it had written of a result when its worker died, or NULL. Runs no callbacks: true if there

@@ -50,37 +50,25 @@ void hki_limits_explain(const hk_job *job, bool started, char *text, size_t size
     }
 }
 
-/* What has not started is taken out; what runs is stopped by the back end, which also drops
- * the input then. */
-static void take_from_remote(hk_job *job, const struct hki_remote_traits *remote)
-{
-    hk_executor *executor = job->executor;
-
-    if (executor->ops->remove(executor->self, job)) {
-        hk_future_unref(&job->future);
-        hki_job_drop_input(job);
-    } else if (!remote->overrun(executor->self, job)) {
-        hki_job_drop_input(job);
-    }
-}
+static void run_ended(struct hki_timer *timer);
 
 /* On the timer thread, with the timer's reference. */
 static void out_of_time(hk_job *job)
 {
     hk_future *future = &job->future;
-    hk_executor *executor = job->executor;
-    const struct hki_remote_traits *remote = executor->traits->remote;
     unsigned was;
     char text[128];
 
     hki_future_refresh(future);
     if (hki_future_claim_end(future, false, &was)) {
+        hk_executor *executor = job->executor; /* Waits for this end. */
+
         /* After the claim: a task that heeds it at once must not end the future first. */
         (void)hki_future_request_stop(future, "out of time");
         hki_limits_explain(job, was == HKI_RUNNING, text, sizeof(text));
         future->body.error = hki_job_error(job, HK_EDEADLINE, "", text, NULL);
-        if (remote != NULL) {
-            take_from_remote(job, remote);
+        if (hki_job_is_remote(job)) {
+            hki_job_force(job, executor->traits->remote->overrun);
         } else if (was == HKI_RUNNING) {
             /* Its thread takes this back when the task returns, late. */
             atomic_fetch_add(&executor->straggling, 1);
@@ -112,30 +100,40 @@ static void deadline_came(struct hki_timer *timer)
     out_of_time(limits->job);
 }
 
+/* Of a remote job: whether its time is not over, and the timer armed again. It was armed when the
+ * task was sent off; that may have started later, or not yet. */
+static bool has_time_left(hk_job *job)
+{
+    struct hki_limits *limits = hki_job_limits(job);
+    const struct hki_remote_traits *remote = job->executor->traits->remote;
+    int64_t end_ns = remote->run_end_ns(job->executor->self, job, limits->timeout);
+    bool armed;
+
+    if (end_ns <= hk_now_ns()) {
+        return false;
+    }
+    atomic_store(&limits->run_end_ns, end_ns);
+    /* The armed timer keeps the one reference there is, and may be disarmed at once. */
+    hk_future_ref(&job->future);
+    armed = hki_timer_arm(&limits->run_timer, end_ns, run_ended) == HK_OK;
+    if (armed) {
+        let_go_if_over(job);
+    }
+    hk_future_unref(&job->future);
+    return armed;
+}
+
 static void run_ended(struct hki_timer *timer)
 {
-    struct hki_limits *limits = HKI_CONTAINER(timer, struct hki_limits, run_timer);
-    hk_job *job = limits->job;
-    const struct hki_remote_traits *remote = job->executor->traits->remote;
+    hk_job *job = HKI_CONTAINER(timer, struct hki_limits, run_timer)->job;
 
-    if (remote != NULL) {
-        /* It was armed when the task was sent off; it may have started later, or not yet. */
-        int64_t end_ns = remote->run_end_ns(job->executor->self, job, limits->timeout);
+    if (hki_job_is_remote(job) && hki_job_enter(job)) {
+        hk_executor *executor = job->executor;
+        bool goes_on = has_time_left(job); /* The job may be gone then. */
 
-        if (end_ns > hk_now_ns()) {
-            bool armed;
-
-            atomic_store(&limits->run_end_ns, end_ns);
-            /* The armed timer keeps the one reference there is, and may be disarmed at once. */
-            hk_future_ref(&job->future);
-            armed = hki_timer_arm(timer, end_ns, run_ended) == HK_OK;
-            if (armed) {
-                let_go_if_over(job);
-            }
-            hk_future_unref(&job->future);
-            if (armed) {
-                return;
-            }
+        hki_executor_leave(executor);
+        if (goes_on) {
+            return;
         }
     }
     out_of_time(job);
@@ -166,7 +164,7 @@ static hk_status hold_timers(hk_executor *executor)
         return status;
     }
     if (atomic_exchange(&executor->holds_timers, true)) {
-        hki_timers_release(); /* Somebody else was first. */
+        hki_timers_release(false); /* Somebody else was first. */
     }
     return HK_OK;
 }
@@ -202,7 +200,7 @@ hk_status hki_limits_create(hk_job *job, const hk_submit_options *options)
     if (options != NULL) {
         snprintf(limits->label, sizeof(limits->label), "%s",
                  options->label == NULL ? "" : options->label);
-        limits->token = hk_cancel_ref(options->token);
+        limits->token = hk_cancel_token_ref(options->token);
         if (options->deadline != 0) {
             limits->deadline_ns = hki_deadline(options->deadline);
         }
@@ -290,7 +288,7 @@ void hki_limits_disarm(hk_job *job)
 void hki_limits_destroy(hk_job *job)
 {
     if (job->limits != NULL) {
-        hk_cancel_unref(job->limits->token);
+        hk_cancel_token_unref(job->limits->token);
         hki_job_fds_destroy(job->limits->fds);
         hki_free(job->limits, sizeof(*job->limits));
     }

@@ -38,6 +38,17 @@ void hki_live_executors_remove(hk_executor *executor)
     pthread_mutex_unlock(&live_lock);
 }
 
+void hki_live_executors_close_before(hk_executor *executor, hk_executor *base)
+{
+    pthread_mutex_lock(&live_lock);
+    /* One that is not linked has been taken by the end of the process. */
+    if (hki_list_linked(&executor->live) && hki_list_linked(&base->live)) {
+        hki_list_remove(&executor->live);
+        hki_list_append(&base->live, &executor->live);
+    }
+    pthread_mutex_unlock(&live_lock);
+}
+
 /* The next one still listed, with a reference; NULL at the end. */
 static hk_executor *take_next(void)
 {
@@ -64,14 +75,14 @@ __attribute__((destructor)) static void leave(void)
         }
         (void)hk_executor_stats(executor, &statistics);
         if (executor->drain_at_exit) {
-            (void)hk_executor_shutdown(executor, HK_DRAIN, HK_FOREVER);
+            (void)hk_executor_shutdown(executor, HK_SHUTDOWN_DRAIN, HK_FOREVER);
         } else if (atomic_load(&executor->how) == HKI_OPEN || statistics.running != 0 ||
                    statistics.queued != 0) {
             hki_log(HK_LOG_WARNING,
                     "executor %s was still open at exit: %zu tasks running, %zu queued were left "
                     "behind; call hk_executor_destroy() first, or set drain_at_exit",
                     executor->name, statistics.running, statistics.queued);
-            hki_executor_close(executor, HK_DRAIN);
+            hki_executor_close(executor, HK_SHUTDOWN_DRAIN);
         }
     }
     atomic_store(&hki_exiting_, true);

@@ -12,6 +12,7 @@
 
 #include <hocket/completion.h>
 
+#include "base/extensible.h"
 #include "base/fork.h"
 #include "base/live.h"
 #include "base/memory.h"
@@ -51,6 +52,8 @@ struct hk_map_iterator {
     size_t item_result_bytes; /* Of value, of the largest kind seen of late. Packed only. */
     bool source_ended;
     bool closed;
+    bool is_in_use;    /* A call of it is under way, of which source and tasks are a part. */
+    bool abandoned;    /* Closed from within that call, which then releases it. */
     bool refused;      /* The failure is that of a submit. */
     hk_status failure; /* To be told once, when what was pulled is delivered. */
 };
@@ -158,12 +161,12 @@ static struct hki_chunk *gather(hk_map_iterator *it)
         it->failure = HK_ENOMEM;
         return NULL;
     }
-    if (chunk->is_packed && it->source == hk_source_array) {
+    if (chunk->is_packed && it->source == hk_array_source_next) {
         pull_array(it, chunk);
     }
-    while (!is_full(it, chunk) && pull(it, chunk)) {
+    while (!is_full(it, chunk) && pull(it, chunk) && !it->closed) {
     }
-    if (chunk->count == 0) {
+    if (chunk->count == 0 || it->closed) {
         hki_chunk_unref(chunk, 1);
         return NULL;
     }
@@ -325,9 +328,59 @@ static bool has_more(const hk_map_iterator *it)
     return !hki_list_empty(&it->in_flight) || it->unsent != NULL || !it->source_ended;
 }
 
+static void give_up(struct hki_chunk *chunk)
+{
+    (void)hk_future_cancel(chunk->future, HK_CANCEL_REQUEST);
+    hki_chunk_unref(chunk, 1);
+}
+
+static void cancel(hk_map_iterator *it)
+{
+    struct hki_list *first;
+
+    it->closed = true;
+    hk_completion_destroy(it->completion);
+    it->completion = NULL;
+    while ((first = hki_list_take_first(&it->in_flight)) != NULL) {
+        give_up(HKI_CONTAINER(first, struct hki_chunk, link));
+    }
+    if (it->current != NULL) {
+        /* Its own, and those of the items that nobody will see. */
+        hki_chunk_unref(it->current, 1 + (unsigned)(it->current->count - it->current->delivered));
+        it->current = NULL;
+    }
+    if (it->unsent != NULL) {
+        hki_chunk_unref(it->unsent, 1);
+        it->unsent = NULL;
+    }
+    it->in_flight_count = 0;
+}
+
+static void release(hk_map_iterator *it)
+{
+    it->is_in_use = true; /* Whatever drop functions ask of it. */
+    cancel(it);
+    hk_cancel_token_unref(it->options.token);
+    hki_executor_unref(it->executor);
+    hki_free(it, sizeof(*it));
+    hki_live_add(HKI_LIVE_MAPS, -1);
+}
+
+/* The end of a call: what was put off because it came from within. */
+static void leave(hk_map_iterator *it)
+{
+    if (it->closed && !it->abandoned) {
+        cancel(it); /* Drop functions may destroy it meanwhile. */
+    }
+    it->is_in_use = false;
+    if (it->abandoned) {
+        release(it);
+    }
+}
+
 static hk_status run_out(hk_map_iterator *it)
 {
-    (void)hk_map_cancel(it);
+    cancel(it);
     return HK_ETIMEDOUT;
 }
 
@@ -345,6 +398,9 @@ static hk_status get_current(hk_map_iterator *it, hk_duration timeout)
         return run_out(it);
     }
     fill(it);
+    if (it->closed) {
+        return HK_EDONE;
+    }
     if (hki_list_empty(&it->in_flight)) {
         status = it->failure != HK_OK ? it->failure : HK_EDONE;
         it->failure = HK_OK;
@@ -354,6 +410,19 @@ static hk_status get_current(hk_map_iterator *it, hk_duration timeout)
     /* Also what ended just after the limit comes too late. */
     if ((status == HK_OK || status == HK_ETIMEDOUT) && is_over(it)) {
         return run_out(it);
+    }
+    return status;
+}
+
+static hk_status next(hk_map_iterator *it, hk_duration timeout, hk_map_item *item)
+{
+    hk_status status = it->current != NULL ? HK_OK : get_current(it, timeout);
+
+    if (status == HK_OK && it->closed) {
+        status = HK_EDONE;
+    }
+    if (status == HK_OK) {
+        deliver(it, item);
     }
     return status;
 }
@@ -368,14 +437,16 @@ hk_status hk_map_next(hk_map_iterator *it, hk_duration timeout, hk_map_item *ite
     if (hki_fork_foreign(it->generation)) {
         return HK_EFORKED;
     }
+    if (it->is_in_use) {
+        return HK_ESTATE;
+    }
     if (it->closed) {
         return HK_EDONE;
     }
-    if (it->current == NULL && (status = get_current(it, timeout)) != HK_OK) {
-        return status;
-    }
-    deliver(it, item);
-    return HK_OK;
+    it->is_in_use = true;
+    status = next(it, timeout, item);
+    leave(it);
+    return status;
 }
 
 /* --- beginning and ending --- */
@@ -383,10 +454,10 @@ hk_status hk_map_next(hk_map_iterator *it, hk_duration timeout, hk_map_item *ite
 static bool options_valid(const hk_map_options *options)
 {
     return options == NULL ||
-           ((options->size == 0 || options->size >= sizeof(*options)) &&
-            options->window <= WINDOW_MAX && options->chunk <= CHUNK_MAX &&
-            hki_duration_valid(options->timeout) && hki_duration_valid(options->limit) &&
-            options->priority >= HK_PRIORITY_LOW && options->priority <= HK_PRIORITY_HIGH);
+           (HKI_OPTIONS_VALID(options, 80) && options->window <= WINDOW_MAX &&
+            options->chunk <= CHUNK_MAX && hki_duration_valid(options->timeout) &&
+            hki_duration_valid(options->limit) && options->priority >= HK_PRIORITY_LOW &&
+            options->priority <= HK_PRIORITY_HIGH);
 }
 
 static void set_options(hk_map_iterator *it, const hk_map_options *options)
@@ -404,7 +475,7 @@ static void set_options(hk_map_iterator *it, const hk_map_options *options)
     it->item_timeout = timeout == HK_FOREVER ? 0 : timeout;
     it->window = it->options.window != 0 ? it->options.window : 2 * (size_t)it->executor->width;
     it->deadline_ns = it->options.limit == 0 ? HKI_NEVER : hki_deadline(it->options.limit);
-    hk_cancel_ref(it->options.token);
+    hk_cancel_token_ref(it->options.token);
 }
 
 static hk_status begin(hk_map_iterator *it, hk_map_iterator **out)
@@ -415,29 +486,30 @@ static hk_status begin(hk_map_iterator *it, hk_map_iterator **out)
         status = hk_completion_create(&it->completion);
     }
     if (status == HK_OK) {
+        it->is_in_use = true;
         fill(it);
+        it->is_in_use = false;
         /* Refused before anything ran: then the map did not begin. */
         if (it->in_flight_count == 0 && it->refused) {
             status = it->failure;
         }
     }
     if (status != HK_OK) {
-        hk_map_close(it);
+        release(it);
         return status;
     }
     *out = it;
     return HK_OK;
 }
 
-hk_status hk_map_at(hk_executor *executor, const hk_site *site, const hk_task *task,
+hk_status hk_map_at(const hk_site *site, hk_executor *executor, const hk_task *task,
                     hk_source_fn *source, void *state, const hk_map_options *options,
                     hk_map_iterator **out)
 {
     hk_map_iterator *it;
     hk_status status;
 
-    if (task == NULL || task->run == NULL || source == NULL || out == NULL ||
-        !options_valid(options)) {
+    if (!hki_task_valid(task) || source == NULL || out == NULL || !options_valid(options)) {
         return HK_EINVAL;
     }
     if ((status = hki_executor_usable(executor)) != HK_OK) {
@@ -459,46 +531,28 @@ hk_status hk_map_at(hk_executor *executor, const hk_site *site, const hk_task *t
     return begin(it, out);
 }
 
-static void give_up(struct hki_chunk *chunk)
-{
-    (void)hk_future_cancel(chunk->future, HK_CANCEL_REQUEST);
-    hki_chunk_unref(chunk, 1);
-}
-
 hk_status hk_map_cancel(hk_map_iterator *it)
 {
-    struct hki_list *first;
-
     if (it == NULL) {
         return HK_EINVAL;
     }
     it->closed = true;
-    hk_completion_destroy(it->completion);
-    it->completion = NULL;
-    while ((first = hki_list_take_first(&it->in_flight)) != NULL) {
-        give_up(HKI_CONTAINER(first, struct hki_chunk, link));
+    if (!it->is_in_use) {
+        it->is_in_use = true;
+        leave(it);
     }
-    if (it->current != NULL) {
-        /* Its own, and those of the items that nobody will see. */
-        hki_chunk_unref(it->current, 1 + (unsigned)(it->current->count - it->current->delivered));
-        it->current = NULL;
-    }
-    if (it->unsent != NULL) {
-        hki_chunk_unref(it->unsent, 1);
-        it->unsent = NULL;
-    }
-    it->in_flight_count = 0;
     return HK_OK;
 }
 
-void hk_map_close(hk_map_iterator *it)
+void hk_map_destroy(hk_map_iterator *it)
 {
     if (it == NULL) {
         return;
     }
-    (void)hk_map_cancel(it);
-    hk_cancel_unref(it->options.token);
-    hki_executor_unref(it->executor);
-    hki_free(it, sizeof(*it));
-    hki_live_add(HKI_LIVE_MAPS, -1);
+    if (it->is_in_use) {
+        it->closed = true;
+        it->abandoned = true;
+        return;
+    }
+    release(it);
 }

@@ -89,7 +89,7 @@ hk_status hki_chunk_add(struct hki_chunk *chunk, const hk_map_input *input)
         if ((block = hki_block_alloc(input->size)) == NULL) {
             return HK_ENOMEM;
         }
-        slot->input = (struct hki_value){block, input->size, hk_free, block};
+        slot->input = (struct hki_value){block, input->size, hki_block_free, block};
     }
     if (input->size != HK_BY_REF && input->size != 0) {
         memcpy(slot->input.data, input->data, input->size);

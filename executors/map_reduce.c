@@ -26,7 +26,7 @@ static void end_item(struct kept *kept, hk_map_item *item)
     }
 }
 
-hk_status hk_map_reduce_at(hk_executor *executor, const hk_site *site, const hk_task *task,
+hk_status hk_map_reduce_at(const hk_site *site, hk_executor *executor, const hk_task *task,
                            hk_source_fn *source, void *state, hk_reduce_fn *reduce,
                            void *accumulator, const hk_map_options *options)
 {
@@ -39,7 +39,7 @@ hk_status hk_map_reduce_at(hk_executor *executor, const hk_site *site, const hk_
     if (reduce == NULL) {
         return HK_EINVAL;
     }
-    if ((status = hk_map_at(executor, site, task, source, state, options, &it)) != HK_OK) {
+    if ((status = hk_map_at(site, executor, task, source, state, options, &it)) != HK_OK) {
         return status;
     }
     while (reduced == HK_OK && (status = hk_map_next(it, HK_FOREVER, &item)) == HK_OK) {
@@ -47,7 +47,7 @@ hk_status hk_map_reduce_at(hk_executor *executor, const hk_site *site, const hk_
         end_item(&kept, &item);
     }
     give_back(&kept);
-    hk_map_close(it);
+    hk_map_destroy(it);
     if (reduced != HK_OK) {
         return reduced; /* Whatever it is: also HK_EDONE. */
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <hocket/map.h>
 
-hk_status hk_source_array(void *state, hk_map_input *input)
+hk_status hk_array_source_next(void *state, hk_map_input *input)
 {
     hk_array_source *array = state;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/snapshot.h"
 #include "executors/packed_layout.h"
 #include "executors/process_pool/packed_error.h"
 
@@ -292,7 +293,7 @@ static void begin_rest(struct hki_chunk *chunk, const unsigned char *bytes, size
     if (size < sizeof(head)) {
         return;
     }
-    memcpy(&head, bytes, sizeof(head)); /* It must not change while it is judged. */
+    hki_snapshot(&head, bytes, sizeof(head)); /* It must not change while it is judged. */
     rest->finished = atomic_load(&head.finished);
     if (atomic_load(&head.number) != chunk->number || rest->finished > chunk->count) {
         rest->finished = 0;
@@ -321,7 +322,7 @@ static const unsigned char *read_record(struct hki_packed_rest *rest,
     if (rest->size - rest->at < sizeof(*record)) {
         return NULL;
     }
-    memcpy(record, rest->bytes + rest->at, sizeof(*record));
+    hki_snapshot(record, rest->bytes + rest->at, sizeof(*record));
     if (record->size > rest->size - rest->at - sizeof(*record)) {
         return NULL;
     }

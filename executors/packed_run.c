@@ -447,7 +447,7 @@ static bool shall_stop(const struct run *run)
         return hk_should_stop(outer);
     }
     return outer->link->ops->should_stop(outer->link) ||
-           (run->is_limited && hk_time_left(outer) == 0);
+           (run->is_limited && hk_call_time_left(outer) == 0);
 }
 
 static void run_items(struct run *run, const unsigned char *at)

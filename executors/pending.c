@@ -137,7 +137,7 @@ static hk_job *take_from_lane(struct thread_pool *pool, struct worker *worker)
     }
     wanted = wanted < BATCH_MAX ? wanted : BATCH_MAX;
     wanted = worker->tasks_left != 0 && worker->tasks_left < wanted ? worker->tasks_left : wanted;
-    wanted = wanted < room ? wanted : room + 1;
+    wanted = wanted <= room ? wanted : room + 1; /* The first is not put anywhere. */
     got = hki_lane_take(&pool->lane, nodes, wanted);
     /* Before another can take: so what one worker takes is older than what the next does. */
     for (size_t i = 1; i < got; i++) {
@@ -199,6 +199,7 @@ static void *steal(struct thread_pool *pool, const struct worker *worker)
         /* relaxed: a hint. */
         atomic_store_explicit(&worker->deck->cpu, hki_os_cpu_here(), memory_order_relaxed);
     }
+    // cppcheck-suppress CastIntegerToAddressAtReturn ; it is a pointer that is returned
     return hki_deck_steal(&pool->decks, worker->deck, pool->topology);
 }
 

@@ -21,6 +21,7 @@
 
 #include <string.h>
 
+#include "base/extensible.h"
 #include "base/fork.h"
 #include "base/memory.h"
 #include "base/time.h"
@@ -70,8 +71,8 @@ bool hk_range_should_stop(hk_range *range)
     }
     if (hki_fork_foreign(range->generation_)) {
         fail(range, HK_EFORKED);
-    } else if (hk_cancel_fired(range->token_) ||
-               atomic_load(&range->executor_->how) >= HK_CANCEL_ALL) {
+    } else if (hk_cancel_token_is_fired(range->token_) ||
+               atomic_load(&range->executor_->how) >= HK_SHUTDOWN_CANCEL_ALL) {
         fail(range, HK_ECANCELED);
     } else if (range->deadline_ns_ != HKI_NEVER && hk_now_ns() >= range->deadline_ns_) {
         fail(range, HK_EDEADLINE);
@@ -105,9 +106,11 @@ static bool take(const hk_range *range, uint64_t *begin, uint64_t *end)
 
 static void take_part(hk_range *range)
 {
+    struct hki_agent *agent = hki_agent_self();
     uint64_t begin;
     uint64_t end;
 
+    hki_agent_enter_function(agent);
     while (!is_taken(range) && !hk_range_should_stop(range) && take(range, &begin, &end)) {
         hk_status status = range->body_(range, (size_t)begin, (size_t)end, range->context_);
 
@@ -116,6 +119,7 @@ static void take_part(hk_range *range)
         }
         hki_world_poll(); /* A replay may let another one have the next piece. */
     }
+    hki_agent_leave_function(agent);
 }
 
 static hk_status run(hk_call *call, const void *in, size_t in_size)
@@ -136,9 +140,8 @@ static const hk_task range_task = {"hocket range", run, 0, __FILE__, 0};
 static bool options_valid(const hk_range_options *options)
 {
     return options == NULL ||
-           ((options->size == 0 || options->size >= sizeof(*options)) &&
-            hki_duration_valid(options->limit) && options->priority >= HK_PRIORITY_LOW &&
-            options->priority <= HK_PRIORITY_HIGH);
+           (HKI_OPTIONS_VALID(options, 40) && hki_duration_valid(options->limit) &&
+            options->priority >= HK_PRIORITY_LOW && options->priority <= HK_PRIORITY_HIGH);
 }
 
 /* What a submit would say, where none may be needed. */
@@ -235,8 +238,8 @@ static void release(hk_range *range)
     range->is_open_ = 0;
 }
 
-hk_status hk_range_begin_at(hk_range *range, hk_executor *executor, const hk_site *site,
-                            size_t begin, size_t end, hk_range_fn *body, void *context,
+hk_status hk_range_begin_at(const hk_site *site, hk_range *range, hk_executor *executor,
+                            size_t begin, size_t end, hk_range_fn *body, void *arg,
                             const hk_range_options *options)
 {
     hk_status status;
@@ -253,7 +256,7 @@ hk_status hk_range_begin_at(hk_range *range, hk_executor *executor, const hk_sit
     }
     range->executor_ = hki_executor_ref(executor);
     range->body_ = body;
-    range->context_ = context;
+    range->context_ = arg;
     range->token_ = options == NULL ? NULL : options->token;
     range->deadline_ns_ =
         options == NULL || options->limit == 0 ? HKI_NEVER : hki_deadline(options->limit);
@@ -372,11 +375,11 @@ hk_status hk_range_end(hk_range *range)
     return status;
 }
 
-hk_status hk_parallel_for_at(hk_range *range, hk_executor *executor, const hk_site *site,
-                             size_t begin, size_t end, hk_range_fn *body, void *context,
+hk_status hk_parallel_for_at(const hk_site *site, hk_range *range, hk_executor *executor,
+                             size_t begin, size_t end, hk_range_fn *body, void *arg,
                              const hk_range_options *options)
 {
-    hk_status status = hk_range_begin_at(range, executor, site, begin, end, body, context, options);
+    hk_status status = hk_range_begin_at(site, range, executor, begin, end, body, arg, options);
 
     return status == HK_OK ? hk_range_end(range) : status;
 }

@@ -60,11 +60,11 @@ static bool is_closing(const void *self)
 /* Under the lock: whether there is, or comes, room. */
 static hk_status make_room(struct hki_member *member, hk_duration queue_wait, hk_job **victim)
 {
-    if (member->queue.when_full == HK_FULL_DROPS_OLDEST) {
+    if (member->queue.when_full == HK_FULL_DROP_OLDEST) {
         *victim = hki_task_queue_pop_oldest(&member->queue);
         return HK_OK;
     }
-    if (member->queue.when_full == HK_FULL_FAILS) {
+    if (member->queue.when_full == HK_FULL_FAIL) {
         return HK_EFULL;
     }
     return hki_room_await(member->executor, &member->queue, &member->replay->lock, is_closing,
@@ -126,7 +126,7 @@ static void begin_shutdown(void *self, hk_shutdown_how how)
     hki_list_init(&jobs);
     pthread_mutex_lock(&member->replay->lock);
     member->closing = true;
-    if (how >= HK_CANCEL_QUEUED) {
+    if (how >= HK_SHUTDOWN_CANCEL_QUEUED) {
         count = member->queue.length;
         hki_task_queue_take_all(&member->queue, &jobs);
     }
@@ -134,7 +134,7 @@ static void begin_shutdown(void *self, hk_shutdown_how how)
     pthread_mutex_unlock(&member->replay->lock);
     hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
     finished(member, count);
-    if (how >= HK_CANCEL_ALL) {
+    if (how >= HK_SHUTDOWN_CANCEL_ALL) {
         hki_running_stop_all(&member->jobs, &member->replay->lock);
     }
 }
@@ -277,7 +277,8 @@ hk_status hk_replay_create(uint64_t seed, const hk_executor_options *options, hk
 {
     struct hki_replay *replay = (struct hki_replay *)(void *)hki_world_self();
     bool is_new = replay == NULL;
-    hk_status status;
+    struct hki_actor *first;
+    hk_status status = HK_OK;
 
     if (out == NULL) {
         return HK_EINVAL;
@@ -289,8 +290,12 @@ hk_status hk_replay_create(uint64_t seed, const hk_executor_options *options, hk
         return HK_ENOMEM;
     }
     /* One worker is there from the start, so that what was accepted can run without memory. */
-    status =
-        is_new && hki_actor_idle(replay) == NULL ? HK_ENOMEM : join_world(replay, options, out);
+    if (is_new) {
+        status = hki_actor_idle(replay, &first);
+    }
+    if (status == HK_OK) {
+        status = join_world(replay, options, out);
+    }
     if (is_new && status != HK_OK) {
         hki_actors_end(replay);
         release(replay);
@@ -355,7 +360,7 @@ hk_status hk_replay_step(hk_executor *executor, bool *stepped)
     return status;
 }
 
-hk_status hk_replay_now(hk_executor *executor, hk_duration *now)
+hk_status hk_replay_elapsed(hk_executor *executor, hk_duration *now)
 {
     struct hki_replay *replay;
     hk_status status = now == NULL ? HK_EINVAL : find(executor, &replay);
@@ -381,7 +386,7 @@ hk_status hk_replay_advance(hk_executor *executor, hk_duration duration)
     return HK_OK;
 }
 
-hk_status hk_replay_trace(hk_executor *executor, hk_replay_trace_fn *fn, void *arg)
+hk_status hk_replay_on_step(hk_executor *executor, hk_replay_step_fn *fn, void *arg)
 {
     struct hki_replay *replay;
     hk_status status = find(executor, &replay);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The workers of a replay executor, and how the turn goes from one thread to another. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "base/no_cancel.h"
 #include "base/os.h"
 #include "base/time.h"
 #include "executors/replay_impl.h"
@@ -39,6 +41,7 @@ static void *actor_main(void *arg)
 {
     struct hki_actor *actor = arg;
     struct hki_replay *replay = actor->replay;
+    HKI_NO_CANCEL;
 
     hki_os_thread_name("hocket_replay");
     hki_actor_await_turn(actor);
@@ -52,7 +55,7 @@ static void *actor_main(void *arg)
 }
 
 /* The application's signals are for its own threads. */
-static bool start(struct hki_actor *actor)
+static int start(struct hki_actor *actor)
 {
     sigset_t all;
     sigset_t before;
@@ -62,30 +65,34 @@ static bool start(struct hki_actor *actor)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     failed = pthread_create(&actor->thread, NULL, actor_main, actor);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed == 0;
+    return failed;
 }
 
-struct hki_actor *hki_actor_idle(struct hki_replay *replay)
+hk_status hki_actor_idle(struct hki_replay *replay, struct hki_actor **out)
 {
     struct hki_actor *actor;
+    int failed;
 
     for (struct hki_list *at = replay->actors.next; at != &replay->actors; at = at->next) {
         actor = HKI_CONTAINER(at, struct hki_actor, link);
         if (actor->state == HKI_ACTOR_IDLE) {
-            return actor;
+            *out = actor;
+            return HK_OK;
         }
     }
     if ((actor = hki_zalloc(sizeof(*actor))) == NULL) {
-        return NULL;
+        return HK_ENOMEM;
     }
     actor->replay = replay;
     actor->state = HKI_ACTOR_IDLE;
-    if (!start(actor)) {
+    if ((failed = start(actor)) != 0) {
         hki_free(actor, sizeof(*actor));
-        return NULL;
+        errno = failed;
+        return HK_ESYS;
     }
     hki_list_append(&replay->actors, &actor->link);
-    return actor;
+    *out = actor;
+    return HK_OK;
 }
 
 void hki_actors_end(struct hki_replay *replay)

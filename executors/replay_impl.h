@@ -68,7 +68,7 @@ struct hki_replay {
     bool running;        /* hk_replay_run(): main stands aside. */
     uint64_t steps_last; /* Until this step. */
     bool ending;
-    hk_replay_trace_fn *trace;
+    hk_replay_step_fn *trace;
     void *trace_arg;
 
     pthread_mutex_t lock;
@@ -107,8 +107,8 @@ void hki_replay_sleep_until(struct hki_replay *replay, int64_t deadline_ns);
 
 /* --- replay_actor.c: with the turn --- */
 
-/* An idle worker, if need be a new one; NULL: no memory, or no thread. */
-struct hki_actor *hki_actor_idle(struct hki_replay *replay);
+/* An idle worker, if need be a new one. HK_ENOMEM; HK_ESYS: no thread, errno says why. */
+hk_status hki_actor_idle(struct hki_replay *replay, struct hki_actor **out);
 
 void hki_actor_give_turn(struct hki_actor *actor);
 void hki_actor_await_turn(struct hki_actor *actor);

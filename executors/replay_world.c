@@ -172,10 +172,10 @@ static struct hki_actor *choose(struct hki_replay *replay, hk_replay_action *act
                                 uint64_t *count)
 {
     struct choices choices = look_around(replay);
-    struct hki_actor *actor = choices.jobs + choices.timers == 0 ? NULL : hki_actor_idle(replay);
+    struct hki_actor *actor = NULL;
     uint64_t index;
 
-    if (actor == NULL) {
+    if (choices.jobs + choices.timers == 0 || hki_actor_idle(replay, &actor) != HK_OK) {
         choices.jobs = choices.timers = 0; /* Later, when a worker is free. */
     }
     if ((*count = choices.sleepers + choices.jobs + choices.timers) == 0) {

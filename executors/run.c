@@ -28,7 +28,7 @@ static void conclude(hk_job *job, struct hki_outcome *outcome)
     unsigned phase;
 
     judge(job, outcome);
-    if (!hki_future_claim_end(future, false, NULL)) {
+    if (!hki_future_claim(future, outcome->phase, false)) {
         atomic_fetch_sub(&job->executor->straggling, 1);
         hki_outcome_drop(outcome);
         hki_job_drop_input(job);
@@ -84,7 +84,7 @@ bool hki_job_run(hk_job *job, void *local, const char *where)
     if (hki_future_start(&job->future, agent) == HK_OK) {
         count_running(job, HKI_STARTED);
         /* A hard shutdown may have passed between the queue and this moment. */
-        if (atomic_load(&executor->how) >= HK_CANCEL_ALL) {
+        if (atomic_load(&executor->how) >= HK_SHUTDOWN_CANCEL_ALL) {
             (void)hki_future_request_stop(&job->future, "the executor is shut down");
         }
         if (arm_limits(job)) {
@@ -109,8 +109,12 @@ bool hki_job_run(hk_job *job, void *local, const char *where)
 
 bool hk_job_run(hk_job *job, void *local, const char *where)
 {
-    bool ran = hki_job_run(job, local, where);
+    bool ran;
 
+    if (job == NULL) {
+        return false;
+    }
+    ran = hki_job_run(job, local, where);
     hk_future_unref(&job->future);
     return ran;
 }

@@ -468,7 +468,7 @@ hk_status hk_join(hk_scope *scope, hk_forked *record)
     return call_here(record);
 }
 
-bool hk_is_joined(const hk_forked *record)
+bool hk_forked_is_joined(const hk_forked *record)
 {
     return record != NULL && phase_of(record) == JOINED;
 }

@@ -41,10 +41,21 @@ struct serial {
 
 static void serve(void *arg);
 
-/* The base refused: what is queued will never run. */
-static void give_up(void *arg)
+static const char *why_refused(hk_status status)
 {
-    struct serial *self = arg;
+    switch (status) {
+    case HK_ECLOSED:
+        return "the executor below takes no more tasks";
+    case HK_ENOMEM:
+        return "no memory to pass it to the executor below";
+    default:
+        return "the executor below refused it";
+    }
+}
+
+/* The base refused: what is queued will never run. */
+static void give_up_for(struct serial *self, hk_status status)
+{
     struct hki_list jobs;
 
     hki_list_init(&jobs);
@@ -53,12 +64,18 @@ static void give_up(void *arg)
     while (self->queue.length != 0) {
         hki_task_queue_take_all(&self->queue, &jobs);
         pthread_mutex_unlock(&self->lock);
-        hki_discard_all(&jobs, HK_ECLOSED, "the executor below takes no more tasks");
+        hki_discard_all(&jobs, status, why_refused(status));
         pthread_mutex_lock(&self->lock);
     }
     self->active = false;
     hki_condition_broadcast(&self->settled);
     pthread_mutex_unlock(&self->lock);
+}
+
+/* The base took the errand and then discarded it. */
+static void give_up(void *arg)
+{
+    give_up_for(arg, HK_ECLOSED);
 }
 
 /* The next task, or NULL and not active any more. */
@@ -88,21 +105,35 @@ static void run_one(struct serial *self, hk_job *job)
     pthread_mutex_unlock(&self->lock);
 }
 
-static void serve(void *arg)
+/* Runs a batch; false: nothing was left, and self may be gone. */
+static bool run_batch(struct serial *self)
 {
-    struct serial *self = arg;
-
     /* An inline base would run the next errand on this stack, inside this one. */
     for (int served = 0; served < BATCH || self->on_this_stack; served++) {
         hk_job *job = begin_next(self);
 
         if (job == NULL) {
-            return; /* self may be gone from here on. */
+            return false;
         }
         run_one(self, job);
     }
-    if (hki_post(self->base, serve, give_up, self) != HK_OK) {
-        give_up(self);
+    return true;
+}
+
+static void serve(void *arg)
+{
+    struct serial *self = arg;
+
+    while (run_batch(self)) {
+        hk_status status = hki_post(self->base, serve, give_up, self);
+
+        if (status == HK_ENOMEM) {
+            continue; /* To go on here is only unfair to the others. */
+        }
+        if (status != HK_OK) {
+            give_up_for(self, status);
+        }
+        return;
     }
 }
 
@@ -114,12 +145,12 @@ static bool is_closing(const void *self)
 /* Under the lock: whether there is, or comes, room. */
 static hk_status make_room(struct serial *self, hk_duration queue_wait, hk_job **victim)
 {
-    if (self->queue.when_full == HK_FULL_DROPS_OLDEST) {
+    if (self->queue.when_full == HK_FULL_DROP_OLDEST) {
         *victim = hki_task_queue_pop_oldest(&self->queue);
         return HK_OK;
     }
     /* One of its own tasks cannot wait for room that only its own end makes. */
-    if (self->queue.when_full == HK_FULL_FAILS || self->agent == hki_agent_self()) {
+    if (self->queue.when_full == HK_FULL_FAIL || self->agent == hki_agent_self()) {
         return HK_EFULL;
     }
     return hki_room_await(self->executor, &self->queue, &self->lock, is_closing,
@@ -156,7 +187,7 @@ static hk_status submit(void *object, hk_job *job, hk_duration queue_wait)
         pthread_mutex_lock(&self->lock);
         ours = hki_task_queue_remove(&self->queue, job);
         pthread_mutex_unlock(&self->lock);
-        give_up(self);
+        give_up_for(self, status);
         status = ours ? status : HK_OK;
     }
     return status;
@@ -181,13 +212,13 @@ static void begin_shutdown(void *object, hk_shutdown_how how)
     hki_list_init(&jobs);
     pthread_mutex_lock(&self->lock);
     self->closing = true;
-    if (how >= HK_CANCEL_QUEUED) {
+    if (how >= HK_SHUTDOWN_CANCEL_QUEUED) {
         hki_task_queue_take_all(&self->queue, &jobs);
     }
     hki_condition_broadcast(&self->queue.room);
     pthread_mutex_unlock(&self->lock);
     hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
-    if (how >= HK_CANCEL_ALL) {
+    if (how >= HK_SHUTDOWN_CANCEL_ALL) {
         hki_running_stop_all(&self->running, &self->lock);
     }
 }
@@ -201,7 +232,7 @@ static hk_status join(void *object, hk_duration timeout)
     pthread_mutex_lock(&self->lock);
     while (self->active) {
         if (!hki_condition_wait(&self->settled, &self->lock, deadline_ns)) {
-            status = self->active ? HK_ETIMEDOUT : HK_OK;
+            status = self->active ? hki_not_in_time(deadline_ns) : HK_OK;
             break;
         }
     }
@@ -333,7 +364,11 @@ hk_status hki_serial_create(hk_executor *base, bool owns_base, const hk_executor
         destroy(self); /* The base is still the caller's. */
         return status;
     }
-    self->owned_base = owns_base ? base : NULL;
+    hki_live_executors_close_before(self->executor, base);
+    if (owns_base) {
+        self->owned_base = base;
+        base->drain_at_exit = self->executor->drain_at_exit; /* Nobody else can ask for it. */
+    }
     self->executor->traits = &traits;
     atomic_store(&self->executor->width, 1);
     *out = self->executor;

@@ -134,7 +134,7 @@ bool hki_worker_run_slim(struct worker *worker, hk_job *job)
     hki_agent_enter(agent);
     hki_call_enter(&call);
     hki_work_count_own(&deck->counts, HKI_STARTED);
-    if (__builtin_expect(atomic_load(&executor->how) >= HK_CANCEL_ALL, false)) {
+    if (__builtin_expect(atomic_load(&executor->how) >= HK_SHUTDOWN_CANCEL_ALL, false)) {
         /* A hard shutdown may have passed between the queue and this moment. */
         (void)hki_future_request_stop(&job->future, "the executor is shut down");
     }

@@ -19,6 +19,7 @@
 
 #include "base/os.h"
 #include "executors/executor_impl.h"
+#include "executors/process_pool/pool.h"
 #include "executors/serial_impl.h"
 
 enum { SPEC_MAX_BYTES = 512, CPUS_MAX = 1024 };
@@ -32,6 +33,7 @@ struct spec {
     unsigned long long seed;
     hk_executor_options options;
     int cpus[CPUS_MAX];
+    hk_status refusal; /* What opening it gives if there is a fault. */
     char *message;
     size_t message_size;
 };
@@ -145,7 +147,9 @@ static bool set_name(struct spec *spec, const char *name, const char *value)
 
 static bool set_workers(struct spec *spec, const char *name, const char *value)
 {
-    if (!set_unsigned(spec, name, value, 4096, &spec->options.workers)) {
+    unsigned most = spec->kind == PROCESSES ? HKI_PROCESSES_MAX : HKI_WORKERS_MAX;
+
+    if (!set_unsigned(spec, name, value, most, &spec->options.workers)) {
         return false;
     }
     if (spec->options.workers == 0) {
@@ -179,13 +183,16 @@ static bool set_idle_exit(struct spec *spec, const char *name, const char *value
 
 static bool set_spares(struct spec *spec, const char *name, const char *value)
 {
-    if (!set_unsigned(spec, name, value, 4096, &spec->options.spare_workers)) {
+    if (strcmp(value, "none") == 0) {
+        spec->options.spare_workers = HK_NO_SPARES;
+        return true;
+    }
+    if (!set_unsigned(spec, name, value, HKI_WORKERS_MAX, &spec->options.spare_workers)) {
         return false;
     }
-    if (spec->options.spare_workers == 0) {
-        spec->options.spare_workers = HK_NO_SPARES;
-    }
-    return true;
+    /* In the struct 0 is the default, which is 64. */
+    return spec->options.spare_workers != 0 ||
+           fault(spec, "%s=0: say none, or how many, up to %d", name, HKI_WORKERS_MAX);
 }
 
 static bool set_tasks_per_worker(struct spec *spec, const char *name, const char *value)
@@ -300,18 +307,36 @@ static bool set_start_timeout(struct spec *spec, const char *name, const char *v
     return set_duration(spec, name, value, &spec->options.start_timeout);
 }
 
+static bool set_no_new_privs(struct spec *spec, const char *name, const char *value)
+{
+    return set_flag(spec, name, value, &spec->options.no_new_privs);
+}
+
+static bool set_sandbox(struct spec *spec, const char *name, const char *value)
+{
+    static const char *const words[] = {"none", "read_files", "compute"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(value, words[i]) == 0) {
+            spec->options.sandbox = (hk_sandbox)i;
+            return true;
+        }
+    }
+    return fault(spec, "%s=%s is none of none, read_files, compute", name, value);
+}
+
 static const struct {
     const char *name;
     bool (*set)(struct spec *spec, const char *name, const char *value);
 } settings[] = {
     {"name", set_name},
     {"workers", set_workers},
-    {"queue", set_queue},
+    {"queue_capacity", set_queue},
     {"when_full", set_when_full},
     {"idle_exit", set_idle_exit},
-    {"spares", set_spares},
+    {"spare_workers", set_spares},
     {"tasks_per_worker", set_tasks_per_worker},
-    {"stack", set_stack},
+    {"stack_size", set_stack},
     {"cpus", set_cpus},
     {"task_timeout", set_task_timeout},
     {"max_payload", set_max_payload},
@@ -319,10 +344,12 @@ static const struct {
     {"drain_at_exit", set_drain_at_exit},
     {"retries", set_retries},
     {"kill_grace", set_kill_grace},
-    {"rss_limit", set_rss_limit},
-    {"memory", set_memory},
-    {"nice", set_nice},
+    {"worker_rss_limit", set_rss_limit},
+    {"memory_bytes", set_memory},
+    {"nice_increment", set_nice},
     {"start_timeout", set_start_timeout},
+    {"no_new_privs", set_no_new_privs},
+    {"sandbox", set_sandbox},
 };
 
 static bool parse_setting(struct spec *spec, char *setting)
@@ -339,9 +366,10 @@ static bool parse_setting(struct spec *spec, char *setting)
         }
     }
     return fault(spec,
-                 "unknown setting \"%s\"; there are name, workers, queue, when_full, idle_exit, "
-                 "spares, tasks_per_worker, stack, cpus, task_timeout, max_payload, roundtrip, "
-                 "drain_at_exit, retries, kill_grace, rss_limit, memory, nice, start_timeout",
+                 "unknown setting \"%s\"; there are name, workers, queue_capacity, when_full, "
+                 "idle_exit, spare_workers, tasks_per_worker, stack_size, cpus, task_timeout, "
+                 "max_payload, roundtrip, drain_at_exit, retries, kill_grace, worker_rss_limit, "
+                 "memory_bytes, nice_increment, start_timeout, no_new_privs, sandbox",
                  setting);
 }
 
@@ -359,6 +387,17 @@ static bool parse_settings(struct spec *spec, char *rest)
         rest = next;
     }
     return true;
+}
+
+/* Of a base that was understood. */
+static bool shares_memory(struct spec *spec)
+{
+    if (strncmp(spec->base, "processes", strlen("processes")) != 0) {
+        return true;
+    }
+    spec->refusal = HK_EPORTABLE;
+    return fault(spec, "serial needs a base that shares the caller's memory, which processes do "
+                       "not; name inline, threads or replay");
 }
 
 static bool parse_kind(struct spec *spec, char *detail)
@@ -383,7 +422,8 @@ static bool parse_kind(struct spec *spec, char *detail)
         if (strncmp(spec->base, "serial", 6) == 0) {
             return fault(spec, "serial on serial makes no difference; name another base");
         }
-        return hk_executor_check_spec(spec->base, spec->message, spec->message_size) == HK_OK;
+        return hk_executor_check_spec(spec->base, spec->message, spec->message_size) == HK_OK &&
+               shares_memory(spec);
     }
     if (strcmp(kind, "replay") == 0) {
         spec->kind = REPLAY;
@@ -397,12 +437,30 @@ static bool parse_kind(struct spec *spec, char *detail)
                  kind);
 }
 
+/* What cannot be known from one setting alone. */
+static bool settings_fit(struct spec *spec)
+{
+    if (spec->kind != PROCESSES) {
+        return !hki_executor_confines(&spec->options) ||
+               fault(spec, "no_new_privs and sandbox are for processes; %s has none of its own",
+                     spec->text);
+    }
+    if (spec->options.when_full == HK_FULL_CALLER_RUNS) {
+        return fault(spec, "when_full=caller_runs is not for processes, as the caller is none of "
+                           "them; there are block, fail, drop_oldest");
+    }
+    return spec->options.memory_bytes <= HKI_MEMORY_MAX ||
+           fault(spec, "memory_bytes=%zu is too much; processes take at most %zu",
+                 spec->options.memory_bytes, HKI_MEMORY_MAX);
+}
+
 static bool parse(struct spec *spec, const char *text, char *message, size_t size)
 {
     char *settings_text;
     char *detail;
 
     memset(spec, 0, sizeof(*spec));
+    spec->refusal = HK_EINVAL;
     spec->message = message;
     spec->message_size = message == NULL ? 0 : size;
     if (spec->message_size != 0) {
@@ -418,12 +476,12 @@ static bool parse(struct spec *spec, const char *text, char *message, size_t siz
     if ((detail = strchr(spec->text, ':')) != NULL) {
         *detail++ = '\0';
     }
-    return parse_kind(spec, detail) && parse_settings(spec, settings_text);
+    return parse_kind(spec, detail) && parse_settings(spec, settings_text) && settings_fit(spec);
 }
 
 static hk_status open_serial(const struct spec *spec, hk_executor **out)
 {
-    hk_executor *base;
+    hk_executor *base = NULL;
     hk_status status = hk_executor_open(spec->base, &base);
 
     if (status != HK_OK) {
@@ -439,8 +497,11 @@ hk_status hk_executor_open(const char *text, hk_executor **out)
 {
     struct spec spec;
 
-    if (out == NULL || !parse(&spec, text, NULL, 0)) {
+    if (out == NULL) {
         return HK_EINVAL;
+    }
+    if (!parse(&spec, text, NULL, 0)) {
+        return spec.refusal;
     }
     switch (spec.kind) {
     case INLINE:

@@ -9,23 +9,19 @@
  */
 #include <string.h>
 
+#include "base/extensible.h"
 #include "base/memory.h"
 #include "base/time.h"
 #include "executors/buffer_impl.h"
 #include "executors/call.h"
 
-static bool limit_valid(hk_duration limit)
-{
-    return limit >= 0 || limit == HK_FOREVER;
-}
-
 static bool options_valid(const hk_submit_options *options)
 {
     return options == NULL ||
-           ((options->size == 0 || options->size >= sizeof(*options)) &&
-            options->priority >= HK_PRIORITY_LOW && options->priority <= HK_PRIORITY_HIGH &&
-            limit_valid(options->timeout) && limit_valid(options->deadline) &&
-            limit_valid(options->queue_wait) && hki_job_fds_valid(options));
+           (HKI_OPTIONS_VALID(options, 80) && options->priority >= HK_PRIORITY_LOW &&
+            options->priority <= HK_PRIORITY_HIGH && hki_duration_valid(options->timeout) &&
+            hki_duration_valid(options->deadline) && hki_duration_valid(options->queue_wait) &&
+            hki_job_fds_valid(options));
 }
 
 static hk_status check(const struct hki_request *request)
@@ -34,8 +30,7 @@ static hk_status check(const struct hki_request *request)
     const hk_submit_options *options = request->options;
     hk_status status;
 
-    if (executor == NULL || request->task == NULL || request->task->run == NULL ||
-        request->task->name == NULL ||
+    if (executor == NULL || !hki_task_valid(request->task) ||
         (!request->moves &&
          (request->size == HK_BY_REF || (request->bytes == NULL && request->size != 0))) ||
         !options_valid(options)) {
@@ -144,7 +139,7 @@ static inline hk_status submit_plain(hk_executor *executor, hk_job *job, hk_futu
     return HK_OK;
 }
 
-hk_status hk_submit_at(hk_executor *executor, const hk_site *site, const hk_task *task,
+hk_status hk_submit_at(const hk_site *site, hk_executor *executor, const hk_task *task,
                        const void *in, size_t in_size, const hk_submit_options *options,
                        hk_future **future)
 {
@@ -160,7 +155,7 @@ hk_status hk_submit_at(hk_executor *executor, const hk_site *site, const hk_task
                       future);
 }
 
-hk_status hk_submit_ref_at(hk_executor *executor, const hk_site *site, const hk_task *task,
+hk_status hk_submit_ref_at(const hk_site *site, hk_executor *executor, const hk_task *task,
                            void *arg, hk_drop_fn *drop, const hk_submit_options *options,
                            hk_future **future)
 {
@@ -190,7 +185,7 @@ static void drop_buffer(void *buffer)
     hk_buffer_destroy(buffer);
 }
 
-hk_status hk_submit_buffer_at(hk_executor *executor, const hk_site *site, const hk_task *task,
+hk_status hk_submit_buffer_at(const hk_site *site, hk_executor *executor, const hk_task *task,
                               hk_buffer *buffer, const hk_submit_options *options,
                               hk_future **future)
 {

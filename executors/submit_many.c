@@ -6,6 +6,7 @@
  * once. It is made only where hk_submit() would find nothing to object to; whatever is odd is
  * met by a task that is submitted by itself, which then says why, as the first one refused.
  */
+#include "base/array.h"
 #include "executors/job.h"
 
 /* So that workers have begun on the first ones while the next are made. */
@@ -60,7 +61,7 @@ static hk_status submit_batch(hk_executor *executor, const hk_site *site, const 
     return HK_OK;
 }
 
-hk_status hk_submit_many_at(hk_executor *executor, const hk_site *site, const hk_task *task,
+hk_status hk_submit_many_at(const hk_site *site, hk_executor *executor, const hk_task *task,
                             const void *items, size_t count, size_t stride,
                             const hk_submit_options *options, hk_future **futures, size_t *accepted)
 {
@@ -68,8 +69,14 @@ hk_status hk_submit_many_at(hk_executor *executor, const hk_site *site, const hk
     hk_status status = HK_OK;
     size_t taken = 0;
 
-    if (items == NULL && count != 0 && stride != 0) {
-        return HK_EINVAL;
+    if (accepted != NULL) {
+        *accepted = 0;
+    }
+    if (!hki_array_exists(count, sizeof(hk_future *)) || !hki_array_exists(count, stride)) {
+        return HK_EINVAL; /* Nor is there an array of futures to write to. */
+    }
+    if (executor == NULL || task == NULL || (items == NULL && count != 0 && stride != 0)) {
+        status = HK_EINVAL;
     }
     while (taken < count && status == HK_OK) {
         size_t batch = 0;
@@ -80,7 +87,7 @@ hk_status hk_submit_many_at(hk_executor *executor, const hk_site *site, const hk
                 submit_batch(executor, site, task, &array, taken, count - taken, futures, &batch);
         }
         if (batch == 0 && status == HK_OK) {
-            status = hk_submit_at(executor, site, task, item_of(&array, taken), stride, options,
+            status = hk_submit_at(site, executor, task, item_of(&array, taken), stride, options,
                                   futures == NULL ? NULL : &futures[taken]);
             batch = status == HK_OK ? 1 : 0;
         }

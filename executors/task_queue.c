@@ -21,7 +21,7 @@ void hki_task_queue_init(struct hki_task_queue *queue, const hk_executor_options
     queue->most = 0;
     queue->capacity = options == NULL || options->queue_capacity == 0 ? HKI_QUEUE_DEFAULT
                                                                       : options->queue_capacity;
-    queue->when_full = options == NULL ? HK_FULL_BLOCKS : options->when_full;
+    queue->when_full = options == NULL ? HK_FULL_BLOCK : options->when_full;
     queue->sequence = 0;
     queue->turn = 0;
     hki_condition_init(&queue->room);

@@ -90,7 +90,7 @@ static void begin_shutdown(void *self, hk_shutdown_how how)
     hki_list_init(&taken.queued);
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
-    if (how >= HK_CANCEL_QUEUED) {
+    if (how >= HK_SHUTDOWN_CANCEL_QUEUED) {
         hki_pool_take_all(pool, &taken);
     }
     hki_pool_update_wants(pool);
@@ -98,7 +98,7 @@ static void begin_shutdown(void *self, hk_shutdown_how how)
     hki_condition_broadcast(&pool->queue.room);
     pthread_mutex_unlock(&pool->lock);
     hki_pool_discard_all(pool, &taken, HK_ECANCELED, "the executor is shut down");
-    if (how >= HK_CANCEL_ALL) {
+    if (how >= HK_SHUTDOWN_CANCEL_ALL) {
         stop_all(pool);
     }
 }
@@ -114,7 +114,7 @@ static hk_status join(void *self, hk_duration timeout)
     pthread_mutex_lock(&pool->lock);
     while (pool->present != 0 || !hki_list_empty(&pool->running)) {
         if (!hki_condition_wait(&pool->settled, &pool->lock, deadline_ns)) {
-            status = HK_ETIMEDOUT;
+            status = hki_not_in_time(deadline_ns);
             break;
         }
     }
@@ -412,7 +412,7 @@ static hk_status set_up(struct thread_pool *pool, const hk_executor_options *opt
     /* Where all share a cache it is all the same who is stolen from. */
     pool->topology = hki_topology_here()->caches > 1 ? hki_topology_here() : NULL;
     pool->search_pauses = hki_os_cpu_count() > 1 ? HKI_SEARCH_PAUSES : 0;
-    pool->has_lane = options->queue_capacity == 0 && options->when_full == HK_FULL_BLOCKS;
+    pool->has_lane = options->queue_capacity == 0 && options->when_full == HK_FULL_BLOCK;
     if (pool->has_lane) {
         pool->queue.beside[0] = &pool->lane;
         pool->queue.beside[1] = &pool->prior[HKI_PRIOR_HIGH];

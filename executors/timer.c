@@ -10,15 +10,26 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/fork.h"
 #include "base/live.h"
 #include "base/memory.h"
+#include "base/no_cancel.h"
 #include "base/os.h"
 #include "base/world.h"
+#include "sync/block.h"
 #include "sync/condition.h"
+
+/* A timer thread, on its own stack. More than one are there while one that nobody needs any more
+ * still lets a timer fire. */
+struct server {
+    uintptr_t epoch;
+    struct hki_agent *firing; /* The thread itself while a timer fires; else NULL. */
+    struct server *next;
+};
 
 static struct {
     pthread_mutex_t lock;
@@ -28,6 +39,7 @@ static struct {
     bool running;
     uintptr_t epoch; /* A thread serves while this is the number it was started with. */
     pthread_t thread;
+    struct server *servers;
 } timers = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = HKI_CONDITION_INIT};
 
 static void put(struct hki_timer_heap *heap, size_t place, struct hki_timer *timer)
@@ -135,11 +147,41 @@ struct hki_timer *hki_timer_heap_take_due(struct hki_timer_heap *heap, int64_t n
     return first;
 }
 
+/* Under the lock. Of a thread that went on in a forked child there is no entry. */
+static void remove_server(const struct server *server)
+{
+    struct server **link = &timers.servers;
+
+    while (*link != NULL && *link != server) {
+        link = &(*link)->next;
+    }
+    if (*link != NULL) {
+        *link = server->next;
+    }
+}
+
+/* Under the lock, which is free meanwhile. */
+static void let_fire(struct server *server, struct hki_timer *timer)
+{
+    take(timer);
+    server->firing = hki_agent_self();
+    pthread_mutex_unlock(&timers.lock);
+    timer->fire(timer);
+    pthread_mutex_lock(&timers.lock);
+    server->firing = NULL;
+}
+
+/* After a timer has fired nobody may be left who holds the thread: then it touches what is
+ * static, and no more. */
 static void *serve(void *epoch)
 {
+    struct server self = {.epoch = (uintptr_t)epoch};
+
     hki_os_thread_name("hocket_timer");
     pthread_mutex_lock(&timers.lock);
-    while (timers.epoch == (uintptr_t)epoch) {
+    self.next = timers.servers;
+    timers.servers = &self;
+    while (timers.epoch == self.epoch) {
         struct hki_timer *first = timers.heap.count == 0 ? NULL : timers.heap.timers[1];
 
         if (first == NULL || first->deadline_ns > hk_now_ns()) {
@@ -147,12 +189,11 @@ static void *serve(void *epoch)
                                first == NULL ? HKI_NEVER : first->deadline_ns);
             continue;
         }
-        take(first);
-        pthread_mutex_unlock(&timers.lock);
-        first->fire(first);
-        pthread_mutex_lock(&timers.lock);
+        let_fire(&self, first);
     }
+    remove_server(&self);
     pthread_mutex_unlock(&timers.lock);
+    hki_wait_graph_settle(); /* A look may have found this thread firing. */
     return NULL;
 }
 
@@ -191,15 +232,79 @@ hk_status hki_timers_hold(void)
     return status;
 }
 
-void hki_timers_release(void)
+/* --- The end of a timer thread as a node of the wait-for graph --- */
+
+/* Under the lock: the thread of an epoch if it lets a timer fire, or NULL. */
+static struct hki_agent *firing_in(uintptr_t epoch)
+{
+    for (struct server *server = timers.servers; server != NULL; server = server->next) {
+        if (server->epoch == epoch) {
+            return server->firing;
+        }
+    }
+    return NULL;
+}
+
+static struct hki_agent *firing_now(void *epoch)
+{
+    struct hki_agent *agent;
+
+    pthread_mutex_lock(&timers.lock);
+    agent = firing_in((uintptr_t)epoch);
+    pthread_mutex_unlock(&timers.lock);
+    return agent;
+}
+
+static enum hki_wait_kind look_at_end(void *epoch, size_t *count)
+{
+    *count = 1;
+    return firing_now(epoch) == NULL ? HKI_WAIT_MOVES : HKI_WAIT_ALL;
+}
+
+static struct hki_wait_node next_of_end(void *epoch, size_t i)
+{
+    struct hki_agent *agent = firing_now(epoch);
+
+    (void)i;
+    return agent == NULL ? (struct hki_wait_node){NULL, NULL} : hki_agent_node(agent);
+}
+
+static void describe_end(void *epoch, char *text, size_t size)
+{
+    (void)epoch;
+    snprintf(text, size, "the end of the timer thread");
+}
+
+/* Joins the thread of an epoch, unless it waits for what the caller holds: the callbacks of a
+ * future that ran out of time are still to be run when all tasks have ended. */
+static void await_thread(pthread_t thread, uintptr_t epoch)
+{
+    static const struct hki_wait_ops ops = {
+        .look = look_at_end, .next = next_of_end, .describe = describe_end, .verb = "held up by"};
+    struct hki_agent *agent = hki_agent_self();
+    HKI_NO_CANCEL;
+
+    if (hki_block_begin(agent, (struct hki_wait_node){&ops, (void *)epoch}, false) == HK_OK) {
+        pthread_join(thread, NULL);
+        hki_block_end(agent);
+    } else {
+        pthread_detach(thread);
+    }
+}
+
+void hki_timers_release(bool may_wait)
 {
     pthread_t thread;
+    uintptr_t epoch;
     bool last;
+    bool fires;
 
     pthread_mutex_lock(&timers.lock);
     HKI_ASSERT(timers.holders > 0);
     last = --timers.holders == 0;
     thread = timers.thread;
+    epoch = timers.epoch;
+    fires = firing_in(epoch) != NULL;
     if (last) {
         hki_timer_heap_free(&timers.heap);
         timers.epoch++;
@@ -210,10 +315,11 @@ void hki_timers_release(void)
     if (!last) {
         return;
     }
-    if (pthread_equal(thread, pthread_self())) {
-        pthread_detach(thread); /* A timer fired the last holder away. */
+    /* A timer may have fired the last holder away. */
+    if (pthread_equal(thread, pthread_self()) || (fires && !may_wait)) {
+        pthread_detach(thread);
     } else {
-        pthread_join(thread, NULL);
+        await_thread(thread, epoch);
     }
 }
 
@@ -286,6 +392,7 @@ static void in_child(void)
     timers.heap.count = 0;
     timers.holders = 0;
     timers.running = false;
+    timers.servers = NULL;
     hki_condition_init(&timers.changed);
     pthread_mutex_unlock(&timers.lock);
 }

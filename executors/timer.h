@@ -31,9 +31,13 @@ struct hki_timer {
 };
 
 /* Bracket the time in which timers may be armed. HK_ESYS: no thread to be had. A thread of a
- * world (see base/world.h) needs it not: its timers are the world's. */
+ * world (see base/world.h) needs it not: its timers are the world's.
+ *
+ * The last one to release ends the thread. may_wait: and waits for a timer that fires, with the
+ * callbacks that run there, unless these wait for what the caller holds. Else the thread ends
+ * when they have returned. */
 hk_status hki_timers_hold(void);
-void hki_timers_release(void);
+void hki_timers_release(bool may_wait);
 
 /* A zeroed timer. HK_ENOMEM: not armed. */
 hk_status hki_timer_arm(struct hki_timer *timer, int64_t deadline_ns,

@@ -16,6 +16,7 @@
 #include "base/world.h"
 #include "executors/timer.h"
 #include "futures/promise_impl.h"
+#include "futures/relay.h"
 #include "futures/wait_impl.h"
 
 struct within {
@@ -41,17 +42,45 @@ static void destroy(hk_future *future)
     hk_future_unref(within->source);
     hki_free(within, sizeof(*within));
     if (holds) {
-        hki_timers_release();
+        hki_timers_release(false); /* A thread that unrefs waits for no callback of others. */
     }
 }
 
 static void stop(hk_future *future, hk_cancel_level level)
 {
-    (void)hki_future_cancel_why(within_of(future)->source, level, NULL);
+    hki_relay_cancel(within_of(future)->source, level);
 }
 
-/* The clock moves it, so it takes no part in the wait-for graph. */
-static const struct hki_origin within_origin = {.destroy = destroy, .stop = stop};
+/* The clock moves it; without a limit its source alone does. */
+static enum hki_wait_kind look(hk_future *future, size_t *count)
+{
+    if (within_of(future)->limit != HK_FOREVER) {
+        return HKI_WAIT_MOVES;
+    }
+    *count = 1;
+    return HKI_WAIT_ALL;
+}
+
+static struct hki_wait_node next(hk_future *future, size_t i)
+{
+    (void)i;
+    return hki_source_node(within_of(future)->source);
+}
+
+static hk_future *kept(hk_future *future, size_t i)
+{
+    return i == 0 ? within_of(future)->source : NULL;
+}
+
+static const struct hki_origin within_origin = {
+    .is_derived = true,
+    .destroy = destroy,
+    .stop = stop,
+    .look = look,
+    .next = next,
+    .kept = kept,
+    .site = hki_promise_site,
+};
 
 static void time_is_up(struct hki_timer *timer)
 {
@@ -69,6 +98,7 @@ static void source_ended(struct hki_watch *watch)
 {
     struct within *within = HKI_CONTAINER(watch, struct within, watch);
 
+    hki_relay_expect(&within->promise.future);
     if (hki_timer_disarm(&within->timer)) {
         hk_future_unref(&within->promise.future);
     }
@@ -131,7 +161,7 @@ hk_status hk_within_at(const hk_site *site, hk_future *source, hk_duration limit
     }
     *out = &within->promise.future;
     if (hki_future_watch(source, &within->watch) == HKI_WATCH_ENDED) {
-        source_ended(&within->watch);
+        hki_relay_watch(&within->promise.future, &within->watch);
     }
     return HK_OK;
 }

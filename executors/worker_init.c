@@ -49,7 +49,7 @@ hk_status hki_worker_try_initialise(hk_executor *executor, const struct hki_work
     hki_call_leave(&call);
     hki_agent_leave(agent);
     if (status != HK_OK) {
-        *cause = outcome.error == NULL ? hki_error_static(status) : hki_error_ref(outcome.error);
+        *cause = outcome.error == NULL ? hki_error_plain(status) : hki_error_ref(outcome.error);
         status = HK_EINIT;
     }
     hki_outcome_drop(&outcome);

@@ -6,8 +6,8 @@
 #include "executors/executor_impl.h"
 
 struct hki_worker_hooks {
-    hk_worker_init_fn *initializer;
-    hk_worker_fini_fn *finalizer;
+    hk_worker_initializer_fn *initializer;
+    hk_worker_finalizer_fn *finalizer;
     void *arg;
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/live.h"
 #include "base/memory.h"
+#include "base/no_cancel.h"
 #include "base/os.h"
 #include "base/time.h"
 #include "executors/thread_pool_impl.h"
@@ -89,6 +90,7 @@ static void *worker_main(void *arg)
     struct thread_pool *pool = worker->pool;
     struct hki_agent *agent = hki_agent_self();
     hk_status status;
+    HKI_NO_CANCEL; /* Nor are tasks: nobody has asked them. */
 
     hki_os_thread_name(worker->name);
     if (pool->cpu_count != 0) {
@@ -318,6 +320,7 @@ void hki_pool_call(struct thread_pool *pool)
 void hki_pool_join_departed(struct hki_list *departed)
 {
     struct hki_list *first;
+    HKI_NO_CANCEL;
 
     while ((first = hki_list_take_first(departed)) != NULL) {
         struct worker *worker = HKI_CONTAINER(first, struct worker, link);

@@ -22,7 +22,7 @@ struct hki_cancel_watch {
 };
 
 /* False if the token was fired before: nothing is linked then. */
-bool hki_cancel_watch(hk_cancel *token, struct hki_cancel_watch *watch);
+bool hki_cancel_watch(hk_cancel_token *token, struct hki_cancel_watch *watch);
 
 /* True if it had not been fired, and never will be. */
 bool hki_cancel_unwatch(struct hki_cancel_watch *watch);

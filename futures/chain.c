@@ -11,6 +11,7 @@
 #include "base/slab.h"
 #include "futures/place.h"
 #include "futures/promise_impl.h"
+#include "futures/relay.h"
 #include "futures/wait_impl.h"
 
 struct step {
@@ -43,7 +44,7 @@ static void destroy(hk_future *future)
 static void stop(hk_future *future, hk_cancel_level level)
 {
     hki_promise_stop(future, level);
-    (void)hki_future_cancel_why(step_of(future)->source, level, NULL);
+    hki_relay_cancel(step_of(future)->source, level);
 }
 
 static struct hki_place *place_of(const struct step *step)
@@ -93,11 +94,18 @@ static struct hki_wait_node next(hk_future *future, size_t i)
                                                   : hki_agent_node(runner);
 }
 
+static hk_future *kept(hk_future *future, size_t i)
+{
+    return i == 0 ? step_of(future)->source : hki_promise_kept(future, i - 1);
+}
+
 static const struct hki_origin step_origin = {
+    .is_derived = true,
     .destroy = destroy,
     .stop = stop,
     .look = look,
     .next = next,
+    .kept = kept,
     .site = hki_promise_site,
 };
 
@@ -115,8 +123,7 @@ static void conclude(struct step *step, hk_status status)
         (void)hki_future_end_cancelled(&promise->future);
     } else {
         (void)hki_promise_break(promise, HK_EFAILED, "a step of a chain returned a failure",
-                                hki_error_make(&(struct hki_error_facts){
-                                    .status = status, .message = hk_strerror(status)}));
+                                hki_error_plain(status));
     }
 }
 
@@ -133,10 +140,16 @@ static void run_step(void *arg)
     hk_future_unref(&step->promise.future);
 }
 
+static void run_posted(void *arg)
+{
+    hki_relay_run(&((struct step *)arg)->promise.future, run_step, arg);
+}
+
 static void source_ended(struct hki_watch *watch)
 {
     struct step *step = HKI_CONTAINER(watch, struct step, watch);
 
+    hki_relay_expect(&step->promise.future);
     if (hki_phase(hki_future_state(step->source)) != step->when) {
         hki_promise_end_as(&step->promise, step->source);
         hk_future_unref(&step->promise.future);
@@ -144,7 +157,7 @@ static void source_ended(struct hki_watch *watch)
         hki_future_observe(step->source);
         if (step->where != NULL) {
             atomic_store(&step->posted, true);
-            if (hki_place_post(step->where, run_step, step) == HK_OK) {
+            if (hki_place_post(step->where, run_posted, step) == HK_OK) {
                 return; /* It may be gone. */
             }
             atomic_store(&step->posted, false);
@@ -178,7 +191,7 @@ static hk_status chain(const hk_site *site, hk_future *source, unsigned when, hk
     step->watch.run = source_ended;
     *out = &step->promise.future;
     if (hki_future_watch(source, &step->watch) == HKI_WATCH_ENDED) {
-        source_ended(&step->watch);
+        hki_relay_watch(&step->promise.future, &step->watch);
     }
     return HK_OK;
 }

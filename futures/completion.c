@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/fork.h"
 #include "base/live.h"
 #include "base/log.h"
@@ -495,15 +496,15 @@ static hk_status add_each_once(hk_completion *completion, struct place *places, 
     return HK_OK;
 }
 
-hk_status hk_as_completed(hk_future *const *futures, size_t count, hk_duration total,
+hk_status hk_as_completed(hk_future *const *futures, size_t count, hk_duration limit,
                           hk_completion **out)
 {
     hk_completion *completion;
     struct place *places = NULL;
     hk_status status;
 
-    if (out == NULL || (futures == NULL && count != 0) || !hki_duration_valid(total) ||
-        count > SIZE_MAX / sizeof(*places)) {
+    if (out == NULL || (futures == NULL && count != 0) || !hki_duration_valid(limit) ||
+        !hki_array_exists(count, sizeof(*places))) {
         return HK_EINVAL;
     }
     if (count != 0 && (places = hki_alloc(count * sizeof(*places))) == NULL) {
@@ -513,7 +514,7 @@ hk_status hk_as_completed(hk_future *const *futures, size_t count, hk_duration t
         places[i] = (struct place){futures[i], i};
     }
     if ((status = hk_completion_create(&completion)) == HK_OK) {
-        completion->deadline_ns = hki_deadline(total);
+        completion->deadline_ns = hki_deadline(limit);
         status = count == 0 ? HK_OK : add_each_once(completion, places, count);
         if (status == HK_OK) {
             *out = completion;

@@ -123,6 +123,12 @@ struct hki_error *hki_error_make(const struct hki_error_facts *facts)
     return error;
 }
 
+struct hki_error *hki_error_plain(hk_status status)
+{
+    return hki_error_make(
+        &(struct hki_error_facts){.status = status, .message = hk_strerror(status)});
+}
+
 struct hki_error *hki_error_ref(struct hki_error *error)
 {
     if (error != NULL && error->size_bytes != 0) {
@@ -191,6 +197,13 @@ static void append_one(struct text *text, const hk_error *error)
     append(text, "]");
     if (error->submit_file[0] != '\0') {
         append(text, " (submitted at %s:%d)", error->submit_file, error->submit_line);
+    }
+}
+
+void hki_error_message(char *message, size_t size, const char *format, va_list arguments)
+{
+    if (format == NULL || vsnprintf(message, size, format, arguments) < 0) {
+        message[0] = '\0';
     }
 }
 

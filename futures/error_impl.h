@@ -38,7 +38,15 @@ struct hki_error_facts {
 /* Never NULL: without memory a static error of the same status comes instead. */
 struct hki_error *hki_error_make(const struct hki_error_facts *facts);
 
-/* An error with nothing but a status; static. Never NULL. */
+/* One with nothing to tell but what its status means; likewise. */
+struct hki_error *hki_error_plain(hk_status status);
+
+/* Writes a message into size bytes, cut to fit; empty without a format, or if the C library cannot
+ * write it. */
+void hki_error_message(char *message, size_t size, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+
+/* For want of memory, as it says: an error with nothing but a status. Static, never NULL. */
 struct hki_error *hki_error_static(hk_status status);
 
 struct hki_error *hki_error_ref(struct hki_error *error);

@@ -86,9 +86,9 @@ static void release_rest(struct hki_future_rest *rest)
     if (fd >= 0) {
         hki_os_close(fd);
     }
-    hk_cancel_unref(atomic_load(&rest->stop_token));
-    hk_free(atomic_load(&rest->why));
-    hk_free(atomic_load(&rest->reason));
+    hk_cancel_token_unref(atomic_load(&rest->stop_token));
+    hki_block_free(atomic_load(&rest->why));
+    hki_block_free(atomic_load(&rest->reason));
     if (rest->is_apart) {
         hki_slab_free(&rests, rest);
     }
@@ -101,9 +101,14 @@ static void release_outcome(hk_future *future, unsigned state)
 
     if (hki_phase(state) == HKI_FAILED) {
         if ((state & HKI_OBSERVED) == 0) {
-            hki_agent_enter_late(hki_agent_self()); /* A hook of the application. */
+            struct hki_agent *agent = hki_agent_self();
+            hk_future **burials = agent->burials;
+
+            agent->burials = NULL;       /* As in hki_value_drop(). */
+            hki_agent_enter_late(agent); /* A hook of the application. */
             hki_error_unobserved(&future->body.error->shown);
-            hki_agent_leave(hki_agent_self());
+            hki_agent_leave(agent);
+            agent->burials = burials;
         }
         hki_error_unref(future->body.error);
     }
@@ -120,7 +125,7 @@ bool hki_future_unref_shared(hk_future *future)
     return hki_life_let_go_shared(&future->life);
 }
 
-void hki_future_destroy(hk_future *future)
+static void bury(hk_future *future)
 {
     unsigned state = hki_future_state(future);
 
@@ -130,6 +135,31 @@ void hki_future_destroy(hk_future *future)
     }
     hki_tally_add(HKI_TALLY_LIVE + HKI_LIVE_FUTURES, -1);
     future->origin->destroy(future);
+}
+
+void hki_future_destroy(hk_future *future)
+{
+    struct hki_agent *agent;
+    hk_future *waiting = NULL;
+
+    if (!future->origin->is_derived) {
+        bury(future);
+        return;
+    }
+    agent = hki_agent_self();
+    if (agent->burials != NULL) {
+        hki_future_rest(future)->below = *agent->burials;
+        *agent->burials = future;
+        return;
+    }
+    agent->burials = &waiting;
+    do {
+        bury(future);
+        if ((future = waiting) != NULL) {
+            waiting = hki_future_rest(future)->below;
+        }
+    } while (future != NULL);
+    agent->burials = NULL;
 }
 
 void hk_future_unref(hk_future *future)
@@ -158,30 +188,30 @@ hk_state hk_future_state(const hk_future *future)
     return shown[hki_phase(hki_future_state(future))];
 }
 
-bool hk_future_done(const hk_future *future)
+bool hk_future_has_ended(const hk_future *future)
 {
     return future == NULL || hki_future_ended(future);
 }
 
-hk_cancel *hki_future_stop_token(hk_future *future)
+hk_cancel_token *hki_future_stop_token(hk_future *future)
 {
     struct hki_future_rest *rest = hki_future_need_rest(future);
-    hk_cancel *token = rest == NULL ? NULL : atomic_load(&rest->stop_token);
-    hk_cancel *mine;
+    hk_cancel_token *token = rest == NULL ? NULL : atomic_load(&rest->stop_token);
+    hk_cancel_token *mine;
 
     if (rest == NULL || token != NULL) {
         return token;
     }
-    if (hk_cancel_create(NULL, &mine) != HK_OK) {
+    if (hk_cancel_token_create(NULL, &mine) != HK_OK) {
         return NULL;
     }
     if (!atomic_compare_exchange_strong(&rest->stop_token, &token, mine)) {
-        hk_cancel_unref(mine);
+        hk_cancel_token_unref(mine);
         mine = token;
     }
     /* The token first, then STOP: the other half of hki_future_request_stop(). */
     if ((hki_future_state_now(future) & HKI_STOP) != 0) {
-        (void)hk_cancel_fire(mine, atomic_load(&rest->reason));
+        (void)hk_cancel_token_fire(mine, atomic_load(&rest->reason));
     }
     return mine;
 }
@@ -253,6 +283,7 @@ size_t hk_future_describe(hk_future *future, char *text, size_t size)
     const char *name;
     int length;
 
+    size = text == NULL ? 0 : size;
     if (future == NULL) {
         return (size_t)snprintf(text, size, "no future");
     }
@@ -329,7 +360,7 @@ const char *hk_future_why(hk_future *future)
         if (atomic_compare_exchange_strong(&rest->why, &known, mine)) {
             return mine;
         }
-        hk_free(mine);
+        hki_block_free(mine);
     }
     if (known != NULL) {
         return known;

@@ -78,6 +78,8 @@ struct hki_watch {
 
 /* Who stands behind a future: filled in by promises, chains and executors. */
 struct hki_origin {
+    /* It ends by the end of other futures, which it holds: see relay.h. It then has a rest. */
+    bool is_derived;
     /* Frees the whole object; the future's own contents are released already. */
     void (*destroy)(hk_future *future);
     /* After a cancel won the PENDING future, before it is published: take it out
@@ -99,13 +101,17 @@ struct hki_origin {
      * can move. */
     enum hki_wait_kind (*look)(hk_future *future, size_t *count);
     struct hki_wait_node (*next)(hk_future *future, size_t i);
+    /* Source i of those that it holds until it is freed, ended or not; NULL: no more. May be
+     * NULL: it holds none. */
+    hk_future *(*kept)(hk_future *future, size_t i);
     /* Where the work is done out of this process's sight: brings the state word, and the
      * progress, up to date. No lock held. May be NULL. */
     void (*refresh)(hk_future *future);
-    /* Likewise: takes it back from where it could start unseen, so that from then on PENDING
-     * is the truth. False: it has started, and the state word says so now, or it has ended.
-     * May be NULL. */
-    bool (*recall)(hk_future *future);
+    /* Likewise: hki_future_claim_cancel() of one that is PENDING, in one step with the look whether
+     * that is the truth, so that it does not start unseen in between. *removed: it was taken out,
+     * and the reference of who would have run it is the caller's. False: it has started, and the
+     * state word says so now, or it has ended. May be NULL. */
+    bool (*recall)(hk_future *future, bool *removed);
     /* Ends it CANCELLED now, also if it runs, and stops the work by force. May be NULL: it
      * cannot be stopped so. */
     hk_status (*kill)(hk_future *future, const char *why);
@@ -130,12 +136,13 @@ struct hki_future_rest {
     _Atomic(struct hki_agent *) runner;
     atomic_uint_fast64_t progress_done;
     atomic_uint_fast64_t progress_total;
-    _Atomic(hk_cancel *) stop_token; /* Fires with STOP. */
-    _Atomic(char *) why;             /* A block; hk_future_why(). */
-    _Atomic(char *) reason;          /* A block; why it was cancelled. */
-    atomic_int fd;                   /* -1 until asked for. */
+    _Atomic(hk_cancel_token *) stop_token; /* Fires with STOP. */
+    _Atomic(char *) why;                   /* A block; hk_future_why(). */
+    _Atomic(char *) reason;                /* A block; why it was cancelled. */
+    atomic_int fd;                         /* -1 until asked for. */
     struct hki_watch fd_watch;
-    bool is_apart; /* Made later: it is to be freed. */
+    hk_future *below; /* In a list of one thread's, see relay.h. */
+    bool is_apart;    /* Made later: it is to be freed. */
 };
 
 struct hk_future {
@@ -246,7 +253,7 @@ struct hki_agent *hki_future_runner(const hk_future *future);
 void hki_future_set_runner(hk_future *future, struct hki_agent *runner);
 
 /* The token that fires with STOP, made when first asked for; NULL without memory. */
-hk_cancel *hki_future_stop_token(hk_future *future);
+hk_cancel_token *hki_future_stop_token(hk_future *future);
 
 /* For the last owner: what it ended with, and the object. */
 void hki_future_destroy(hk_future *future);
@@ -283,13 +290,27 @@ static inline bool hki_future_start_quickly(hk_future *future, unsigned *state)
  * else was first. was receives the phase before. */
 bool hki_future_claim_end(hk_future *future, bool only_pending, unsigned *was);
 
+/* Likewise, and says that it will be CANCELLED. */
+bool hki_future_claim_cancel(hk_future *future, bool only_pending);
+
+/* For who runs code of the application between claim and publication, and knows the phase: a cancel
+ * from there is told what will be. */
+static inline bool hki_future_claim(hk_future *future, unsigned phase, bool only_pending)
+{
+    return phase == HKI_CANCELLED ? hki_future_claim_cancel(future, only_pending)
+                                  : hki_future_claim_end(future, only_pending, NULL);
+}
+
+/* CANCELLED, or claimed to be. */
+bool hki_future_is_cancelled(const hk_future *future);
+
 /* ENDING -> phase: tells everybody. Runs the callbacks. The caller won the claim, or is the
  * only one who could; and has put value or error. phase: with what hki_future_put_value()
  * added. */
 void hki_future_publish(hk_future *future, unsigned phase);
 
 /* The same, but runs no callback: true if there are any, and another thread has to call
- * hki_future_drain(). */
+ * hki_future_drain(), see relay.h. */
 bool hki_future_publish_only(hk_future *future, unsigned phase);
 
 /* As hki_future_publish(), and gives up the caller's reference in the same step: so nothing of
@@ -328,6 +349,11 @@ hk_status hki_future_end_done(hk_future *future, const struct hki_value *value);
 hk_status hki_future_end_failed(hk_future *future, struct hki_error *error);
 hk_status hki_future_end_cancelled(hk_future *future);
 
+/* Cancels this one, and has its `stop` pass it on. along: its callbacks are left to the loop that
+ * runs, see relay.h. */
+hk_status hki_future_cancel_this(hk_future *future, hk_cancel_level level, const char *why,
+                                 bool along);
+
 /* --- watch.c --- */
 
 enum hki_watch_result { HKI_WATCH_ADDED, HKI_WATCH_ENDED };
@@ -355,13 +381,9 @@ void hki_value_drop(struct hki_value *value);
  * HK_ESTATE if it was taken. */
 hk_status hki_value_share(struct hki_value *value, hk_future *source);
 
-/* --- hook.c --- */
+/* --- relay.c --- */
 
-/* Runs the callbacks of a future that has just ended, until none is left. */
-void hki_future_drain(hk_future *future);
-
-/* --- cancel of one future, used by tokens and shutdowns --- */
-
+/* Cancels a future and its sources; used by tokens and shutdowns, too. */
 hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const char *why);
 
 #endif

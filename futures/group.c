@@ -11,8 +11,10 @@
 
 #include <string.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "futures/promise_impl.h"
+#include "futures/relay.h"
 #include "futures/wait_impl.h"
 
 enum rule { WHEN_ALL, SETTLE_ALL, WHEN_ANY };
@@ -60,7 +62,7 @@ static void stop(hk_future *future, hk_cancel_level level)
     struct group *group = group_of(future);
 
     for (size_t i = 0; i < group->count; i++) {
-        (void)hki_future_cancel_why(group->parts[i].source, level, NULL);
+        hki_relay_cancel(group->parts[i].source, level);
     }
 }
 
@@ -95,11 +97,18 @@ static struct hki_wait_node next(hk_future *future, size_t i)
     return is_expected(group, part) ? hki_source_node(part->source) : hki_future_node(future);
 }
 
+static hk_future *kept(hk_future *future, size_t i)
+{
+    return i < group_of(future)->count ? group_of(future)->parts[i].source : NULL;
+}
+
 static const struct hki_origin group_origin = {
+    .is_derived = true,
     .destroy = destroy,
     .stop = stop,
     .look = look,
     .next = next,
+    .kept = kept,
     .site = hki_promise_site,
 };
 
@@ -133,8 +142,9 @@ static void decide_all(struct group *group, hk_future *source, unsigned phase)
     } else {
         decided = hki_future_end_cancelled(future);
     }
-    if (decided == HK_OK) {
-        stop(future, HK_CANCEL_REQUEST);
+    /* Now, and not when a cancel that is under way on this thread comes to it. */
+    for (size_t i = 0; decided == HK_OK && i < group->count; i++) {
+        hki_relay_take_along(group->parts[i].source);
     }
 }
 
@@ -169,6 +179,7 @@ static void part_ended(struct hki_watch *watch)
     struct part *part = HKI_CONTAINER(watch, struct part, watch);
     struct group *group = part->group;
 
+    hki_relay_expect(&group->promise.future);
     /* Decide first, count down second: whoever counts the last one finds all that
      * the others decided, and concludes only if that was nothing. */
     decide(group, part, hki_phase(hki_future_state(part->source)));
@@ -186,7 +197,7 @@ static void part_ended(struct hki_watch *watch)
 static hk_status check(hk_future *const *futures, size_t count, hk_future **out)
 {
     if (out == NULL || (futures == NULL && count != 0) ||
-        count > (SIZE_MAX - sizeof(struct group)) / sizeof(struct part)) {
+        !hki_array_exists(count, sizeof(struct part))) {
         return HK_EINVAL;
     }
     for (size_t i = 0; i < count; i++) {
@@ -226,7 +237,7 @@ static hk_status gather(const hk_site *site, hk_future *const *futures, size_t c
     /* All parts stand before the first is linked: any may end at once. */
     for (size_t i = 0; i < count; i++) {
         if (hki_future_watch(futures[i], &group->parts[i].watch) == HKI_WATCH_ENDED) {
-            part_ended(&group->parts[i].watch);
+            hki_relay_watch(&group->promise.future, &group->parts[i].watch);
         }
     }
     if (count == 0) {

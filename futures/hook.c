@@ -104,38 +104,6 @@ static void run_or_post(struct hki_watch *watch)
     }
 }
 
-void hki_future_drain(hk_future *future)
-{
-    struct hki_stripe *stripe = hki_stripe_of(future);
-    struct hki_agent *agent = hki_agent_self();
-
-    hki_future_set_runner(future, agent);
-    if (agent->host_ops != NULL) {
-        agent->host_ops->occupied(agent->host);
-    }
-    for (;;) {
-        struct hki_watch *watch;
-
-        pthread_mutex_lock(&stripe->lock);
-        watch = hki_future_first_watch(future);
-        if (watch != NULL) {
-            hki_future_unlink_watch(future, watch);
-        } else {
-            /* Under the lock (I4): nobody can join behind a drain that has ended. */
-            uint64_t word = hki_future_word(future);
-
-            while (!hki_future_swap(future, &word, (unsigned)word & ~(unsigned)HKI_DRAINING)) {
-            }
-        }
-        pthread_mutex_unlock(&stripe->lock);
-        if (watch == NULL) {
-            hki_wait_graph_settle(); /* A look may still read this thread's record. */
-            return;
-        }
-        watch->run(watch);
-    }
-}
-
 hk_status hk_future_on_done(hk_future *future, hk_executor *where, hk_done_fn *fn, void *arg,
                             hk_hook **out)
 {

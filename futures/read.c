@@ -72,11 +72,11 @@ static hk_status move_out(hk_future *future, hk_value *out)
         memcpy(block, value.data, value.size);
     }
     if (!hki_future_set_flag(future, HKI_TAKEN, HKI_TAKEN | HKI_SHARED)) {
-        hk_free(block);
+        hki_block_free(block);
         return HK_ESTATE;
     }
     /* The record stays as it is, for those who read it at this moment (I2). */
-    *out = block != NULL ? (hk_value){block, value.size, hk_free, block}
+    *out = block != NULL ? (hk_value){block, value.size, hki_block_free, block}
                          : (hk_value){value.data, value.size, value.drop, value.owner};
     return HK_OK;
 }

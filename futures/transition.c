@@ -13,7 +13,7 @@
  */
 #include "base/assert.h"
 #include "base/memory.h"
-#include "futures/future_impl.h"
+#include "futures/relay.h"
 
 /* Cancelled, or about to be: who comes between claim and publication is told the
  * same as who comes after. */
@@ -21,6 +21,11 @@ static bool is_cancelled(unsigned state)
 {
     return hki_phase(state) == HKI_CANCELLED ||
            (hki_phase(state) == HKI_ENDING && (state & HKI_CANCELLING) != 0);
+}
+
+bool hki_future_is_cancelled(const hk_future *future)
+{
+    return is_cancelled(hki_future_state(future));
 }
 
 hk_status hki_future_start(hk_future *future, struct hki_agent *runner)
@@ -102,7 +107,7 @@ static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
     fire_all(future, hki_phase(phase));
     pthread_mutex_unlock(&stripe->lock);
     tell_origin(future);
-    if (drain && drain_here) {
+    if (drain && drain_here && !hki_relay_takes(future)) {
         hki_future_drain(future);
     }
     return drain;
@@ -152,14 +157,14 @@ void hki_future_set_reason(hk_future *future, const char *why)
         return;
     }
     if (!atomic_compare_exchange_strong(&rest->reason, &none, reason)) {
-        hk_free(reason);
+        hki_block_free(reason);
     }
 }
 
 bool hki_future_request_stop(hk_future *future, const char *why)
 {
     struct hki_future_rest *rest;
-    hk_cancel *token;
+    hk_cancel_token *token;
 
     hki_future_set_reason(future, why);
     if (!hki_future_set_flag(future, HKI_STOP, HKI_STOP)) {
@@ -169,7 +174,7 @@ bool hki_future_request_stop(hk_future *future, const char *why)
     rest = hki_future_rest_now(future);
     token = rest == NULL ? NULL : atomic_load(&rest->stop_token);
     if (token != NULL) {
-        (void)hk_cancel_fire(token, why);
+        (void)hk_cancel_token_fire(token, why);
     }
     return true;
 }
@@ -203,39 +208,46 @@ hk_status hki_future_end_failed(hk_future *future, struct hki_error *error)
 
 hk_status hki_future_end_cancelled(hk_future *future)
 {
-    if (!hki_future_claim_end(future, false, NULL)) {
+    if (!hki_future_claim_cancel(future, false)) {
         return HK_ESTATE;
     }
     hki_future_publish(future, HKI_CANCELLED);
     return HK_OK;
 }
 
-/* PENDING -> ENDING, and says as what. */
-static bool claim_cancel(hk_future *future)
+bool hki_future_claim_cancel(hk_future *future, bool only_pending)
 {
     uint64_t word = hki_future_word(future);
 
     do {
-        if (hki_phase((unsigned)word) != HKI_PENDING) {
+        if (hki_phase((unsigned)word) > (only_pending ? HKI_PENDING : HKI_RUNNING)) {
             return false;
         }
     } while (!hki_future_swap(future, &word, hki_with_phase(word, HKI_ENDING) | HKI_CANCELLING));
     return true;
 }
 
-static hk_status cancel_pending(hk_future *future)
+/* The drop function of its input runs before the publication: what that ends or cancels is not left
+ * to any loop. */
+static hk_status cancel_pending(hk_future *future, bool along)
 {
     if (future->origin->cancelled != NULL) {
         future->origin->cancelled(future);
     }
-    hki_future_publish(future, HKI_CANCELLED);
+    if (along) {
+        hki_relay_publish(future, HKI_CANCELLED);
+    } else {
+        hki_future_publish(future, HKI_CANCELLED);
+    }
     return HK_OK;
 }
 
-hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const char *why)
+hk_status hki_future_cancel_this(hk_future *future, hk_cancel_level level, const char *why,
+                                 bool along)
 {
     unsigned state;
-    bool recalled;
+    bool recalled = false;
+    bool claimed;
     hk_status status = hki_future_usable(future);
 
     if (status != HK_OK) {
@@ -243,11 +255,17 @@ hk_status hki_future_cancel_why(hk_future *future, hk_cancel_level level, const 
     }
     /* The caller's reference may go in a callback: keep the future to the end. */
     hk_future_ref(future);
-    recalled = future->origin->recall != NULL &&
-               hki_phase(hki_future_state(future)) == HKI_PENDING && future->origin->recall(future);
-    if (claim_cancel(future)) {
+    /* What has ended, or begun, is asked nothing: its executor may be gone, or be the parent
+     * process's. */
+    if (future->origin->recall == NULL) {
+        claimed = hki_future_claim_cancel(future, true);
+    } else {
+        claimed = hki_phase(hki_future_state(future)) == HKI_PENDING &&
+                  future->origin->recall(future, &recalled);
+    }
+    if (claimed) {
         (void)hki_future_request_stop(future, why);
-        status = cancel_pending(future);
+        status = cancel_pending(future, along);
         if (future->origin->stop != NULL) {
             future->origin->stop(future, level);
         }

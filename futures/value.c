@@ -18,7 +18,7 @@ hk_status hki_value_reserve(unsigned char *small, struct hki_value *value, size_
     if ((block = hki_block_alloc(size)) == NULL) {
         return HK_ENOMEM;
     }
-    *value = (struct hki_value){block, size, hk_free, block};
+    *value = (struct hki_value){block, size, hki_block_free, block};
     return HK_OK;
 }
 
@@ -31,20 +31,24 @@ void hki_value_drop(struct hki_value *value)
 {
     struct hki_value gone = *value;
     struct hki_agent *agent;
+    hk_future **burials;
 
     *value = (struct hki_value){NULL, 0, NULL, NULL};
     if (gone.drop == NULL) {
         return;
     }
-    if (gone.drop == hk_free || gone.drop == drop_source) {
+    if (gone.drop == hki_block_free || gone.drop == drop_source) {
         gone.drop(gone.owner);
         return;
     }
     /* The application's function may wait, as a callback may. */
     agent = hki_agent_self();
+    burials = agent->burials;
+    agent->burials = NULL; /* What it releases has gone when its call returns. */
     hki_agent_enter_late(agent);
     gone.drop(gone.owner);
     hki_agent_leave(agent);
+    agent->burials = burials;
 }
 
 hk_status hki_value_share(struct hki_value *value, hk_future *source)

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "base/array.h"
 #include "base/fork.h"
 #include "base/memory.h"
 #include "base/time.h"
@@ -378,14 +379,18 @@ hk_status hki_wait(hk_future *const *futures, size_t count, hk_wait_for what, in
     return status;
 }
 
-static void fill_in(hk_future *const *futures, size_t count, bool *done, size_t *ended)
+/* True: what it tells is enough. */
+static bool fill_in(const struct set *set, bool *done, size_t *ended)
 {
+    bool has_error = false;
     size_t sum = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        bool is_done = hki_future_ended(futures[i]);
+    for (size_t i = 0; i < set->count; i++) {
+        unsigned state = hki_future_state(set->futures[i]);
+        bool is_done = hki_phase_ended(state);
 
         sum += is_done ? 1 : 0;
+        has_error = has_error || (is_done && hki_phase(state) == HKI_FAILED);
         if (done != NULL) {
             done[i] = is_done;
         }
@@ -393,15 +398,17 @@ static void fill_in(hk_future *const *futures, size_t count, bool *done, size_t 
     if (ended != NULL) {
         *ended = sum;
     }
+    return sum == set->count || (set->what == HK_FIRST_COMPLETED && sum != 0) ||
+           (set->what == HK_FIRST_ERROR && has_error);
 }
 
 hk_status hk_wait(hk_future *const *futures, size_t count, hk_wait_for what, hk_duration timeout,
-                  bool *done, size_t *ended)
+                  bool *ended, size_t *ended_count)
 {
     hk_status status;
 
     if (what < HK_ALL_COMPLETED || what > HK_FIRST_ERROR || !hki_duration_valid(timeout) ||
-        (futures == NULL && count != 0)) {
+        (futures == NULL && count != 0) || !hki_array_exists(count, sizeof(hk_future *))) {
         return HK_EINVAL;
     }
     for (size_t i = 0; i < count; i++) {
@@ -411,8 +418,12 @@ hk_status hk_wait(hk_future *const *futures, size_t count, hk_wait_for what, hk_
     }
     status = hki_wait(futures, count, what, hki_deadline(timeout), timeout == 0);
     /* Not for nobody: with many futures it is a look at a line of the cache each. */
-    if ((status == HK_OK || status == HK_ETIMEDOUT) && (done != NULL || ended != NULL)) {
-        fill_in(futures, count, done, ended);
+    if ((status == HK_OK || status == HK_ETIMEDOUT) && (ended != NULL || ended_count != NULL)) {
+        const struct set set = {futures, count, what};
+
+        if (fill_in(&set, ended, ended_count)) {
+            status = HK_OK; /* It ended since: status and flags are of one moment. */
+        }
     }
     return status;
 }

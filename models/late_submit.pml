@@ -194,7 +194,7 @@ over:
     skip
 }
 
-/* hk_executor_shutdown(HK_DRAIN, HK_FOREVER), after those submits that it does not meet. */
+/* hk_executor_shutdown(HK_SHUTDOWN_DRAIN, HK_FOREVER), after those submits that it does not meet. */
 proctype closer()
 {
     byte seen;

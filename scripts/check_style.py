@@ -33,7 +33,9 @@ FUNCTION_LINES_MAX = 70
 ORDER_COMMENT_LINES = 8
 
 PLATFORM_FILE = "base/os_linux.c"
-PLATFORM_FILES = {PLATFORM_FILE, "base/os_linux_cpus.c", "base/os_linux_process.c"}
+PLATFORM_FILES = {PLATFORM_FILE, "base/os_linux_cpus.c", "base/os_linux_filter.c",
+                  "base/os_linux_memory_file.c", "base/os_linux_process.c",
+                  "base/os_linux_sandbox.c"}
 PLATFORM_MACRO = re.compile(
     r"__(linux|unix|APPLE|FreeBSD|ANDROID|GLIBC|x86_64|i386|aarch64|arm|riscv|BYTE_ORDER)\w*"
     r"|_WIN32|_MSC_VER|SYS_\w+")
@@ -43,7 +45,8 @@ LINUX_HEADER = re.compile(
 
 # Each numbered case of these groups needs a test that names it.
 CONTRACT_GROUPS = ("FS", "CB", "WT", "AC", "EX", "MP", "TP", "IN", "SD", "IS", "PP", "DL", "XP",
-                   "XL", "XM")
+                   "XL", "XM", "OE", "OW", "RF", "BD", "OP", "CK", "CX", "RT", "NW", "MO", "SE", "EC",
+                   "PR", "SR", "RP")
 CONTRACT_CASE = re.compile(r"^\s*[-|*]\s*\**([A-Z]{2}\d\d)\b(.*)", re.M)
 
 SPDX = "SPDX-License-Identifier: MIT"

@@ -18,6 +18,13 @@ import sys
 # on every program.
 JEMALLOC = re.compile(r"(je_\w+|(m|r|x|s|d|sd|n)allocx|mallctl\w*|malloc_(stats_print|message))$")
 
+# Calls that read a clock which can be set, or sleep by one: a jump of the time would reach us.
+SETTABLE_CLOCK = re.compile(
+    r"(__)?(time|gettimeofday|ftime|timespec_get|nanosleep|usleep|sleep|alarm|setitimer|"
+    r"timer_create|pthread_(cond|mutex|rwlock_rd|rwlock_wr)_?timed(wait|lock)|"
+    r"pthread_(rwlock_timed(rd|wr)lock|timedjoin_np)|sem_timedwait|mq_timed\w+|"
+    r"select|pselect|cnd_timedwait|mtx_timedlock|thrd_sleep)(64)?(@.*)?$")
+
 # Libraries that every Linux program has anyway.
 NEEDED = re.compile(r"(libc\.so\.|libpthread\.so\.|ld-linux)")
 
@@ -70,6 +77,8 @@ def check_static(path, exported):
     for name, kind in symbols(path, "-u"):
         if kind == "U" and JEMALLOC.match(name):
             yield f"{path.name}: needs {name} of jemalloc; refer to it weakly"
+        if SETTABLE_CLOCK.match(name):
+            yield f"{path.name}: calls {name}, whose clock can be set or is not known to be monotonic"
     for name in sorted(set(exported) - defined):
         yield f"{path.name}: {name} is declared in {exported[name]} but not defined"
 

@@ -18,7 +18,8 @@ ROW = re.compile(r"^\s*(?:Run Summary:\s+Type.*|suites .*|tests .*|asserts .*)$"
 def main():
     build = pathlib.Path(sys.argv[1])
     label = sys.argv[2] + " " if len(sys.argv) > 2 else ""
-    log = (build / "Testing/Temporary/LastTest.log").read_text(errors="replace")
+    path = build / "Testing/Temporary/LastTest.log"
+    log = path.read_text(errors="replace") if path.exists() else ""  # The build failed.
     found = 0
     # [before, name, output, name, output, ...]
     parts = TEST.split(log)

@@ -12,7 +12,13 @@ die() {
     exit 1
 }
 
-# job_count: how many compilers and tests may run at once.
+# test_job_count: how many tests may run at once. One more than processors, as many wait for
+# threads and processes of theirs.
+test_job_count() {
+    echo $(($(job_count) + 1))
+}
+
+# job_count: how many compilers may run at once.
 job_count() {
     nproc 2>/dev/null || echo 2
 }
@@ -87,9 +93,15 @@ command:doxygen doxygen
 command:dot graphviz
 command:valgrind valgrind
 command:shellcheck shellcheck
+command:cppcheck cppcheck
 command:spin spin
 file:/usr/include/relacy/relacy.hpp relacy-dev
 file:/usr/share/doxygen-awesome-css/doxygen-awesome.css doxygen-awesome-css
+LIST
+        ;;
+    coverage)
+        cat <<'LIST'
+command:gcovr gcovr
 LIST
         ;;
     bench)

@@ -30,6 +30,8 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import contained  # pylint: disable=wrong-import-position
+import ctest_entries  # pylint: disable=wrong-import-position
 import orders_source  # pylint: disable=wrong-import-position
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -117,19 +119,8 @@ class Build:
         self.read_table()
 
     def find_suites(self):
-        listed = json.loads(must("ctest", "--test-dir", str(self.folder), "--show-only=json-v1"))
-        suites = []
-        for test in listed["tests"]:
-            properties = {one["name"]: one["value"] for one in test["properties"]}
-            if "suite" not in properties.get("LABELS", []):
-                continue
-            command = list(test["command"])
-            if "--junit" in command:
-                at = command.index("--junit")
-                del command[at:at + 2]
-            environment = dict(one.split("=", 1) for one in properties.get("ENVIRONMENT", []))
-            suites.append(Suite(test["name"], command, environment))
-        return suites
+        return [Suite(entry.name, entry.command_without_report(), entry.environment)
+                for entry in ctest_entries.entries(self.folder) if "suite" in entry.labels]
 
     def read_table(self):
         if not self.table_path.exists():
@@ -153,22 +144,16 @@ class Build:
         with tempfile.TemporaryDirectory(prefix="hocket-weaken-") as folder:
             with open(pathlib.Path(folder, "output"), "w+", encoding="utf-8",
                       errors="replace") as output:
-                child = subprocess.Popen([*self.prefix, *suite.command], cwd=folder,
-                                         stdin=subprocess.DEVNULL, stdout=output,
-                                         stderr=subprocess.STDOUT, env=environment,
-                                         start_new_session=True)
-                try:
-                    status = child.wait(seconds)
-                except subprocess.TimeoutExpired:
-                    status = None
-                end_session(child)
+                status = contained.run([*self.prefix, *suite.command], seconds, cwd=folder,
+                                       stdout=output, stderr=subprocess.STDOUT, env=environment)
                 output.seek(0)
                 text = output.read()
         if "ThreadSanitizer: data race" in text:
             return False, "race"
         if status is None:
             return False, "hangs"
-        return status == 0, "" if status == 0 else f"fails ({status})"
+        is_good = status in (0, ctest_entries.SKIPPED)
+        return is_good, "" if is_good else f"fails ({status})"
 
     def record(self, suite):
         """Which places it comes by. False: it fails."""
@@ -184,15 +169,6 @@ class Build:
         if not passed:
             say(f"  {suite.name}: not used, for it {seen} as it is")
         return passed
-
-
-def end_session(child):
-    """Whatever the suite has left behind, and itself if it hangs."""
-    try:
-        os.killpg(child.pid, 9)
-    except ProcessLookupError:
-        pass
-    child.wait()
 
 
 def read_hits(folder):
@@ -326,18 +302,24 @@ class Campaign:
 
 
 def base_commit(wish):
-    """What the changes are against: the merge base with origin/main, or the commit before."""
+    """What the changes are against: the merge base with origin/main, or the commit before. Of a
+    history that is not there nothing can be said, which is no success."""
     def git(*words):
-        done = subprocess.run(["git", "-C", str(ROOT), *words], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
+        return subprocess.run(["git", "-C", str(ROOT), *words], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, check=False)
 
-    if wish:
-        return wish, git("diff", "--name-only", wish)
-    base = git("merge-base", "HEAD", "origin/main")
-    if not base or base == git("rev-parse", "HEAD"):
-        base = git("rev-parse", "--verify", "HEAD~1")
-    return base, git("diff", "--name-only", base) if base else ""
+    def must_git(*words):
+        done = git(*words)
+        if done.returncode != 0:
+            sys.exit(f"weaken_orders: git {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    base = wish
+    if not base:
+        base = git("merge-base", "HEAD", "origin/main").stdout.strip()
+    if not base or base == must_git("rev-parse", "HEAD"):
+        base = must_git("rev-parse", "--verify", "HEAD~1")
+    return base, must_git("diff", "--name-only", base)
 
 
 def files_of(options):
@@ -345,7 +327,7 @@ def files_of(options):
     if options.changed is not None:
         base, names = base_commit(options.changed)
         files = [file for file in every if file in names.splitlines()]
-        say(f"Changed since {base[:12] or 'ever'}: {' '.join(files) or 'nothing of the library'}")
+        say(f"Changed since {base[:12]}: {' '.join(files) or 'nothing of the library'}")
         return files
     if options.files and not options.all:
         return [str(path.resolve().relative_to(ROOT)) for path in options.files]
@@ -380,6 +362,7 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
+    contained.end_all_when_stopped()
     files = files_of(options)
     mutants = [mutant for file in files for mutant in orders_source.mutants_of(ROOT, file)
                if options.only is None or options.only in mutant.key]

@@ -3,8 +3,10 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/os.h"
 #include "sync/holder.h"
 #include "sync/party.h"
@@ -175,12 +177,36 @@ bool hki_agent_attach(struct hki_agent *agent)
     return agent->slot != HKI_SLOT_NONE;
 }
 
-/* Runs at the end of an attached thread, perhaps several times: destructors of the
- * application that come later may attach it again, or release what it holds. */
+void hki_agent_begin_watching_end(struct hki_agent *agent)
+{
+    agent->end_is_watched = !hki_agents_are_over() && atomic_load(&key_made) &&
+                            pthread_setspecific(at_thread_end, agent) == 0;
+}
+
+void hki_agent_stop_if_inside(const struct hki_agent *agent)
+{
+    char name[16];
+
+    if (agent->depth == 0 && agent->must_return == 0) {
+        return;
+    }
+    hki_os_thread_own_name(name, sizeof(name));
+    hki_log(HK_LOG_ERROR,
+            "%s (%s, %d) ended inside a task, or another function that Hocket had called, by "
+            "pthread_exit() or because it was cancelled; others count on its return, so the "
+            "program stops",
+            agent->name != NULL ? agent->name : "a thread", name, hki_os_thread_id());
+    abort();
+}
+
+/* Runs at the end of a thread that is attached, or watched, perhaps several times: destructors of
+ * the application that come later may attach it again, or release what it holds. */
 static void detach(void *value)
 {
     struct hki_agent *agent = value;
 
+    hki_agent_stop_if_inside(agent);
+    agent->end_is_watched = false;
     if (hki_holder_depth(agent) != 0 && !put_off &&
         pthread_setspecific(at_thread_end, agent) == 0) {
         put_off = true;

@@ -17,6 +17,9 @@
 
 #include "sync/wait_node.h"
 
+struct hk_future;
+struct hki_cancels;
+struct hki_drains;
 struct hki_holder;
 struct hki_party;
 struct hki_work_counts;
@@ -42,6 +45,8 @@ enum {
 struct hki_agent {
     unsigned depth;       /* Tasks and callbacks on this stack. */
     unsigned claim_depth; /* Of these, tasks that a wait or a submit took over. */
+    unsigned must_return; /* Other functions of the application that somebody counts on. */
+    bool end_is_watched;  /* See hki_agent_watch_end(). */
     const char *name;     /* For reports: "worker log_2"; NULL: an ordinary thread. */
     char *stack_low;      /* For the room check of claims; NULL: not asked yet. */
     /* The pool whose worker this is, or NULL. */
@@ -57,12 +62,16 @@ struct hki_agent {
     int thread_id;             /* Set with the slot. */
     char thread_name[16];      /* The same: to ask /proc takes longer than the rest of a look. */
     unsigned block_state;      /* Own thread: what hki_block_end() has to undo. */
+    /* Own thread: what goes along chains of futures, see futures/relay.h. */
+    struct hki_drains *drains;
+    struct hki_cancels *cancels;
+    struct hk_future **burials;
     /* Under the graph's lock: */
     struct hki_wait_node waits_for; /* ops NULL: not waiting, or nobody can wait for it. */
     bool timed;
     /* Has what it waits for, and has not said so yet: see hki_block_served(). */
     atomic_bool served;
-    /* The wait, for who only wants to see it (hk_dump_waits): see sync/block.c. */
+    /* The wait, for who only wants to see it (hk_waits_dump): see sync/block.c. */
     _Atomic(const struct hki_wait_ops *) shown_ops;
     _Atomic(void *) shown_object;
     atomic_int_fast64_t shown_since_ns;
@@ -88,10 +97,39 @@ static inline struct hki_agent *hki_agent_self(void)
 }
 #endif
 
+/* A thread that ends inside a function of the application (by pthread_exit(), or cancelled) takes
+ * the stack with it on which we stand, and that others count on. What it was doing can neither go
+ * on nor be taken back, so the program stops, with a line that says why. To see it, the end of a
+ * thread is watched from when it first runs such a function; without a thread key it is not. */
+void hki_agent_begin_watching_end(struct hki_agent *agent);
+
+/* At the end of a thread, before anything of it is waited for. */
+void hki_agent_stop_if_inside(const struct hki_agent *agent);
+
+static inline void hki_agent_watch_end(struct hki_agent *agent)
+{
+    if (__builtin_expect(!agent->end_is_watched, 0)) {
+        hki_agent_begin_watching_end(agent);
+    }
+}
+
 /* Brackets every task and callback. */
 static inline void hki_agent_enter(struct hki_agent *agent)
 {
     agent->depth++;
+    hki_agent_watch_end(agent);
+}
+
+/* The same around functions that are neither, and leave alone what is declared in them. */
+static inline void hki_agent_enter_function(struct hki_agent *agent)
+{
+    agent->must_return++;
+    hki_agent_watch_end(agent);
+}
+
+static inline void hki_agent_leave_function(struct hki_agent *agent)
+{
+    agent->must_return--;
 }
 
 /* The same for code of the application that may come after a task has ended, such as a

@@ -80,7 +80,7 @@ void hki_block_served(struct hki_agent *agent);
 void hki_block_attempt_begin(struct hki_agent *agent);
 void hki_block_attempt_end(struct hki_agent *agent, bool served);
 
-/* Whether waits with a lock held are told in the log: hk_warn_blocking(). */
+/* Whether waits with a lock held are told in the log: hk_waits_warn_blocking(). */
 void hki_block_warn(bool on);
 
 #endif

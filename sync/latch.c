@@ -101,7 +101,7 @@ static uint64_t counted_down(uint64_t state, uint32_t count)
     return (state & ~LOW_HALF) | (low & LOW_HALF);
 }
 
-hk_status hk_latch_done(hk_latch *latch, uint32_t count)
+hk_status hk_latch_count_down(hk_latch *latch, uint32_t count)
 {
     _Atomic(uint64_t) *state;
     _Atomic(uint32_t) *word;
@@ -142,7 +142,7 @@ static bool is_through(struct hki_sleep *sleep, uint32_t *expected)
     _Atomic(uint64_t) *state = hki_wide_word(&wait->latch->state_);
 
     for (;;) {
-        /* acquire: pairs with hk_latch_done(). */
+        /* acquire: pairs with hk_latch_count_down(). */
         uint64_t old = atomic_load_explicit(state, memory_order_acquire);
 
         if (is_over(old, wait->round)) {
@@ -198,7 +198,7 @@ hk_status hk_latch_wait(hk_latch *latch, hk_duration timeout)
     if (latch == NULL || !hki_duration_valid(timeout)) {
         return HK_EINVAL;
     }
-    /* acquire: pairs with hk_latch_done(). */
+    /* acquire: pairs with hk_latch_count_down(). */
     state = atomic_load_explicit(hki_wide_word(&latch->state_), memory_order_acquire);
     if (count_of(state) == 0) {
         return HK_OK;
@@ -231,7 +231,7 @@ hk_status hk_latch_bind(hk_latch *latch)
     }
     status = hki_parties_bind(parties_of(latch));
     if (status == HK_OK) {
-        /* relaxed: it is for this thread's own hk_latch_done(). */
+        /* relaxed: it is for this thread's own hk_latch_count_down(). */
         atomic_fetch_or_explicit(hki_wide_word(&latch->state_), BOUND, memory_order_relaxed);
     }
     return status;

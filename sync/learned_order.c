@@ -251,6 +251,9 @@ hk_status hk_lock_graph_write(int fd)
     struct hki_text text = {.at = lines, .room = sizeof(lines)};
     bool done;
 
+    if (fd < 0) {
+        return HK_EINVAL;
+    }
     hki_dot_open(&text);
     done = hki_os_write(fd, text.at, text.length);
     for (int of_edges = 0; of_edges < 2; of_edges++) {

@@ -7,6 +7,7 @@
 #include "base/fork.h"
 #include "base/live.h"
 #include "base/memory.h"
+#include "sync/agent.h"
 #include "sync/local_impl.h"
 
 /* --- Calls of the application's functions --- */
@@ -17,10 +18,12 @@ static void enter(struct hki_local_call *call)
 
     call->outer = *innermost;
     *innermost = call;
+    hki_agent_enter_function(hki_agent_self()); /* Others wait for its end. */
 }
 
 static void leave(const struct hki_local_call *call)
 {
+    hki_agent_leave_function(hki_agent_self());
     *hki_local_calls() = call->outer;
 }
 
@@ -266,13 +269,13 @@ static void visit_all(hk_local *local, hk_local_visit_fn *visit, void *user)
     }
 }
 
-hk_status hk_local_each(hk_local *local, hk_local_visit_fn *visit, void *user)
+hk_status hk_local_each(hk_local *local, hk_local_visit_fn *visit, void *arg)
 {
     if (local == NULL || visit == NULL) {
         return HK_EINVAL;
     }
     hki_local_lock();
-    visit_all(local, visit, user);
+    visit_all(local, visit, arg);
     hki_local_unlock();
     return HK_OK;
 }
@@ -356,7 +359,7 @@ bool hki_local_leave(void)
     return !is_empty;
 }
 
-hk_status hk_local_create(hk_local_make_fn *make, hk_local_drop_fn *drop, void *arg, hk_local **out)
+hk_status hk_local_create(hk_local_make_fn *make, hk_drop_fn *drop, void *arg, hk_local **out)
 {
     hk_local *local;
 
@@ -411,19 +414,33 @@ static void drop_all(hk_local *local)
     hki_local_forget_key(local);
 }
 
+/* Whether this thread is within the local's make function. */
+static bool is_made_here(const hk_local *local)
+{
+    const struct hki_local_thread *thread = hki_local_thread_self();
+
+    return thread != NULL && local->key_ != 0 &&
+           (local->key_ & HKI_LOCAL_PLACE_MASK) <= thread->mask &&
+           thread->slots[local->key_ & thread->mask].building != 0;
+}
+
 hk_status hk_local_destroy(hk_local *local)
 {
+    bool is_refused;
+
     if (local == NULL) {
         return HK_OK;
     }
-    if (is_within(local, HKI_LOCAL_VISITS | HKI_LOCAL_FOLDS | HKI_LOCAL_DROPS)) {
-        return HK_EDEADLK;
-    }
     hki_local_lock();
-    if (local->key_ != 0) {
+    is_refused = is_made_here(local) ||
+                 is_within(local, HKI_LOCAL_VISITS | HKI_LOCAL_FOLDS | HKI_LOCAL_DROPS);
+    if (!is_refused && local->key_ != 0) {
         drop_all(local);
     }
     hki_local_unlock();
+    if (is_refused) {
+        return HK_EDEADLK;
+    }
     if (local->created_) {
         hki_free(local, sizeof(*local));
         hki_live_add(HKI_LIVE_LOCALS, -1);

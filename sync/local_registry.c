@@ -8,6 +8,7 @@
 
 #include "base/fork.h"
 #include "base/memory.h"
+#include "base/no_cancel.h"
 #include "sync/block.h"
 #include "sync/thread_end.h"
 
@@ -89,6 +90,7 @@ void hki_local_await_change(void)
     struct hki_agent *agent = hki_agent_self();
     uint64_t seen = changes;
     hk_status status;
+    HKI_NO_CANCEL;
 
     pthread_mutex_unlock(&lock);
     /* Without memory the wait goes on unseen: it is for somebody who is at work, so it

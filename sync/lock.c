@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/extensible.h"
 #include "base/log.h"
 #include "base/os.h"
 #include "base/time.h"
@@ -336,7 +337,7 @@ hk_status hk_lock_acquire_at(const hk_site *site, hk_lock *lock)
     uint64_t identity;
     uint64_t key;
 
-    if (UNLIKELY(lock == NULL)) {
+    if (UNLIKELY(lock == NULL || site == NULL)) {
         return HK_EINVAL;
     }
     /* relaxed: it is set once; 0 is looked into. */
@@ -357,7 +358,7 @@ hk_status hk_lock_acquire_at(const hk_site *site, hk_lock *lock)
     return push(lock, holder, site, identity, key);
 }
 
-hk_status hk_lock_timed_at(const hk_site *site, hk_lock *lock, hk_duration timeout)
+hk_status hk_lock_acquire_timed_at(const hk_site *site, hk_lock *lock, hk_duration timeout)
 {
     if (lock == NULL || site == NULL || !hki_duration_valid(timeout)) {
         return HK_EINVAL;
@@ -428,7 +429,7 @@ void hki_lock_abandon(hk_lock *lock)
 
 /* --- the rest --- */
 
-bool hk_lock_held_by_me(const hk_lock *lock)
+bool hk_lock_is_held_by_me(const hk_lock *lock)
 {
     return lock != NULL && hki_holder_find(hki_own_holder, lock) != NULL;
 }
@@ -453,8 +454,10 @@ void hk_lock_assert_held_at(const hk_site *site, const hk_lock *lock)
 {
     char what[128] = "no lock";
     char owner[256] = "NULL was given";
+    const hk_site nowhere = {"somewhere", 0, "no site was given"};
 
-    if (hk_lock_held_by_me(lock)) {
+    site = site == NULL ? &nowhere : site;
+    if (hk_lock_is_held_by_me(lock)) {
         return;
     }
     if (lock != NULL) {
@@ -472,8 +475,9 @@ hk_status hk_lock_init(hk_lock *lock, const hk_lock_options *options)
     const unsigned known = HK_LOCK_RECURSIVE | HK_LOCK_NOORDER;
 
     options = options == NULL ? &defaults : options;
-    if (lock == NULL || (options->flags & ~known) != 0 || options->policy < HK_LOCK_DEFAULT ||
-        options->policy > HK_LOCK_ABORT || options->subclass >= HK_LOCK_SUBCLASSES) {
+    if (lock == NULL || !HKI_OPTIONS_VALID(options, 40) || (options->flags & ~known) != 0 ||
+        options->policy < HK_LOCK_DEFAULT || options->policy > HK_LOCK_ABORT ||
+        options->subclass >= HK_LOCK_SUBCLASSES) {
         return HK_EINVAL;
     }
     memset(lock, 0, sizeof(*lock));

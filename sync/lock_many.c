@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "base/time.h"
 #include "sync/lock_impl.h"
@@ -130,16 +131,19 @@ static hk_status take_all(struct set *set, struct hki_holder *holder, const hk_s
 
 static bool all_given(hk_lock *const *locks, size_t count)
 {
+    if ((locks == NULL && count != 0) || !hki_array_exists(count, sizeof(hk_lock *))) {
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
-        if (locks == NULL || locks[i] == NULL) {
+        if (locks[i] == NULL) {
             return false;
         }
     }
     return true;
 }
 
-hk_status hk_lock_many_at(const hk_site *site, hk_lock *const *locks, size_t count,
-                          hk_duration timeout)
+hk_status hk_lock_acquire_many_at(const hk_site *site, hk_lock *const *locks, size_t count,
+                                  hk_duration timeout)
 {
     struct hki_holder *holder;
     struct set set;

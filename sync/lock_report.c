@@ -135,15 +135,15 @@ static void add_advice(struct hki_text *text, const hk_lock_report *report)
     const hk_lock_edge *wrong = &report->edges[0];
 
     if (report->kind == HK_LOCK_SAME_CLASS) {
-        hki_text_add(text,
-                     "  Another thread may take the same two the other way round, and both wait "
-                     "for ever.\n"
-                     "  What to do, one of:\n"
-                     "    - take both at once with hk_lock_many(), which finds a safe order;\n"
-                     "    - give them subclasses, if one is always the outer one (parent, "
-                     "child);\n"
-                     "    - hk_lock_allow() the class with itself, if something else makes it "
-                     "safe.\n");
+        hki_text_add(
+            text, "  Another thread may take the same two the other way round, and both wait "
+                  "for ever.\n"
+                  "  What to do, one of:\n"
+                  "    - take both at once with hk_lock_acquire_many(), which finds a safe order;\n"
+                  "    - give them subclasses, if one is always the outer one (parent, "
+                  "child);\n"
+                  "    - hk_lock_allow() the class with itself, if something else makes it "
+                  "safe.\n");
     } else {
         hki_text_add(text, "  Threads that do these at the same moment wait for each other for "
                            "ever.\n"
@@ -152,10 +152,11 @@ static void add_advice(struct hki_text *text, const hk_lock_report *report)
         add_name(text, wrong->to_name, wrong->to_lock);
         hki_text_add(text, " before ");
         add_name(text, wrong->from_name, wrong->from_lock);
-        hki_text_add(text, " here too;\n"
-                           "    - take them at once with hk_lock_many(), which finds a safe "
-                           "order;\n"
-                           "    - hk_lock_allow() the two, if something else makes it safe.\n");
+        hki_text_add(text,
+                     " here too;\n"
+                     "    - take them at once with hk_lock_acquire_many(), which finds a safe "
+                     "order;\n"
+                     "    - hk_lock_allow() the two, if something else makes it safe.\n");
     }
 }
 
@@ -243,7 +244,7 @@ void hki_lock_report_deliver(hk_lock_report *report, const struct hki_held *held
 
 hk_status hk_lock_report_write(const hk_lock_report *report, hk_lock_format format, int fd)
 {
-    if (report == NULL || (format != HK_LOCK_TEXT && format != HK_LOCK_DOT)) {
+    if (report == NULL || (format != HK_LOCK_TEXT && format != HK_LOCK_DOT) || fd < 0) {
         return HK_EINVAL;
     }
     if (format == HK_LOCK_DOT) {

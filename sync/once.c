@@ -185,7 +185,7 @@ static hk_status make_value(void *arg)
     return status;
 }
 
-hk_status hk_lazy_build(hk_lazy *lazy, void **value)
+hk_status hk_lazy_build_(hk_lazy *lazy, void **value)
 {
     hk_status status;
 

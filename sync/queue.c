@@ -2,6 +2,7 @@
 /* Birth, end and settings of a queue, and how its calls sleep. */
 #include <stdio.h>
 
+#include "base/extensible.h"
 #include "base/live.h"
 #include "base/memory.h"
 #include "base/os.h"
@@ -17,7 +18,8 @@ hk_status hk_queue_create(const hk_queue_options *options, hk_queue **out)
     void *memory;
 
     options = options == NULL ? &defaults : options;
-    if (out == NULL || (unsigned)options->order > HK_QUEUE_DELAY ||
+    if (out == NULL || !HKI_OPTIONS_VALID(options, 48) ||
+        (unsigned)options->order > HK_QUEUE_DELAY ||
         options->capacity > SIZE_MAX / 4 / sizeof(struct hki_store_entry)) {
         return HK_EINVAL;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Getting out of a queue. */
+#include "base/array.h"
 #include "sync/block.h"
 #include "sync/queue_impl.h"
 
@@ -51,6 +52,8 @@ static bool sleep_for_item(hk_queue *queue, int64_t deadline_ns, struct hki_queu
     bool in_time;
 
     if (queue->store.count != 0 && queue->leader == NULL) {
+        /* Taken back below, before this returns; it is compared with, and nothing else. */
+        // cppcheck-suppress autoVariables
         queue->leader = &until_ns;
         until_ns = hki_earlier(deadline_ns, hki_store_first_key(&queue->store));
     }
@@ -72,7 +75,7 @@ static hk_status sleep_and_take(hk_queue *queue, int64_t deadline_ns, void **ite
     hki_queue_lock(queue);
     while ((*taken = hki_queue_take(queue, items, max)) == 0) {
         if (hki_queue_drained(queue)) {
-            status = HK_ECLOSED;
+            status = HK_EDONE;
         } else if (!in_time) {
             status = HK_ETIMEDOUT;
         }
@@ -114,7 +117,7 @@ static hk_status take_locked(hk_queue *queue, hk_duration timeout, void **items,
     *taken = hki_queue_take(queue, items, max);
     if (*taken == 0) {
         if (hki_queue_drained(queue)) {
-            status = HK_ECLOSED;
+            status = HK_EDONE;
         } else if (timeout == 0) {
             status = HK_ETIMEDOUT;
         } else {
@@ -153,8 +156,8 @@ hk_status hk_queue_get(hk_queue *queue, hk_duration timeout, void **item)
     return HK_OK;
 }
 
-hk_status hk_queue_take_many(hk_queue *queue, hk_duration timeout, void **items, size_t max,
-                             size_t *taken)
+hk_status hk_queue_get_many(hk_queue *queue, hk_duration timeout, void **items, size_t max,
+                            size_t *taken)
 {
     hk_status status = hki_queue_usable(queue, timeout);
 
@@ -162,7 +165,7 @@ hk_status hk_queue_take_many(hk_queue *queue, hk_duration timeout, void **items,
         return HK_EINVAL;
     }
     *taken = 0;
-    if (items == NULL || max == 0) {
+    if (items == NULL || max == 0 || !hki_array_exists(max, sizeof(*items))) {
         return HK_EINVAL;
     }
     if (status != HK_OK) {

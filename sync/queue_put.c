@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Putting into a queue. */
+#include "base/array.h"
 #include "sync/block.h"
 #include "sync/queue_impl.h"
 
@@ -179,7 +180,7 @@ hk_status hk_queue_put_many(hk_queue *queue, void *const *items, size_t count, h
     if (status != HK_OK || count == 0) {
         return status;
     }
-    if (items == NULL) {
+    if (items == NULL || !hki_array_exists(count, sizeof(*items))) {
         return HK_EINVAL;
     }
     offer.key = plain_key(queue);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "base/os.h"
 #include "sync/block.h"
@@ -30,7 +31,7 @@ struct choice {
 /* Where the calling thread's next call begins to look: one further each time. */
 static _Thread_local size_t turn;
 
-/* HK_ETIMEDOUT: nothing there now. HK_ECLOSED: nor ever. */
+/* HK_ETIMEDOUT: nothing there now. HK_EDONE: nor ever. */
 static hk_status look_at_queue(struct choice *choice, size_t place)
 {
     hk_queue *queue = choice->queues[place];
@@ -42,7 +43,7 @@ static hk_status look_at_queue(struct choice *choice, size_t place)
             hki_block_served(hki_agent_self());
             status = HK_OK;
         } else if (hki_queue_drained(queue)) {
-            status = HK_ECLOSED;
+            status = HK_EDONE;
         }
     } else if (hki_queue_can_get(queue)) {
         status = HK_OK;
@@ -54,10 +55,10 @@ static hk_status look_at_queue(struct choice *choice, size_t place)
     return status;
 }
 
-/* HK_ECLOSED: all of them are. */
+/* HK_EDONE: all of them are. */
 static hk_status look_at_all(struct choice *choice)
 {
-    hk_status overall = HK_ECLOSED;
+    hk_status overall = HK_EDONE;
 
     choice->due_ns = HKI_NEVER;
     for (size_t i = 0; i < choice->count; i++) {
@@ -197,8 +198,7 @@ static hk_status wait_for_any(struct choice *choice, hk_duration timeout)
     hk_status status;
 
     if (choice->count > LINKS_ON_STACK) {
-        if (choice->count > SIZE_MAX / sizeof(*links) ||
-            (links = hki_alloc(choice->count * sizeof(*links))) == NULL) {
+        if ((links = hki_alloc(choice->count * sizeof(*links))) == NULL) {
             return HK_ENOMEM;
         }
     }
@@ -220,7 +220,8 @@ static hk_status choose(struct choice *choice, hk_duration timeout)
     bool is_any = false;
     hk_status status;
 
-    if (choice->queues == NULL) {
+    if (choice->queues == NULL ||
+        !hki_array_exists(choice->count, sizeof(struct hki_selector_link))) {
         return HK_EINVAL;
     }
     for (size_t i = 0; i < choice->count; i++) {

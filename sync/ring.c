@@ -2,6 +2,7 @@
 /* Birth, end and settings of a ring. */
 #include <stdio.h>
 
+#include "base/extensible.h"
 #include "base/live.h"
 #include "base/memory.h"
 #include "base/os.h"
@@ -26,7 +27,8 @@ hk_status hk_ring_create(const hk_ring_options *options, hk_ring **out)
     size_t capacity;
 
     options = options == NULL ? &defaults : options;
-    if (out == NULL || options->capacity > SIZE_MAX / 4 / sizeof(struct hki_cell)) {
+    if (out == NULL || !HKI_OPTIONS_VALID(options, 40) ||
+        options->capacity > SIZE_MAX / 4 / sizeof(struct hki_cell)) {
         return HK_EINVAL;
     }
     capacity = round_up(options->capacity == 0 ? CAPACITY_DEFAULT : options->capacity);

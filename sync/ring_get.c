@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Getting out of a ring. */
+#include "base/array.h"
 #include "sync/ring_impl.h"
 
 /* What is wanted, and how much there was. */
@@ -16,7 +17,7 @@ static inline __attribute__((always_inline)) hk_status take_some(hk_ring *ring, 
     enum hki_cells_result result = hki_cells_take(&ring->cells, items, max, taken);
 
     if (__builtin_expect(result != HKI_CELLS_DONE, 0)) {
-        return result == HKI_CELLS_NOT_NOW ? HK_ETIMEDOUT : HK_ECLOSED;
+        return result == HKI_CELLS_NOT_NOW ? HK_ETIMEDOUT : HK_EDONE;
     }
     hki_eventcount_notify(&ring->room);
     hki_ring_changed(ring);
@@ -62,8 +63,8 @@ hk_status hk_ring_get(hk_ring *ring, hk_duration timeout, void **item)
     return status;
 }
 
-hk_status hk_ring_take_many(hk_ring *ring, hk_duration timeout, void **items, size_t max,
-                            size_t *taken)
+hk_status hk_ring_get_many(hk_ring *ring, hk_duration timeout, void **items, size_t max,
+                           size_t *taken)
 {
     struct wish wish = {items, max, 0};
     hk_status status = hki_ring_usable(ring, timeout);
@@ -72,7 +73,7 @@ hk_status hk_ring_take_many(hk_ring *ring, hk_duration timeout, void **items, si
         return HK_EINVAL;
     }
     *taken = 0;
-    if (items == NULL || max == 0) {
+    if (items == NULL || max == 0 || !hki_array_exists(max, sizeof(*items))) {
         return HK_EINVAL;
     }
     if (status != HK_OK) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Putting into a ring. */
+#include "base/array.h"
 #include "sync/ring_impl.h"
 
 /* What is to be put, and how far it has come. */
@@ -88,7 +89,7 @@ hk_status hk_ring_put_many(hk_ring *ring, void *const *items, size_t count, hk_d
     if (status != HK_OK || count == 0) {
         return status;
     }
-    if (items == NULL) {
+    if (items == NULL || !hki_array_exists(count, sizeof(*items))) {
         return HK_EINVAL;
     }
     do { /* What fits may be in two pieces, when a slow getter is passed by others. */

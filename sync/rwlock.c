@@ -363,7 +363,7 @@ hk_status hk_rwlock_release(hk_rwlock *lock)
     return HK_OK;
 }
 
-bool hk_rwlock_held_by_me(const hk_rwlock *lock, bool write)
+bool hk_rwlock_is_held_by_me(const hk_rwlock *lock, bool write)
 {
     const struct hki_held *held = lock == NULL ? NULL : hki_holder_find(hki_own_holder, lock);
 

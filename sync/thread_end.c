@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "sync/agent.h"
 #include "sync/local_impl.h"
 
 static pthread_key_t key;
@@ -37,6 +38,13 @@ static void leave(void *unused)
     } while (hki_local_leave());
 }
 
+/* Not at the end of the process, which may come inside of a task. */
+static void end(void *unused)
+{
+    hki_agent_stop_if_inside(hki_agent_self());
+    leave(unused);
+}
+
 bool hki_thread_end_watch(void)
 {
     if (watched || atomic_load(&is_over)) {
@@ -49,7 +57,7 @@ bool hki_thread_end_watch(void)
 
 __attribute__((constructor(101))) static void take_key(void)
 {
-    atomic_store(&is_ready, pthread_key_create(&key, leave) == 0);
+    atomic_store(&is_ready, pthread_key_create(&key, end) == 0);
 }
 
 __attribute__((destructor(101))) static void give_key_back(void)

@@ -135,14 +135,16 @@ static bool can_move(struct hki_look *look, const struct hki_visit *place)
     return place->kind == HKI_WAIT_ANY ? movable > 0 : movable == place->count;
 }
 
+/* From the last to the first: what a node waits for was mostly found after it, so that a chain of
+ * any length is settled at once, and not link by link. */
 static void settle(struct hki_look *look)
 {
     bool changed = true;
 
     while (changed) {
         changed = false;
-        for (size_t i = 0; i < look->used; i++) {
-            struct hki_visit *place = &look->visits[i];
+        for (size_t i = look->used; i > 0; i--) {
+            struct hki_visit *place = &look->visits[i - 1];
 
             if (!place->moves && can_move(look, place)) {
                 place->moves = true;

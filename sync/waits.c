@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hk_dump_waits: a text about every thread that has shown a wait. It is put together
+ * hk_waits_dump: a text about every thread that has shown a wait. It is put together
  * under the graph's lock, as a look, so that nothing it names can vanish; and written
  * afterwards, for writing may take its time.
  */
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/no_cancel.h"
 #include "base/time.h"
 #include "sync/block.h"
 #include "sync/holder.h"
@@ -182,6 +183,8 @@ static void append_all(struct text *text)
 
 static hk_status write_all(int fd, const char *bytes, size_t size)
 {
+    HKI_NO_CANCEL;
+
     while (size != 0) {
         ssize_t wrote = write(fd, bytes, size);
 
@@ -196,7 +199,7 @@ static hk_status write_all(int fd, const char *bytes, size_t size)
     return HK_OK;
 }
 
-hk_status hk_dump_waits(int fd)
+hk_status hk_waits_dump(int fd)
 {
     struct text text = {NULL, 0, 0, false};
     hk_status status;
@@ -240,7 +243,7 @@ bool hki_waits_overdue(hk_duration limit)
     return overdue;
 }
 
-void hk_warn_blocking(bool on)
+void hk_waits_warn_blocking(bool on)
 {
     hki_block_warn(on);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* hk_watch_waits: one thread that looks at all waits a few times in each limit. */
+/* hk_waits_watch: one thread that looks at all waits a few times in each limit. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 
 #include "base/fork.h"
+#include "base/no_cancel.h"
 #include "base/os.h"
 #include "base/time.h"
 #include "sync/condition.h"
@@ -42,7 +44,7 @@ static void *watch(void *arg)
         pthread_mutex_unlock(&watch_lock);
         if (hki_waits_overdue(limit)) {
             /* A text that cannot be written has nowhere to be complained about. */
-            hk_status ignored = hk_dump_waits(fd);
+            hk_status ignored = hk_waits_dump(fd);
 
             (void)ignored;
         }
@@ -65,10 +67,14 @@ static hk_status start(void)
     error = pthread_create(&thread, NULL, watch, (void *)(uintptr_t)threads);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     running = error == 0;
-    return running ? HK_OK : HK_ESYS;
+    if (!running) {
+        errno = error;
+        return HK_ESYS;
+    }
+    return HK_OK;
 }
 
-hk_status hk_watch_waits(hk_duration limit, int fd)
+hk_status hk_waits_watch(hk_duration limit, int fd)
 {
     hk_status status = HK_OK;
     pthread_t ended;
@@ -91,6 +97,8 @@ hk_status hk_watch_waits(hk_duration limit, int fd)
     pthread_mutex_unlock(&watch_lock);
     /* Without the lock, which a fork holds: the thread may need others that it holds, too. */
     if (ends) {
+        HKI_NO_CANCEL;
+
         pthread_join(ended, NULL);
     }
     return status;
@@ -137,7 +145,7 @@ __attribute__((constructor)) static void watch_forks(void)
 /* The library may be unloaded: then nobody runs in it. */
 __attribute__((destructor)) static void stop(void)
 {
-    hk_status ignored = hk_watch_waits(0, -1);
+    hk_status ignored = hk_waits_watch(0, -1);
 
     (void)ignored;
 }

@@ -26,7 +26,8 @@ struct hkt_allocation_case {
     bool copes;
 };
 
-/* Runs one case through; every failed expectation names it. */
-void hkt_fail_each_allocation(const struct hkt_allocation_case *one);
+/* Runs one case through; every failed expectation names it. How many allocations failed: a case
+ * of 0 belongs to those that need none (tests/no_allocation_fixture.h). */
+long hkt_fail_each_allocation(const struct hkt_allocation_case *one);
 
 #endif

@@ -152,7 +152,7 @@ static hk_status chaos_run(hk_call *call, const void *in, size_t in_size)
     if (is_poison(id) || (crashes(id) && before == 0)) {
         crash(id);
     }
-    if (hk_output(call, value_size(id), &output) != HK_OK) {
+    if (hk_return_reserve(call, value_size(id), &output) != HK_OK) {
         return hk_fail(call, 2, "no room for %zu bytes", value_size(id));
     }
     value = output;
@@ -191,7 +191,7 @@ static void has_ended(hk_future *future, void *arg)
 {
     struct account *account = arg;
 
-    EXPECT(hk_future_done(future), account - accounts);
+    EXPECT(hk_future_has_ended(future), account - accounts);
     pthread_mutex_lock(&lock);
     atomic_fetch_add(&account->ends, 1);
     pthread_cond_broadcast(&changed);

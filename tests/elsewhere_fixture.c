@@ -116,7 +116,7 @@ static hk_status reserve(struct hki_call_link *link, size_t size, struct hki_val
     if ((block = hki_block_alloc(size)) == NULL) {
         return HK_ENOMEM;
     }
-    *value = (struct hki_value){block, size, hk_free, block};
+    *value = (struct hki_value){block, size, hki_block_free, block};
     return HK_OK;
 }
 

@@ -29,7 +29,7 @@ struct hkt_result {
     unsigned char *area;
     size_t area_size;
     hk_status status;
-    unsigned char *bytes; /* In the area, or a block for hk_free(). */
+    unsigned char *bytes; /* In the area, or a block for hki_block_free(). */
     size_t size;
 };
 

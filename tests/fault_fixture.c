@@ -175,7 +175,7 @@ HK_TASK(hkt_fault_pid)
     return hk_return(call, &pid, sizeof(pid));
 }
 
-HK_TASK(hkt_fault_stands)
+HK_TASK_FLAGS(hkt_fault_stands, HK_TASK_IDEMPOTENT)
 {
     uint32_t place = atomic_fetch_add(&hkt_shared->word[HKT_SHARED_WORDS - 1], 1);
 

@@ -3,10 +3,15 @@
 #include "tests/fixture.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/memory.h"
+#include "base/world.h"
+#include "executors/serial_impl.h"
 
 hk_executor *hkt_executor;
 
@@ -36,17 +41,56 @@ bool hkt_is_replay(void)
     return strncmp(hkt_executor_spec(), "replay", strlen("replay")) == 0;
 }
 
-unsigned hkt_worker_count(void)
+bool hkt_is_serial(void)
+{
+    return strncmp(hkt_executor_spec(), "serial", strlen("serial")) == 0;
+}
+
+void hkt_give_turn(void)
+{
+    hki_world_poll();
+    sched_yield();
+}
+
+static unsigned long count_behind_colon(void)
 {
     const char *colon = strchr(hkt_executor_spec(), ':');
-    unsigned long count = hkt_is_replay() ? 4 : colon != NULL ? strtoul(colon + 1, NULL, 10) : 1;
+
+    return colon != NULL ? strtoul(colon + 1, NULL, 10) : 1;
+}
+
+unsigned hkt_worker_count(void)
+{
+    unsigned long count = hkt_is_replay() ? 4 : hkt_is_serial() ? 1 : count_behind_colon();
 
     HKT_TRUE_FATAL(count >= 1 && count <= HKT_PLUG_MAX);
     return (unsigned)count;
 }
 
+/* What is about workers is its base's, a pool of four threads; the rest is its own. */
+static hk_status create_serial(const hk_executor_options *options, hk_executor **out)
+{
+    hk_executor_options below = {
+        .workers = options->workers != 0 ? options->workers : 4,
+        .tasks_per_worker = options->tasks_per_worker,
+        .initializer = options->initializer,
+        .finalizer = options->finalizer,
+        .worker_arg = options->worker_arg,
+    };
+    hk_executor *base = NULL;
+    hk_status status = hk_thread_pool_create(&below, &base);
+
+    if (status == HK_OK && (status = hki_serial_create(base, true, options, out)) != HK_OK) {
+        HKT_OK(hk_executor_destroy(base));
+    }
+    return status;
+}
+
 hk_status hkt_executor_create(hk_executor_options options, hk_executor **out)
 {
+    if (hkt_is_serial()) {
+        return create_serial(&options, out);
+    }
     if (hkt_is_inline()) {
         return hk_inline_create(&options, out);
     }
@@ -62,6 +106,9 @@ hk_status hkt_executor_create(hk_executor_options options, hk_executor **out)
 
 hk_status hkt_executor_create_default(hk_executor **out)
 {
+    if (hkt_is_serial()) {
+        return hk_executor_open("serial", out);
+    }
     if (hkt_is_inline()) {
         return hk_inline_create(NULL, out);
     }
@@ -227,10 +274,16 @@ hk_future *hkt_submit_ref(hk_executor *executor, const hk_task *task, void *arg)
     return future;
 }
 
+hk_status hkt_try_pointer_with(hk_executor *executor, const hk_task *task, void *arg,
+                               const hk_submit_options *options, hk_future **future)
+{
+    return hkt_is_processes() ? hk_submit(executor, task, &arg, sizeof(arg), options, future)
+                              : hk_submit_ref(executor, task, arg, NULL, options, future);
+}
+
 hk_status hkt_try_pointer(hk_executor *executor, const hk_task *task, void *arg, hk_future **future)
 {
-    return hkt_is_processes() ? hk_submit(executor, task, &arg, sizeof(arg), NULL, future)
-                              : hk_submit_ref(executor, task, arg, NULL, NULL, future);
+    return hkt_try_pointer_with(executor, task, arg, NULL, future);
 }
 
 hk_future *hkt_submit_pointer(hk_executor *executor, const hk_task *task, void *arg)
@@ -295,23 +348,36 @@ void hkt_plug_pull(struct hkt_plug *plug)
     hkt_gate_fini(plug->gate);
 }
 
-bool hkt_is_asleep(pid_t thread)
+/* Of a stat file: "id (name) S ...", where the name may hold anything but is closed last. */
+static char state_in(const char *path)
 {
-    char path[64];
     char text[256] = "";
     const char *state;
-    FILE *file;
+    FILE *file = fopen(path, "re");
 
-    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", thread);
-    file = fopen(path, "re");
     if (file == NULL) {
-        return false;
+        return '\0';
     }
     text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
     fclose(file);
-    /* "id (name) S ...", where the name may hold anything but is closed last. */
     state = strrchr(text, ')');
-    return state != NULL && state[1] == ' ' && state[2] == 'S';
+    return state != NULL && state[1] == ' ' ? state[2] : '\0';
+}
+
+char hkt_process_state(pid_t process)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", process);
+    return state_in(path);
+}
+
+bool hkt_is_asleep(pid_t thread)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", thread);
+    return state_in(path) == 'S';
 }
 
 static bool is_asleep(void *arg)
@@ -322,4 +388,59 @@ static bool is_asleep(void *arg)
 bool hkt_falls_asleep(pid_t thread)
 {
     return hkt_eventually(is_asleep, &thread);
+}
+
+/* --- An executor of one's own --- */
+
+bool hkt_own_remove(void *self, hk_job *job)
+{
+    (void)self;
+    (void)job;
+    return false;
+}
+
+void hkt_own_shutdown(void *self, hk_shutdown_how how)
+{
+    (void)self;
+    (void)how;
+}
+
+hk_status hkt_own_join(void *self, hk_duration timeout)
+{
+    (void)self;
+    (void)timeout;
+    return HK_OK;
+}
+
+void hkt_own_destroy(void *self)
+{
+    (void)self;
+}
+
+/* --- Quiet --- */
+
+static void ignore_line(hk_log_level level, const char *text, void *arg)
+{
+    (void)level;
+    (void)text;
+    (void)arg;
+}
+
+static void ignore_failure(const hk_error *error, void *arg)
+{
+    (void)error;
+    (void)arg;
+}
+
+void hkt_be_quiet(void)
+{
+    hk_on_log(ignore_line, NULL);
+    hk_on_unobserved(ignore_failure, NULL);
+}
+
+void hkt_be_loud(void)
+{
+    hki_memory_fail_at(0);
+    hk_on_log(NULL, NULL);
+    hk_on_unobserved(NULL, NULL);
 }

@@ -40,7 +40,15 @@ bool hkt_is_processes(void);
 /* Whether the order of events is drawn from a seed, and nothing runs until somebody waits. */
 bool hkt_is_replay(void);
 
-/* Workers that --executor names; 1 for inline, those of a default replay executor. */
+/* Whether it runs one task at a time on another executor's workers. */
+bool hkt_is_serial(void);
+
+/* In a loop of a test or task that waits for the clock or for a descriptor: in a replay others go
+ * on meanwhile, and virtual time passes. */
+void hkt_give_turn(void);
+
+/* Workers that --executor names; 1 for inline, those of a default replay executor, and as many
+ * tasks as can run at a time on a serial one. */
 unsigned hkt_worker_count(void);
 
 /* An executor of the kind and size that --executor names, with these options. */
@@ -99,7 +107,11 @@ hk_future *hkt_submit_ref(hk_executor *executor, const hk_task *task, void *arg)
 hk_status hkt_try_pointer(hk_executor *executor, const hk_task *task, void *arg,
                           hk_future **future);
 
-/* The same; the test ends when it is refused. */
+/* The same with options. */
+hk_status hkt_try_pointer_with(hk_executor *executor, const hk_task *task, void *arg,
+                               const hk_submit_options *options, hk_future **future);
+
+/* Without options; the test ends when it is refused. */
 hk_future *hkt_submit_pointer(hk_executor *executor, const hk_task *task, void *arg);
 
 void *hkt_pointer(const void *in, size_t in_size);
@@ -134,6 +146,31 @@ bool hkt_falls_asleep(pid_t thread);
 
 /* Whether it does so now. */
 bool hkt_is_asleep(pid_t thread);
+
+/* As the system tells it: 'S' asleep, 'T' stopped, 'Z' dead and not reaped; 0: there is none. */
+char hkt_process_state(pid_t process);
+
+/* --- An executor of one's own --- */
+
+/* The functions of one that keeps nothing: what it is given ends in its submit. */
+bool hkt_own_remove(void *self, hk_job *job);
+void hkt_own_shutdown(void *self, hk_shutdown_how how);
+hk_status hkt_own_join(void *self, hk_duration timeout);
+void hkt_own_destroy(void *self);
+
+#define HKT_OWN_OPS(its_submit)                                                                    \
+    {                                                                                              \
+        .size = sizeof(hk_executor_ops), .kind = "own", .flags = HK_EXECUTOR_SHARES_MEMORY,        \
+        .submit = (its_submit), .remove = hkt_own_remove, .shutdown = hkt_own_shutdown,            \
+        .join = hkt_own_join, .destroy = hkt_own_destroy                                           \
+    }
+
+/* --- Quiet --- */
+
+/* For the set-up and the tear-down of suites in which lines of the log, and failures that nobody
+ * looks at, come by the hundred. Loud also has memory to be had again. */
+void hkt_be_quiet(void);
+void hkt_be_loud(void);
 
 /* --- Forks ------------------------------------------------------------------- */
 

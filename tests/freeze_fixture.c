@@ -5,16 +5,23 @@
 #include <signal.h>
 #include <unistd.h>
 
-static int thaw_pipe[2];
 static atomic_bool frozen;
+static atomic_bool thawed = true;
+static pid_t held;
 
+/* The same signal comes to freeze and to thaw. */
 static void stand_still(int signal_number)
 {
-    char byte;
+    sigset_t none;
 
     (void)signal_number;
+    if (atomic_load(&frozen) || atomic_load(&thawed)) {
+        return;
+    }
+    (void)sigemptyset(&none);
     atomic_store(&frozen, true);
-    while (read(thaw_pipe[0], &byte, 1) != 1) {
+    while (!atomic_load(&thawed)) {
+        (void)sigsuspend(&none);
     }
     atomic_store(&frozen, false);
 }
@@ -36,10 +43,10 @@ void hkt_allow_freezing(void)
 
 void hkt_freeze(struct hkt_actor *actor)
 {
-    HKT_EQ_INT_FATAL(pipe(thaw_pipe), 0);
     HKT_TRUE_FATAL(signal(SIGUSR2, stand_still) != SIG_ERR);
-    atomic_store(&frozen, false);
-    HKT_EQ_INT(tgkill(getpid(), atomic_load(&actor->id), SIGUSR2), 0);
+    held = atomic_load(&actor->id);
+    atomic_store(&thawed, false);
+    HKT_EQ_INT(tgkill(getpid(), held, SIGUSR2), 0);
     HKT_TRUE(hkt_eventually(is_frozen, NULL));
 }
 
@@ -51,8 +58,7 @@ static bool is_thawed(void *arg)
 
 void hkt_thaw(void)
 {
-    HKT_EQ_INT(write(thaw_pipe[1], "", 1), 1);
-    HKT_TRUE(hkt_eventually(is_thawed, NULL)); /* Out of the pipe, which is closed now. */
-    close(thaw_pipe[0]);
-    close(thaw_pipe[1]);
+    atomic_store(&thawed, true);
+    HKT_EQ_INT(tgkill(getpid(), held, SIGUSR2), 0);
+    HKT_TRUE(hkt_eventually(is_thawed, NULL));
 }

@@ -23,7 +23,7 @@
 #include "base/os.h"
 #include "tests/harness_impl.h"
 
-enum { SUITES_MAX = 16 };
+enum { SUITES_MAX = 16, ALL_SKIPPED = 77 };
 
 static CU_SuiteInfo *user_suites; /* As the test file wrote them. */
 static const char *executor_spec = "inline";
@@ -33,6 +33,22 @@ static int64_t test_started_ns;
 /* The test whose function stands aside because its set-up failed, or NULL. */
 static CU_pTest skipped_test;
 static CU_TestFunc skipped_function;
+
+/* What hkt_not_here() said in the running test, or NULL. */
+static const char *not_here;
+
+void hkt_not_here(const char *reason)
+{
+    not_here = reason;
+}
+
+/* Why no test of this program can run, or NULL. */
+static const char *none_here;
+
+void hkt_none_here(const char *reason)
+{
+    none_here = reason;
+}
 
 const char *hkt_executor_spec(void)
 {
@@ -84,6 +100,7 @@ static void set_up(void)
     const CU_SuiteInfo *suite = current_user_suite();
 
     hkt_checks_begin();
+    hkt_executors_begin();
     hkt_leaks_begin();
     if (suite != NULL && suite->pSetUpFunc != NULL && !came_back(suite->pSetUpFunc)) {
         skipped_test = CU_get_current_test();
@@ -119,6 +136,7 @@ static void on_test_start(const CU_pTest test, const CU_pSuite suite)
         hkt_junit_running(suite->pName, test->pName);
     }
     hkt_watchdog_start(suite->pName, test->pName);
+    not_here = NULL;
     test_started_ns = hkt_now_ns();
 }
 
@@ -129,13 +147,17 @@ static void on_test_complete(const CU_pTest test, const CU_pSuite suite,
     unsigned number = 1;
 
     hkt_watchdog_stop();
-    printf("%s\n", failures == NULL ? "passed" : "FAILED");
+    if (failures == NULL && not_here != NULL) {
+        printf("not here: %s\n", not_here);
+    } else {
+        printf("%s\n", failures == NULL ? "passed" : "FAILED");
+    }
     for (CU_pFailureRecord failure = failures; failure != NULL; failure = failure->pNext) {
         printf("    %u. %s:%u  - %s\n", number++, failure->strFileName, failure->uiLineNumber,
                failure->strCondition);
     }
     if (has_junit) {
-        hkt_junit_test(suite->pName, test->pName, elapsed_ns, failures);
+        hkt_junit_test(suite->pName, test->pName, elapsed_ns, failures, not_here);
     }
 }
 
@@ -243,7 +265,8 @@ static void print_help(const char *program)
            "  --help               print this and exit\n\n"
            "In the environment, HOCKET_TEST_LIMIT=N is the limit of one test in seconds\n"
            "(default 60), and HOCKET_TEST_SLOW=N multiplies every time limit by N.\n"
-           "Exit status: 0 when all ran and passed, 1 when not, 2 for a wrong command line.\n",
+           "Exit status: 0 when all ran and passed, 1 when not, 2 for a wrong command line,\n"
+           "77 when none can run on this machine.\n",
            program);
 }
 
@@ -314,6 +337,20 @@ static bool everything_passed(unsigned expected)
            CU_get_number_of_tests_run() == expected;
 }
 
+/* CUnit would count them as passed. */
+static int skip_all(void)
+{
+    printf("skipped: %s\n", none_here);
+    for (CU_pSuite suite = CU_get_registry()->pSuite; suite != NULL; suite = suite->pNext) {
+        for (CU_pTest test = suite->pTest; has_junit && test != NULL; test = test->pNext) {
+            if (suite->fActive && test->fActive) {
+                hkt_junit_test(suite->pName, test->pName, 0, NULL, none_here);
+            }
+        }
+    }
+    return has_junit && !hkt_junit_close() ? 1 : ALL_SKIPPED;
+}
+
 static int run(const struct options *options, const char *program)
 {
     unsigned expected = CU_get_registry()->uiNumberOfTests;
@@ -337,6 +374,9 @@ static int run(const struct options *options, const char *program)
             return 2;
         }
         has_junit = true;
+    }
+    if (none_here != NULL) {
+        return skip_all();
     }
     /* Before there is a thread, and before anything is counted. */
     if (strncmp(executor_spec, "processes", strlen("processes")) == 0 &&

@@ -42,6 +42,15 @@ int hkt_main(int argc, char **argv, CU_SuiteInfo *suites);
 /* The executor that --executor named; "inline" without the option. */
 const char *hkt_executor_spec(void);
 
+/* Called by a test that proves nothing on this executor or machine, for a reason, before it
+ * returns: it counts neither as passed nor as failed in docs/conformance.md. reason: a literal. */
+void hkt_not_here(const char *reason);
+
+/* Called before hkt_main() by a program none of whose tests can prove anything on this machine:
+ * it runs none, reports each as skipped, and ends with 77, by which ctest knows. reason: a
+ * literal. */
+void hkt_none_here(const char *reason);
+
 /* How much slower than a plain build this one may be (HOCKET_TEST_SLOW): a
  * factor for time limits and a divisor for repetitions; never below 1. */
 unsigned hkt_slowness(void);

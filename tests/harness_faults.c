@@ -23,6 +23,17 @@ static void passes(void)
     HKT_OK(0);
 }
 
+static void proves_nothing(void)
+{
+    hkt_not_here("there are no workers");
+}
+
+static void proves_nothing_and_fails(void)
+{
+    hkt_not_here("there are no workers");
+    HKT_TRUE(false);
+}
+
 static void int_differs(void)
 {
     HKT_EQ_INT(6 * 7, 54);
@@ -170,6 +181,8 @@ static int suite_init_fails(void)
 
 static CU_TestInfo tests[] = {
     HKT_TEST(passes),
+    HKT_TEST(proves_nothing),
+    HKT_TEST(proves_nothing_and_fails),
     HKT_TEST(int_differs),
     HKT_TEST(text_differs),
     HKT_TEST(status_differs),
@@ -197,5 +210,8 @@ static CU_SuiteInfo suites[] = {
 
 int main(int argc, char **argv)
 {
+    if (getenv("HOCKET_TEST_NONE_HERE") != NULL) {
+        hkt_none_here("there is no machine");
+    }
     return hkt_main(argc, argv, suites);
 }

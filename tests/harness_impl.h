@@ -48,14 +48,23 @@ _Noreturn void hkt_die(const char *why, const char *name);
 /* Nanoseconds of CLOCK_MONOTONIC. */
 int64_t hkt_now_ns(void);
 
+/* --- Executors (harness_executors.c) --- */
+
+/* Called before each test: forgets the executors made so far. */
+void hkt_executors_begin(void);
+
+/* Kinds of those made since, also by child processes: "threads:1 processes". */
+void hkt_executors_text(char *text, size_t size);
+
 /* --- JUnit report (harness_junit.c) --- */
 
 /* Opens the report; false when the file cannot be written. */
 bool hkt_junit_open(const char *path, const char *program);
 /* A test starts; until hkt_junit_test() it is the one in which the program died. */
 void hkt_junit_running(const char *suite, const char *test);
+/* reason: why it does not apply to this executor; NULL if it does. */
 void hkt_junit_test(const char *suite, const char *test, int64_t elapsed_ns,
-                    const CU_FailureRecord *failures);
+                    const CU_FailureRecord *failures, const char *reason);
 /* A failure that belongs to no test, such as a suite that could not start. */
 void hkt_junit_suite_failure(const char *suite, const char *text);
 bool hkt_junit_close(void);

@@ -80,7 +80,12 @@ static void write_case_start(FILE *out, const char *suite, const char *test, int
 
 static void begin_case(const char *suite, const char *test, int64_t elapsed_ns)
 {
+    char executors[128];
+
     write_case_start(cases, suite, test, elapsed_ns);
+    hkt_executors_text(executors, sizeof(executors));
+    fprintf(cases, "      <properties><property name=\"executors\" value=\"%s\"/></properties>\n",
+            executors);
     tests_total++;
     elapsed_total_ns += elapsed_ns;
 }
@@ -142,9 +147,14 @@ void hkt_junit_running(const char *suite, const char *test)
 }
 
 void hkt_junit_test(const char *suite, const char *test, int64_t elapsed_ns,
-                    const CU_FailureRecord *failures)
+                    const CU_FailureRecord *failures, const char *reason)
 {
     begin_case(suite, test, elapsed_ns);
+    if (reason != NULL && failures == NULL) {
+        fputs("      <skipped", cases);
+        write_attribute(cases, "message", reason);
+        fputs("/>\n", cases);
+    }
     for (const CU_FailureRecord *failure = failures; failure != NULL; failure = failure->pNext) {
         write_failure(failure->strFileName, failure->uiLineNumber, failure->strCondition);
     }

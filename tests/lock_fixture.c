@@ -105,7 +105,7 @@ hk_status hkt_try(void *arg)
 
 hk_status hkt_acquire_long(void *arg)
 {
-    return hk_lock_timed((hk_lock *)arg, HKT_LONG);
+    return hk_lock_acquire_timed((hk_lock *)arg, HKT_LONG);
 }
 
 hk_status hkt_release(void *arg)

@@ -42,7 +42,7 @@ static hk_status get_queue(void *queue, hk_duration timeout, void **item)
 static hk_status take_many_queue(void *queue, hk_duration timeout, void **items, size_t max,
                                  size_t *taken)
 {
-    return hk_queue_take_many(queue, timeout, items, max, taken);
+    return hk_queue_get_many(queue, timeout, items, max, taken);
 }
 
 static hk_status close_queue(void *queue)
@@ -140,7 +140,7 @@ static hk_status get_ring(void *queue, hk_duration timeout, void **item)
 static hk_status take_many_ring(void *queue, hk_duration timeout, void **items, size_t max,
                                 size_t *taken)
 {
-    return hk_ring_take_many(queue, timeout, items, max, taken);
+    return hk_ring_get_many(queue, timeout, items, max, taken);
 }
 
 static hk_status close_ring(void *queue)

@@ -26,7 +26,7 @@ struct hkt_round {
     hk_future *futures[HKT_ACTORS_MAX];
     hk_future *out;
     hk_completion *completion;
-    hk_cancel *token;
+    hk_cancel_token *token;
     void *object;
     hk_hook *hook;
     int payload[HKT_ACTORS_MAX];       /* Plain: an actor's own, written before its edge. */

@@ -87,7 +87,7 @@ hk_status hkt_want_accounts(void)
 
 void hkt_give_accounts(void)
 {
-    if (hk_lock_held_by_me(&hkt_accounts)) {
+    if (hk_lock_is_held_by_me(&hkt_accounts)) {
         HKT_OK(hk_lock_release(&hkt_accounts));
     }
 }
@@ -114,19 +114,19 @@ hk_status hkt_want_to_write(void)
 
 void hkt_give_table(void)
 {
-    if (hk_rwlock_held_by_me(&hkt_table, false)) {
+    if (hk_rwlock_is_held_by_me(&hkt_table, false)) {
         HKT_OK(hk_rwlock_release(&hkt_table));
     }
 }
 
 hk_status hkt_join_a(void)
 {
-    return hk_executor_shutdown(hkt_a, HK_DRAIN, HK_FOREVER);
+    return hk_executor_shutdown(hkt_a, HK_SHUTDOWN_DRAIN, HK_FOREVER);
 }
 
 hk_status hkt_join_b(void)
 {
-    return hk_executor_shutdown(hkt_b, HK_DRAIN, HK_FOREVER);
+    return hk_executor_shutdown(hkt_b, HK_SHUTDOWN_DRAIN, HK_FOREVER);
 }
 
 /* --- Rings --- */

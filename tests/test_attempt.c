@@ -92,7 +92,7 @@ static hk_status keep_attempt(hk_call *call, void *arg, void **local)
 
 HK_TASK(tells_the_initialisers_attempt)
 {
-    const unsigned *kept = hk_worker_local(call);
+    const unsigned *kept = hk_call_worker_local(call);
     int attempt = (int)__atomic_load_n(kept, __ATOMIC_SEQ_CST);
 
     return hk_return(call, &attempt, sizeof(attempt));
@@ -121,7 +121,8 @@ static void map_attempts(hk_executor *executor, int deaths, int *attempts)
     hk_map_iterator *iterator = NULL;
     hk_map_item item;
 
-    HKT_OK_FATAL(hk_map(executor, dies_at_first, hk_source_array, &source, &options, &iterator));
+    HKT_OK_FATAL(
+        hk_map(executor, dies_at_first, hk_array_source_next, &source, &options, &iterator));
     for (int i = 0; i < ITEMS; i++) {
         HKT_OK_FATAL(hk_map_next(iterator, HK_FOREVER, &item));
         HKT_EQ_INT(item.index, i);
@@ -135,7 +136,7 @@ static void map_attempts(hk_executor *executor, int deaths, int *attempts)
         hk_map_item_drop(&item);
     }
     HKT_STATUS(hk_map_next(iterator, HK_FOREVER, &item), HK_EDONE);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 static void items_of_a_map_see_1(void)

@@ -209,7 +209,7 @@ static hk_status wait_for_parts(void)
 
 static void do_part(void)
 {
-    HKT_OK(hk_latch_done(&parts, 1));
+    HKT_OK(hk_latch_count_down(&parts, 1));
 }
 
 #define PARTS "latch 0x.. (parts) to be counted down by worker a_0"
@@ -242,7 +242,7 @@ static void a_latch_of_two_and_a_future(void)
     hkt_actors_begin(actors, 2);
     hkt_expect_last_refused(actors, 2, (const unsigned[]){0, 1});
     HKT_REPORT("worker b_0 waits for " PARTS WHICH OTHER);
-    HKT_OK(hk_latch_done(&parts, 1));
+    HKT_OK(hk_latch_count_down(&parts, 1));
     HKT_EQ_INT(hk_latch_count(&parts), 0);
 }
 

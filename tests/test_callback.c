@@ -340,15 +340,15 @@ static void use_everything(hk_future *future, void *arg)
     struct hkt_pair pair;
     hk_completion *completion = NULL;
     hk_future *derived = NULL;
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     int fd;
 
     HKT_OK(hk_future_wait(future, HK_FOREVER));
     HKT_OK(hk_wait(&future, 1, HK_ALL_COMPLETED, HK_FOREVER, NULL, NULL));
     HKT_OK(hk_future_fd(future, &fd));
-    HKT_OK(hk_cancel_create(NULL, &token));
-    HKT_OK(hk_cancel_fire(token, "because"));
-    hk_cancel_unref(token);
+    HKT_OK(hk_cancel_token_create(NULL, &token));
+    HKT_OK(hk_cancel_token_fire(token, "because"));
+    hk_cancel_token_unref(token);
     hkt_pair_open(&pair);
     HKT_OK(hk_future_on_done(pair.future, NULL, hkt_count_call, calls, NULL));
     HKT_OK(hk_when_all(&pair.future, 1, &derived));

@@ -85,7 +85,7 @@ static void a_callback_keeps_the_future_until_it_has_run(void)
     hkt_gate_wait(&notice.ran);
     HKT_EQ_INT(notice.seen.value, HKT_VALUE);
     /* The last worker may still be inside see_and_tell(): see it leave. */
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     hkt_gate_fini(&notice.ran);
 }
 
@@ -97,7 +97,7 @@ static void an_executor_that_refuses_leaves_it_to_the_ending_thread(void)
 
     hkt_pair_open(&pair);
     HKT_OK(hk_future_on_done(pair.future, hkt_executor, hkt_see, &before, NULL));
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     hkt_pair_end(&pair, HK_DONE);
     HKT_EQ_INT(before.calls, 1);
     HKT_TRUE(pthread_equal(before.thread, pthread_self()));
@@ -124,7 +124,7 @@ static void callbacks_are_handed_over_in_the_order_added(void)
         HKT_OK(hk_future_on_done(pair.future, hkt_executor, hkt_see, &seen[i], NULL));
     }
     hkt_pair_end(&pair, HK_DONE);
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     for (int i = 0; i < COUNT; i++) {
         HKT_EQ_INT(seen[i].calls, 1);
         HKT_EQ_INT(seen[i].value, HKT_VALUE);
@@ -156,7 +156,7 @@ static void a_callback_that_is_queued_can_still_be_removed(void)
         hkt_pair_end(&pair, HK_DONE);
         HKT_OK(hk_hook_remove(hook));
         hkt_plug_pull(&plug);
-        HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+        HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
         HKT_EQ_INT(seen.calls, 0);
     }
     hkt_pair_close(&pair);
@@ -263,7 +263,8 @@ static void shut_down(hk_future *future, void *arg)
     struct follow_up *follow_up = arg;
 
     (void)future;
-    follow_up->statuses[0] = hk_executor_shutdown(follow_up->executor, HK_CANCEL_QUEUED, 0);
+    follow_up->statuses[0] =
+        hk_executor_shutdown(follow_up->executor, HK_SHUTDOWN_CANCEL_QUEUED, 0);
     follow_up->statuses[1] =
         hk_submit(follow_up->executor, hkt_nothing, NULL, 0, NULL, &follow_up->next);
     follow_up->statuses[2] = hk_executor_destroy(follow_up->executor);
@@ -285,7 +286,7 @@ static void a_callback_may_shut_its_executor_down_without_waiting(void)
     HKT_OK(follow_up.statuses[0]);
     HKT_STATUS(follow_up.statuses[1], HK_ECLOSED);
     HKT_STATUS(follow_up.statuses[2], HK_EDEADLK);
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     hkt_pair_close(&pair);
     hkt_gate_fini(&follow_up.ran);
 }
@@ -300,7 +301,7 @@ static void shut_down_and_wait(hk_future *future, void *arg)
     struct wait_for_own *own = arg;
 
     (void)future;
-    own->status = hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER);
+    own->status = hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER);
     hkt_gate_open(&own->ran);
 }
 
@@ -315,7 +316,7 @@ static void waiting_for_its_own_worker_is_refused(void)
     hkt_pair_end(&pair, HK_DONE);
     hkt_gate_wait(&own.ran);
     HKT_STATUS(own.status, HK_EDEADLK);
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     hkt_pair_close(&pair);
     hkt_gate_fini(&own.ran);
 }
@@ -329,7 +330,7 @@ static void a_task_nobody_holds_still_runs_its_callbacks(void)
     HKT_OK(hk_future_on_done(future, NULL, hkt_count_call, &calls, NULL));
     HKT_OK(hk_future_on_done(future, hkt_executor, hkt_count_call, &calls, NULL));
     hk_future_unref(future);
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(atomic_load(&calls), 2);
 }
 
@@ -339,7 +340,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("added late it runs there too", added_late_it_runs_there_too),
     HKT_CASE("a callback keeps the future until it has run",
              a_callback_keeps_the_future_until_it_has_run),
-    HKT_CASE("CB08 an executor that refuses leaves the callback to the ending thread",
+    HKT_CASE("CB08 PR10 an executor that refuses leaves the callback to the ending thread",
              an_executor_that_refuses_leaves_it_to_the_ending_thread),
     HKT_CASE("CB09 callbacks are handed over in the order added",
              callbacks_are_handed_over_in_the_order_added),

@@ -5,15 +5,16 @@
 
 #include "tests/promise_fixture.h"
 
-static hk_cancel *create(hk_cancel *parent)
+static hk_cancel_token *create(hk_cancel_token *parent)
 {
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
 
-    HKT_OK_FATAL(hk_cancel_create(parent, &token));
+    HKT_OK_FATAL(hk_cancel_token_create(parent, &token));
     return token;
 }
 
-static hk_future *submit_with(hk_cancel *token, const hk_task *task, void *arg, hk_drop_fn *drop)
+static hk_future *submit_with(hk_cancel_token *token, const hk_task *task, void *arg,
+                              hk_drop_fn *drop)
 {
     const hk_submit_options options = {.token = token};
     hk_future *future = NULL;
@@ -24,27 +25,27 @@ static hk_future *submit_with(hk_cancel *token, const hk_task *task, void *arg, 
 
 static void a_fired_token_refuses_the_submit(void)
 {
-    hk_cancel *token = create(NULL);
+    hk_cancel_token *token = create(NULL);
     const hk_submit_options options = {.token = token};
     hk_future *future = NULL;
     atomic_uint drops = 0;
 
-    HKT_OK(hk_cancel_fire(token, "too late"));
+    HKT_OK(hk_cancel_token_fire(token, "too late"));
     HKT_STATUS(hk_submit(hkt_executor, hkt_nothing, NULL, 0, &options, &future), HK_ECANCELED);
     HKT_STATUS(hk_submit_ref(hkt_executor, hkt_counts, &drops, hkt_count_drop, &options, &future),
                HK_ECANCELED);
     HKT_EQ_PTR(future, NULL);
     HKT_EQ_INT(atomic_load(&drops), 0);
     HKT_EQ_INT(hkt_stats(hkt_executor).submitted, 0);
-    hk_cancel_unref(token);
+    hk_cancel_token_unref(token);
 }
 
 enum { QUEUED = 6 };
 
 static void firing_cancels_what_has_not_started(void)
 {
-    hk_cancel *token = create(NULL);
-    hk_cancel *child = create(token);
+    hk_cancel_token *token = create(NULL);
+    hk_cancel_token *child = create(token);
     hk_future *futures[QUEUED];
     struct hkt_plug plug;
     atomic_uint drops = 0;
@@ -53,7 +54,7 @@ static void firing_cancels_what_has_not_started(void)
         /* It has started, and ended, within its submit: the fire comes too late. */
         hk_future *future = submit_with(token, hkt_nothing, &drops, hkt_count_drop);
 
-        HKT_OK(hk_cancel_fire(token, "enough"));
+        HKT_OK(hk_cancel_token_fire(token, "enough"));
         hkt_expect_end(future, HK_OK);
     } else {
         hkt_plug_insert(&plug, hkt_executor, hkt_worker_count());
@@ -61,7 +62,7 @@ static void firing_cancels_what_has_not_started(void)
             futures[i] =
                 submit_with(i % 2 == 0 ? token : child, hkt_counts, &drops, hkt_count_drop);
         }
-        HKT_OK(hk_cancel_fire(token, "enough"));
+        HKT_OK(hk_cancel_token_fire(token, "enough"));
         /* All of it is true when the fire returns, though no worker was free. */
         HKT_EQ_INT(atomic_load(&drops), QUEUED);
         for (int i = 0; i < QUEUED; i++) {
@@ -71,12 +72,12 @@ static void firing_cancels_what_has_not_started(void)
         }
         hkt_plug_pull(&plug);
     }
-    hk_cancel_unref(child);
-    hk_cancel_unref(token);
+    hk_cancel_token_unref(child);
+    hk_cancel_token_unref(token);
 }
 
 struct stopper {
-    hk_cancel *token;
+    hk_cancel_token *token;
     struct hkt_gate runs;
     bool stop_before;
     bool stop_after;
@@ -100,7 +101,7 @@ HK_TASK(fires_its_token)
     struct stopper *stopper = (struct stopper *)(uintptr_t)in;
 
     stopper->stop_before = hk_should_stop(call);
-    HKT_OK(hk_cancel_fire(stopper->token, "from within"));
+    HKT_OK(hk_cancel_token_fire(stopper->token, "from within"));
     stopper->stop_after = hk_should_stop(call);
     return hk_sleep(call, HK_FOREVER);
 }
@@ -117,29 +118,29 @@ static void firing_asks_what_runs_to_stop(void)
     } else {
         future = submit_with(stopper.token, runs_until_asked, &stopper, NULL);
         hkt_gate_wait(&stopper.runs);
-        HKT_OK(hk_cancel_fire(stopper.token, "from outside"));
+        HKT_OK(hk_cancel_token_fire(stopper.token, "from outside"));
     }
     HKT_STATUS(hk_future_wait(future, HK_FOREVER), HK_OK);
     HKT_TRUE(stopper.stop_after);
     HKT_TRUE(strstr(hk_future_why(future), hkt_is_inline() ? "from within" : "from outside") !=
              NULL);
     hkt_expect_end(future, HK_ECANCELED);
-    hk_cancel_unref(stopper.token);
+    hk_cancel_token_unref(stopper.token);
     hkt_gate_fini(&stopper.runs);
 }
 
 static void firing_leaves_what_has_ended(void)
 {
-    hk_cancel *token = create(NULL);
+    hk_cancel_token *token = create(NULL);
     const hk_submit_options options = {.token = token};
     hk_future *future = NULL;
     int three = 3;
 
     HKT_OK_FATAL(hk_submit(hkt_executor, hkt_square, &three, sizeof(three), &options, &future));
     HKT_OK(hk_future_wait(future, HK_FOREVER));
-    HKT_OK(hk_cancel_fire(token, "too late"));
+    HKT_OK(hk_cancel_token_fire(token, "too late"));
     HKT_EQ_INT(hkt_take_int(future), 9);
-    hk_cancel_unref(token);
+    hk_cancel_token_unref(token);
 }
 
 static void cancelling_a_future_does_not_fire_its_token(void)
@@ -158,8 +159,8 @@ static void cancelling_a_future_does_not_fire_its_token(void)
         HKT_OK(hk_future_cancel(future, HK_CANCEL_REQUEST));
         hkt_expect_end(future, HK_ECANCELED);
     }
-    HKT_TRUE(!hk_cancel_fired(stopper.token));
-    hk_cancel_unref(stopper.token);
+    HKT_TRUE(!hk_cancel_token_is_fired(stopper.token));
+    hk_cancel_token_unref(stopper.token);
     hkt_gate_fini(&stopper.runs);
 }
 
@@ -167,13 +168,13 @@ static void cancelling_a_future_does_not_fire_its_token(void)
 HK_TASK(hands_its_token_down)
 {
     struct stopper *stopper = (struct stopper *)(uintptr_t)in;
-    hk_cancel *own = NULL;
+    hk_cancel_token *own = NULL;
     hk_future *nested = NULL;
 
     HKT_OK(hk_call_token(call, &own));
-    HKT_TRUE(!hk_cancel_fired(own));
-    HKT_OK(hk_cancel_fire(stopper->token, "the whole family"));
-    HKT_TRUE(hk_cancel_fired(own));
+    HKT_TRUE(!hk_cancel_token_is_fired(own));
+    HKT_OK(hk_cancel_token_fire(stopper->token, "the whole family"));
+    HKT_TRUE(hk_cancel_token_is_fired(own));
     HKT_STATUS(hk_submit(hk_call_executor(call), hkt_nothing, NULL, 0,
                          &(hk_submit_options){.token = own}, &nested),
                HK_ECANCELED);
@@ -185,12 +186,12 @@ static void the_token_of_a_call_fires_with_it(void)
     struct stopper stopper = {.token = create(NULL)};
 
     hkt_expect_end(submit_with(stopper.token, hands_its_token_down, &stopper, NULL), HK_ECANCELED);
-    hk_cancel_unref(stopper.token);
+    hk_cancel_token_unref(stopper.token);
 }
 
 static void a_task_keeps_its_token(void)
 {
-    hk_cancel *token = create(NULL);
+    hk_cancel_token *token = create(NULL);
     struct hkt_plug plug;
     hk_future *future;
 
@@ -198,11 +199,56 @@ static void a_task_keeps_its_token(void)
         hkt_plug_insert(&plug, hkt_executor, hkt_worker_count());
     }
     future = submit_with(token, hkt_nothing, NULL, NULL);
-    hk_cancel_unref(token);
+    hk_cancel_token_unref(token);
     if (!hkt_is_inline()) {
         hkt_plug_pull(&plug);
     }
     hkt_expect_end(future, HK_OK);
+}
+
+/* --- What a cancel is told while its future ends --- */
+
+struct asker {
+    hk_future *future;
+    hk_status status;
+};
+
+/* A drop function: the input goes when it has been decided how the future ends, and nobody has
+ * been told yet. */
+static void ask_for_a_cancel(void *arg)
+{
+    struct asker *asker = arg;
+
+    asker->status = hk_future_cancel(asker->future, HK_CANCEL_PENDING);
+}
+
+enum how { BY_ITSELF, BY_SHUTDOWN };
+
+static void end_cancelled(enum how how)
+{
+    struct asker asker = {.status = HK_EFAILED};
+    struct hkt_plug plug;
+
+    hkt_plug_insert(&plug, hkt_executor, hkt_worker_count());
+    asker.future = submit_with(NULL, hkt_cancels, &asker, ask_for_a_cancel);
+    if (how == BY_SHUTDOWN) {
+        HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_CANCEL_QUEUED, 0));
+    }
+    hkt_plug_pull(&plug);
+    HKT_STATUS(hk_future_wait(asker.future, HK_FOREVER), HK_OK);
+    HKT_EQ_INT(hk_future_state(asker.future), HK_CANCELLED);
+    /* The same as afterwards. */
+    HKT_OK(asker.status);
+    HKT_OK(hk_future_cancel(asker.future, HK_CANCEL_PENDING));
+    hk_future_unref(asker.future);
+}
+
+static void what_ends_cancelled_is_cancelled_already(void)
+{
+    if (!hkt_is_inline()) { /* There nobody has a future before it has ended. */
+        end_cancelled(BY_ITSELF);
+        end_cancelled(BY_SHUTDOWN);
+    }
 }
 
 static CU_TestInfo tests[] = {
@@ -214,6 +260,8 @@ static CU_TestInfo tests[] = {
              cancelling_a_future_does_not_fire_its_token),
     HKT_CASE("the token of a call fires with it", the_token_of_a_call_fires_with_it),
     HKT_CASE("a task keeps its token", a_task_keeps_its_token),
+    HKT_CASE("FS08 what is about to end cancelled answers as if it had",
+             what_ends_cancelled_is_cancelled_already),
     CU_TEST_INFO_NULL,
 };
 

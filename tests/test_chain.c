@@ -112,7 +112,7 @@ static void chain_both_ways(hk_state end, bool is_catch, hk_chain_fn *fn, struct
             hkt_pair_end(&pair, end);
         }
         hkt_pair_close(&pair); /* The chain keeps what it needs. */
-        HKT_TRUE_FATAL(hk_future_done(out));
+        HKT_TRUE_FATAL(hk_future_has_ended(out));
         check(out);
         hk_future_unref(out);
     }
@@ -343,7 +343,7 @@ static void cancelling_a_step_cancels_its_source(void)
 static void cancelling_a_step_asks_a_running_source_to_stop(void)
 {
     struct step step = {.calls = 0};
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     struct hkt_pair pair;
     hk_future *out = NULL;
 
@@ -351,7 +351,7 @@ static void cancelling_a_step_asks_a_running_source_to_stop(void)
     HKT_OK_FATAL(hk_promise_token(pair.promise, &token));
     HKT_OK_FATAL(hk_then(pair.future, NULL, add_one, &step, &out));
     HKT_OK(hk_future_cancel(out, HK_CANCEL_REQUEST));
-    HKT_TRUE(hk_cancel_fired(token));
+    HKT_TRUE(hk_cancel_token_is_fired(token));
     HKT_EQ_INT(hk_future_state(out), HK_CANCELLED);
     HKT_EQ_INT(hk_future_state(pair.future), HK_RUNNING);
     hkt_pair_end(&pair, HK_DONE);
@@ -420,7 +420,7 @@ static void a_promise_cannot_follow_what_derives_from_it(void)
     HKT_STATUS(hk_promise_follow(pair.promise, all), HK_EDEADLK);
     hkt_pair_end(&pair, HK_DONE);
     HKT_EQ_INT(hkt_peek_int(out), HKT_VALUE + 1);
-    HKT_TRUE(hk_future_done(all));
+    HKT_TRUE(hk_future_has_ended(all));
     hk_future_unref(all);
     hk_future_unref(out);
     hkt_pair_close(&pair);

@@ -333,8 +333,8 @@ static void check_ring(struct hkt_round *round)
     if (round->status[1] != HK_OK) {
         HKT_OK(hkt_set_int(round->pair.promise, 1));
     }
-    HKT_TRUE(hk_future_done(round->pair.future));
-    HKT_TRUE(hk_future_done(round->second.future));
+    HKT_TRUE(hk_future_has_ended(round->pair.future));
+    HKT_TRUE(hk_future_has_ended(round->second.future));
     hkt_pair_close(&round->second);
     hkt_pair_close(&round->pair);
 }

@@ -54,6 +54,15 @@ class CheckSymbols(unittest.TestCase):
         self.assertEqual(status, 1, output)
         self.assertIn(text, output)
 
+    def test_a_clock_that_can_be_set_is_found(self):
+        self.finds("calls gettimeofday, whose clock can be set",
+                   source=SOURCE + "int gettimeofday(void *, void *);\nint hki_now(void);\n"
+                   "int hki_now(void) { return gettimeofday(0, 0); }\n")
+        self.finds("calls pthread_cond_timedwait, whose clock",
+                   source=SOURCE + "int pthread_cond_timedwait(void *, void *, void *);\n"
+                   "int hki_now(void);\n"
+                   "int hki_now(void) { return pthread_cond_timedwait(0, 0, 0); }\n")
+
     def test_a_good_library_passes(self):
         status, output = self.check()
         self.assertEqual(status, 0, output)

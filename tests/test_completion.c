@@ -17,7 +17,7 @@ static void expect_next(hk_completion *completion, hk_future *expected, uintptr_
     if (HKT_OK(hk_completion_next(completion, 0, &future, &got))) {
         HKT_EQ_PTR(future, expected);
         HKT_EQ_INT(got, tag);
-        HKT_TRUE(hk_future_done(future));
+        HKT_TRUE(hk_future_has_ended(future));
         hk_future_unref(future);
     }
 }

@@ -29,24 +29,24 @@ static void ended_and_running_tasks_come_exactly_once(void)
     hk_future *futures[COUNT];
     hk_completion *completion = NULL;
     bool seen[COUNT] = {false};
-    struct hkt_gate gate;
+    struct hkt_gate *gate = hkt_shared_new(sizeof(*gate));
     uintptr_t tag = 0;
 
-    hkt_gate_init(&gate, "a task that runs while others are read");
+    hkt_gate_init(gate, "a task that runs while others are read");
     futures[0] = hkt_submit_int(hkt_executor, hkt_cancels, 0);
     futures[1] = hkt_submit_int(hkt_executor, hkt_fails, 0);
     futures[2] = hkt_submit_int(hkt_executor, hkt_square, 3);
     HKT_OK(hk_wait(futures, 3, HK_ALL_COMPLETED, HK_FOREVER, NULL, NULL));
     if (hkt_is_inline()) {
-        hkt_gate_open(&gate);
+        hkt_gate_open(gate);
     }
-    futures[RUNNING] = hkt_submit_ref(hkt_executor, hkt_stands_at_gate, &gate);
-    hkt_gate_await_arrivals(&gate, 1);
+    futures[RUNNING] = hkt_submit_pointer(hkt_executor, hkt_stands_at_gate, gate);
+    hkt_gate_await_arrivals(gate, 1);
     HKT_OK_FATAL(hk_as_completed(futures, COUNT, HK_FOREVER, &completion));
     for (int i = 0; i < COUNT; i++) {
         if (i == RUNNING) {
             HKT_EQ_INT(hk_completion_outstanding(completion), 1);
-            hkt_gate_open(&gate);
+            hkt_gate_open(gate);
         }
         HKT_EQ_INT(next_state(completion, HK_FOREVER, &tag), expected[i]);
         HKT_EQ_INT(tag, i);
@@ -59,7 +59,7 @@ static void ended_and_running_tasks_come_exactly_once(void)
         (void)hk_future_why(futures[i]);
         hk_future_unref(futures[i]);
     }
-    hkt_gate_fini(&gate);
+    hkt_gate_fini(gate);
 }
 
 /* Inline there is no unfinished task, and so no time-out. */
@@ -67,15 +67,15 @@ static void a_task_that_runs_on_is_not_delivered_in_time(void)
 {
     hk_completion *completion = NULL;
     hk_future *futures[2];
-    struct hkt_gate gate;
+    struct hkt_gate *gate = hkt_shared_new(sizeof(*gate));
     uintptr_t tag = 9;
 
-    hkt_gate_init(&gate, "a task that outlasts the time for all");
+    hkt_gate_init(gate, "a task that outlasts the time for all");
     if (hkt_is_inline()) {
-        hkt_gate_open(&gate);
+        hkt_gate_open(gate);
     }
-    futures[0] = hkt_submit_ref(hkt_executor, hkt_stands_at_gate, &gate);
-    hkt_gate_await_arrivals(&gate, 1);
+    futures[0] = hkt_submit_pointer(hkt_executor, hkt_stands_at_gate, gate);
+    hkt_gate_await_arrivals(gate, 1);
     futures[1] = NULL;
     /* Not a second task: with one worker it could not end. */
     HKT_OK_FATAL(hk_settle_all(NULL, 0, &futures[1]));
@@ -89,12 +89,12 @@ static void a_task_that_runs_on_is_not_delivered_in_time(void)
         HKT_STATUS(hk_completion_next(completion, HK_FOREVER, NULL, NULL), HK_ETIMEDOUT);
         HKT_EQ_INT(hk_completion_outstanding(completion), 1);
         HKT_EQ_INT(hk_future_state(futures[0]), HK_RUNNING);
-        hkt_gate_open(&gate);
+        hkt_gate_open(gate);
     }
     hk_completion_destroy(completion);
     hkt_expect_end(futures[0], HK_OK);
     hkt_expect_end(futures[1], HK_OK);
-    hkt_gate_fini(&gate);
+    hkt_gate_fini(gate);
 }
 
 /* Inline nothing is queued when the shutdown comes: all have ended DONE. */
@@ -112,7 +112,7 @@ static void futures_cancelled_by_a_shutdown_are_delivered(void)
         futures[i] = hkt_submit_int(hkt_executor, hkt_square, i);
     }
     HKT_OK_FATAL(hk_as_completed(futures, TASKS, HK_FOREVER, &completion));
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_CANCEL_QUEUED, 0));
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_CANCEL_QUEUED, 0));
     for (int i = 0; i < TASKS; i++) {
         uintptr_t tag = 0;
 

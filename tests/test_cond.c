@@ -36,7 +36,7 @@ static hk_status take(void *arg)
     box->waiting++;
     while (status == HK_OK && box->items == 0) {
         status = hk_cond_wait(&box->filled, &box->lock, box->timeout);
-        HKT_TRUE(hk_lock_held_by_me(&box->lock));
+        HKT_TRUE(hk_lock_is_held_by_me(&box->lock));
     }
     box->waiting--;
     if (status == HK_OK) {
@@ -96,7 +96,7 @@ static void only_the_owner_may_wait(void)
     hkt_puppet_make(&other);
     HKT_OK(hk_lock_acquire(&box.lock));
     HKT_STATUS(hkt_puppet_do(&other, wait_without_a_lock, &box), HK_EPERM);
-    HKT_TRUE(hk_lock_held_by_me(&box.lock));
+    HKT_TRUE(hk_lock_is_held_by_me(&box.lock));
     HKT_OK(hk_lock_release(&box.lock));
     hkt_puppet_retire(&other);
 }
@@ -108,11 +108,11 @@ static void time_runs_out_with_the_lock_held(void)
 
     HKT_OK(hk_lock_acquire(&zero_filled.lock));
     HKT_STATUS(hk_cond_wait(&zero_filled.filled, &zero_filled.lock, 0), HK_ETIMEDOUT);
-    HKT_TRUE(hk_lock_held_by_me(&zero_filled.lock));
+    HKT_TRUE(hk_lock_is_held_by_me(&zero_filled.lock));
     start_ns = hk_now_ns();
     HKT_STATUS(hk_cond_wait(&zero_filled.filled, &zero_filled.lock, HK_MS(5)), HK_ETIMEDOUT);
     HKT_TRUE(hk_now_ns() - start_ns >= HK_MS(5));
-    HKT_TRUE(hk_lock_held_by_me(&zero_filled.lock));
+    HKT_TRUE(hk_lock_is_held_by_me(&zero_filled.lock));
     HKT_OK(hk_lock_release(&zero_filled.lock));
 }
 
@@ -146,7 +146,7 @@ static void who_waits_gives_up_the_lock(void)
     /* All who wait at a time name the same lock. */
     HKT_OK(hk_lock_acquire(&another));
     HKT_STATUS(hk_cond_wait(&box.filled, &another, 0), HK_EINVAL);
-    HKT_TRUE(hk_lock_held_by_me(&another));
+    HKT_TRUE(hk_lock_is_held_by_me(&another));
     put(&box, 1);
     HKT_OK(hkt_puppet_finish(&waiter));
     HKT_STATUS(hk_cond_wait(&box.filled, &another, 0), HK_ETIMEDOUT);
@@ -378,8 +378,8 @@ static hk_status take_under_outer(void *arg)
     HKT_OK(hk_lock_acquire(&two->outer));
     HKT_OK(hk_lock_acquire(&two->box.lock));
     status = hk_cond_wait(&two->box.filled, &two->box.lock, HK_FOREVER);
-    HKT_TRUE(hk_lock_held_by_me(&two->outer));
-    HKT_EQ_INT(hk_lock_held_by_me(&two->box.lock), status == HK_OK);
+    HKT_TRUE(hk_lock_is_held_by_me(&two->outer));
+    HKT_EQ_INT(hk_lock_is_held_by_me(&two->box.lock), status == HK_OK);
     if (status == HK_OK) {
         HKT_OK(hk_lock_release(&two->box.lock));
     }
@@ -515,7 +515,7 @@ static void use_in_child(void *arg)
     HKT_CHILD_STATUS(hk_cond_signal(&box->filled), HK_OK);
     HKT_CHILD_STATUS(hk_cond_broadcast(&box->filled), HK_OK);
     HKT_CHILD_STATUS(hk_cond_wait(&box->filled, &box->lock, HK_MS(1)), HK_ETIMEDOUT);
-    HKT_CHILD_TRUE(hk_lock_held_by_me(&box->lock));
+    HKT_CHILD_TRUE(hk_lock_is_held_by_me(&box->lock));
     HKT_CHILD_STATUS(hk_lock_release(&box->lock), HK_OK);
 }
 

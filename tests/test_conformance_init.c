@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Worker initialisers on every executor: cases IN of docs/contract.md. */
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,7 +68,7 @@ static hk_executor *crew_create(struct crew *crew)
 /* Meets as many others as there are workers, so that each runs in one of its own. */
 HK_TASK(sees_its_member)
 {
-    const struct member *member = hk_worker_local(call);
+    const struct member *member = hk_call_worker_local(call);
     struct crew *crew = hkt_pointer(in, in_size);
 
     if (member == NULL || member->crew != crew || member->thread != gettid()) {
@@ -302,6 +303,32 @@ static void the_initialisers_own_words_are_told(void)
     HKT_TRUE(is_told || atomic_load(&watch.found) > 0);
 }
 
+static hk_status give_up(hk_call *call, void *arg, void **local)
+{
+    (void)call;
+    (void)arg;
+    (void)local;
+    return HK_ECANCELED;
+}
+
+/* A want of memory is what the library says when it has none left to say more. */
+static void an_initialiser_that_gives_up_did_not_lack_memory(void)
+{
+    struct log_watch told = {.wanted = hk_strerror(HK_ECANCELED)};
+    struct log_watch lied = {.wanted = "no memory"};
+    hk_executor *executor = NULL;
+
+    for (int round = 0; round < 2; round++) {
+        HKT_OK_FATAL(hkt_executor_create((hk_executor_options){.initializer = give_up}, &executor));
+        hk_on_log(look_for_text, round == 0 ? &told : &lied);
+        HKT_STATUS(hk_executor_prestart(executor, HK_FOREVER), HK_EINIT);
+        HKT_OK(hk_executor_destroy(executor));
+        hk_on_log(NULL, NULL);
+    }
+    HKT_TRUE(atomic_load(&told.found) > 0);
+    HKT_EQ_INT(atomic_load(&lied.found), 0);
+}
+
 static void prestart_reports_a_failing_initialiser(void)
 {
     struct crew *crew = crew_new();
@@ -311,6 +338,86 @@ static void prestart_reports_a_failing_initialiser(void)
     HKT_STATUS(hk_executor_prestart(executor, HK_FOREVER), HK_EINIT);
     HKT_STATUS(hk_submit(executor, hkt_nothing, NULL, 0, NULL, NULL), HK_EINIT);
     failing_destroy(crew, executor);
+}
+
+static hk_status count_behind_gate(hk_call *call, void *arg, void **local)
+{
+    struct crew *crew = arg;
+
+    (void)call;
+    (void)local;
+    atomic_fetch_add(&crew->initialised, 1);
+    hkt_gate_wait(&crew->may_finish);
+    return HK_OK;
+}
+
+static hk_executor *gated_create(struct crew *crew, hk_worker_finalizer_fn *finalizer)
+{
+    hk_executor *executor = NULL;
+
+    hkt_gate_init(&crew->may_finish, "the initialisers may end");
+    HKT_OK_FATAL(hkt_executor_create((hk_executor_options){.initializer = count_behind_gate,
+                                                           .finalizer = finalizer,
+                                                           .worker_arg = crew},
+                                     &executor));
+    return executor;
+}
+
+/* Inline the initialiser needs a thread that waits for it. */
+static void *prestart_it(void *arg)
+{
+    HKT_OK(hk_executor_prestart(arg, HK_FOREVER));
+    return NULL;
+}
+
+static void prestart_waits_as_long_as_it_may(void)
+{
+    struct crew *crew = crew_new();
+    hk_executor *executor = gated_create(crew, NULL);
+    pthread_t thread;
+
+    HKT_EQ_INT_FATAL(pthread_create(&thread, NULL, prestart_it, executor), 0);
+    hkt_gate_await_arrivals(&crew->may_finish, 1);
+    HKT_OK(hk_executor_prestart(executor, 0));
+    HKT_STATUS(hk_executor_prestart(executor, HK_MS(1)), HK_ETIMEDOUT);
+    hkt_gate_open(&crew->may_finish);
+    pthread_join(thread, NULL);
+    HKT_OK(hk_executor_prestart(executor, HK_FOREVER));
+    HKT_EQ_INT(atomic_load(&crew->initialised), hkt_worker_count());
+    HKT_OK(hk_executor_destroy(executor));
+    hkt_gate_fini(&crew->may_finish);
+}
+
+static void *prestart_it_amid_a_shutdown(void *arg)
+{
+    (void)!hk_executor_prestart(arg, HK_FOREVER);
+    return NULL;
+}
+
+static void count_finalised(void *local, void *arg)
+{
+    struct crew *crew = arg;
+
+    (void)local;
+    atomic_fetch_add(&crew->finalised, 1);
+}
+
+static void a_shutdown_amid_a_prestart_ends_what_that_began(void)
+{
+    struct crew *crew = crew_new();
+    hk_executor *executor = gated_create(crew, count_finalised);
+    pthread_t thread;
+
+    HKT_EQ_INT_FATAL(pthread_create(&thread, NULL, prestart_it_amid_a_shutdown, executor), 0);
+    hkt_gate_await_arrivals(&crew->may_finish, 1);
+    HKT_STATUS(hk_executor_shutdown(executor, HK_SHUTDOWN_DRAIN, HK_MS(1)), HK_ETIMEDOUT);
+    hkt_gate_open(&crew->may_finish);
+    pthread_join(thread, NULL);
+    HKT_OK(hk_executor_shutdown(executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
+    HKT_EQ_INT(atomic_load(&crew->finalised), atomic_load(&crew->initialised));
+    HKT_STATUS(hk_executor_prestart(executor, HK_FOREVER), HK_ECLOSED);
+    HKT_OK(hk_executor_destroy(executor));
+    hkt_gate_fini(&crew->may_finish);
 }
 
 static void a_broken_executor_breaks_no_other(void)
@@ -345,7 +452,7 @@ static void a_shutdown_cuts_an_initialiser_short(void)
 
     if (hkt_is_inline()) {
         /* Nobody is there to shut it down: the submitting thread is inside it. */
-        HKT_OK(hk_executor_shutdown(hkt_executor, HK_CANCEL_ALL, HK_FOREVER));
+        HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_CANCEL_ALL, HK_FOREVER));
         return;
     }
     hkt_gate_init(&crew->may_finish, "the initialiser has begun");
@@ -354,8 +461,8 @@ static void a_shutdown_cuts_an_initialiser_short(void)
     HKT_OK_FATAL(hk_submit(executor, hkt_nothing, NULL, 0, NULL, &future));
     hkt_gate_wait(&crew->may_finish);
     /* One in a worker process is cut short by the end of that process. */
-    HKT_OK(hk_executor_shutdown(executor, HK_CANCEL_ALL, HK_FOREVER));
-    HKT_TRUE(hk_future_done(future));
+    HKT_OK(hk_executor_shutdown(executor, HK_SHUTDOWN_CANCEL_ALL, HK_FOREVER));
+    HKT_TRUE(hk_future_has_ended(future));
     HKT_TRUE(hk_future_state(future) != HK_DONE);
     HKT_TRUE(hk_future_why(future)[0] != '\0');
     hk_future_unref(future);
@@ -372,8 +479,13 @@ static CU_TestInfo tests[] = {
              a_failing_initialiser_breaks_the_executor),
     HKT_CASE("IN05 a broken executor refuses every submit", a_broken_executor_refuses_every_submit),
     HKT_CASE("IN06 the initialiser's own words are told", the_initialisers_own_words_are_told),
+    HKT_CASE("an initialiser that gives up did not lack memory",
+             an_initialiser_that_gives_up_did_not_lack_memory),
     HKT_CASE("prestart initialises all workers", prestart_initialises_all_workers),
     HKT_CASE("prestart reports a failing initialiser", prestart_reports_a_failing_initialiser),
+    HKT_CASE("prestart waits as long as it may", prestart_waits_as_long_as_it_may),
+    HKT_CASE("a shutdown amid a prestart ends what that began",
+             a_shutdown_amid_a_prestart_ends_what_that_began),
     HKT_CASE("without tasks nothing is initialised", without_tasks_nothing_is_initialised),
     HKT_CASE("a broken executor breaks no other", a_broken_executor_breaks_no_other),
     HKT_CASE("a shutdown cuts an initialiser short", a_shutdown_cuts_an_initialiser_short),

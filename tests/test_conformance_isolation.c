@@ -97,7 +97,7 @@ static void an_item_by_reference_is_refused(void)
         status = hk_map_next(iterator, HK_FOREVER, &item);
     }
     HKT_STATUS(status, HK_EPORTABLE);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     /* The source gave it away, so the map has released it; nothing has run. */
     HKT_EQ_INT(atomic_load(&drops), 1);
     HKT_EQ_INT(hkt_stats(isolated).submitted, 0);
@@ -178,7 +178,14 @@ HK_TASK(fails_because_of_another)
 {
     hk_future *inner = NULL;
     const hk_error *error = NULL;
-    hk_status status = hk_submit(hk_call_executor(call), fails_inside, NULL, 0, NULL, &inner);
+    hk_executor *own = NULL;
+    /* A serial executor would begin the inner one only after this one. */
+    hk_status status = hkt_is_serial() ? hk_inline_create(NULL, &own) : HK_OK;
+
+    if (status == HK_OK) {
+        status = hk_submit(own != NULL ? own : hk_call_executor(call), fails_inside, NULL, 0, NULL,
+                           &inner);
+    }
 
     if (status == HK_OK) {
         status = hk_future_error(inner, HK_FOREVER, &error);
@@ -187,6 +194,7 @@ HK_TASK(fails_because_of_another)
         status = hk_fail(call, 24, "the copy failed: %s", error->message);
     }
     hk_future_unref(inner);
+    HKT_OK(hk_executor_destroy(own));
     return status;
 }
 
@@ -285,8 +293,9 @@ static int loop_turn(int loop, int timeout_ms)
     int ready;
 
     do {
-        ready = epoll_wait(loop, &event, 1, timeout_ms);
-    } while (ready < 0 && errno == EINTR);
+        hkt_give_turn(); /* A replay goes on only while somebody waits in it, which epoll is not. */
+        ready = epoll_wait(loop, &event, 1, hkt_is_replay() ? 0 : timeout_ms);
+    } while ((ready < 0 && errno == EINTR) || (ready == 0 && timeout_ms < 0));
     return ready == 1 ? event.data.fd : -1;
 }
 
@@ -366,7 +375,7 @@ static void a_closed_loop_is_not_touched_by_a_late_end(void)
     close(loop);
     hk_completion_destroy(completion);
     if (!hkt_is_inline()) {
-        HKT_TRUE(!hk_future_done(future));
+        HKT_TRUE(!hk_future_has_ended(future));
         hkt_plug_pull(&plug);
     }
     HKT_EQ_INT(hkt_take_int(future), 100);

@@ -127,7 +127,7 @@ static void pump_shutdown(void *self, hk_shutdown_how how)
     pump->how = how;
     pump->shutdowns++;
     pthread_mutex_unlock(&pump->mutex);
-    while (how > HK_DRAIN && pump_step(pump, true, &ran)) {
+    while (how > HK_SHUTDOWN_DRAIN && pump_step(pump, true, &ran)) {
     }
 }
 
@@ -239,7 +239,7 @@ static void jobs_run_when_they_are_pumped(void)
 
 HK_TASK(looks_at_its_pump)
 {
-    if (hk_worker_local(call) != &pump || hk_call_executor(call) != executor) {
+    if (hk_call_worker_local(call) != &pump || hk_call_executor(call) != executor) {
         return hk_fail(call, 1, "not the pump's");
     }
     return hk_fail(call, 2, "all well");
@@ -337,6 +337,29 @@ static void a_discarded_job_ends_as_told(void)
     }
 }
 
+/* A wait that says so has not come to the end. */
+static void no_end_is_taken_for_an_answer_about_a_wait(void)
+{
+    static const hk_status statuses[] = {HK_OK, HK_ETIMEDOUT, HK_EDEADLK, HK_EFORKED, HK_EINVAL};
+
+    for (unsigned i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        hk_future *future = NULL;
+        const hk_error *error = NULL;
+        hk_job *job;
+
+        HKT_OK_FATAL(hk_submit(executor, hkt_nothing, NULL, 0, NULL, &future));
+        job = take(&pump, NULL);
+        HKT_TRUE_FATAL(job != NULL);
+        hk_job_discard(job, statuses[i], "the cable was cut");
+        HKT_STATUS(hk_future_result(future, 0, NULL, NULL), HK_EFAILED);
+        HKT_OK_FATAL(hk_future_error(future, 0, &error));
+        HKT_EQ_STR(error->message, "the cable was cut");
+        HKT_TRUE((error->cause == NULL) == (statuses[i] == HK_OK));
+        HKT_TRUE(error->cause == NULL || error->cause->status == statuses[i]);
+        hk_future_unref(future);
+    }
+}
+
 static void a_deadline_ends_a_queued_job(void)
 {
     hk_submit_options options = {.deadline = HK_MS(2)};
@@ -353,12 +376,12 @@ static void a_token_cancels_a_queued_job(void)
     hk_submit_options options = {0};
     hk_future *future = NULL;
 
-    HKT_OK_FATAL(hk_cancel_create(NULL, &options.token));
+    HKT_OK_FATAL(hk_cancel_token_create(NULL, &options.token));
     HKT_OK_FATAL(hk_submit(executor, hkt_nothing, NULL, 0, &options, &future));
-    HKT_OK(hk_cancel_fire(options.token, "no more"));
+    HKT_OK(hk_cancel_token_fire(options.token, "no more"));
     hkt_expect_end(future, HK_ECANCELED);
     HKT_EQ_INT(pump.queued, 0);
-    hk_cancel_unref(options.token);
+    hk_cancel_token_unref(options.token);
 }
 
 static void a_refusal_of_the_back_end_is_the_submits(void)
@@ -382,14 +405,14 @@ static void a_shutdown_reaches_the_back_end_with_rising_hardness(void)
 {
     hk_future *future = hkt_submit_int(executor, hkt_square, 3);
 
-    HKT_OK(hk_executor_shutdown(executor, HK_DRAIN, 0));
-    HKT_OK(hk_executor_shutdown(executor, HK_DRAIN, 0));
+    HKT_OK(hk_executor_shutdown(executor, HK_SHUTDOWN_DRAIN, 0));
+    HKT_OK(hk_executor_shutdown(executor, HK_SHUTDOWN_DRAIN, 0));
     HKT_EQ_INT(pump.shutdowns, 1);
     HKT_STATUS(hk_submit(executor, hkt_nothing, NULL, 0, NULL, NULL), HK_ECLOSED);
     HKT_EQ_INT(hk_future_state(future), HK_PENDING);
-    HKT_OK(hk_executor_shutdown(executor, HK_CANCEL_QUEUED, 0));
+    HKT_OK(hk_executor_shutdown(executor, HK_SHUTDOWN_CANCEL_QUEUED, 0));
     HKT_EQ_INT(pump.shutdowns, 2);
-    HKT_EQ_INT(pump.how, HK_CANCEL_QUEUED);
+    HKT_EQ_INT(pump.how, HK_SHUTDOWN_CANCEL_QUEUED);
     hkt_expect_end(future, HK_ECANCELED);
 }
 
@@ -492,17 +515,17 @@ static void maps_and_serials_stand_on_it(void)
     int sum = 0;
 
     HKT_EQ_INT_FATAL(pthread_create(&thread, NULL, pump_until_closed, NULL), 0);
-    HKT_OK_FATAL(hk_map(executor, hkt_square, hk_source_array, &source, NULL, &iterator));
+    HKT_OK_FATAL(hk_map(executor, hkt_square, hk_array_source_next, &source, NULL, &iterator));
     while (hk_map_next(iterator, HK_FOREVER, &item) == HK_OK) {
         sum += *(const int *)item.data;
         hk_map_item_drop(&item);
     }
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     HKT_EQ_INT(sum, 30);
     HKT_OK_FATAL(hk_serial_create(executor, NULL, &serial));
     HKT_EQ_INT(hkt_take_int(hkt_submit_int(serial, hkt_square, 6)), 36);
     HKT_OK(hk_executor_destroy(serial));
-    HKT_OK(hk_executor_shutdown(executor, HK_DRAIN, 0));
+    HKT_OK(hk_executor_shutdown(executor, HK_SHUTDOWN_DRAIN, 0));
     pthread_join(thread, NULL);
 }
 
@@ -515,6 +538,8 @@ static CU_TestInfo tests[] = {
     HKT_CASE("without remove a cancelled job is released by its run",
              without_remove_a_cancelled_job_is_released_by_its_run),
     HKT_CASE("a discarded job ends as told", a_discarded_job_ends_as_told),
+    HKT_CASE("no end is taken for an answer about a wait",
+             no_end_is_taken_for_an_answer_about_a_wait),
     HKT_CASE("a deadline ends a queued job", a_deadline_ends_a_queued_job),
     HKT_CASE("a token cancels a queued job", a_token_cancels_a_queued_job),
     HKT_CASE("a refusal of the back end is the submit's", a_refusal_of_the_back_end_is_the_submits),

@@ -36,7 +36,8 @@ class Docs(unittest.TestCase):
                 (top / folder).mkdir(parents=True)
             for file in ("Doxyfile", "scripts/docs", "docs/style.css", "include/hocket/version.h"):
                 shutil.copy(ROOT / file, top / file)
-            for file in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+            for file in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md",
+                         "CHANGELOG.md"):
                 (top / file).write_text(page)
             (top / "include/hocket/one.h").write_text(header)
             result = subprocess.run([top / "scripts/docs", top / "out"], check=False, text=True,

@@ -391,7 +391,7 @@ static void only_look(hk_future *future)
 
     HKT_OK(hk_future_wait(future, 0));
     HKT_OK(hk_wait(&future, 1, HK_FIRST_ERROR, 0, NULL, NULL));
-    HKT_TRUE(hk_future_done(future));
+    HKT_TRUE(hk_future_has_ended(future));
     HKT_EQ_INT(hk_future_state(future), HK_FAILED);
     HKT_TRUE(hk_future_describe(future, text, sizeof(text)) > 0);
 }

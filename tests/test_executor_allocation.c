@@ -160,7 +160,7 @@ static void submit_with_everything(void)
         .label = "with everything", .timeout = HK_SEC(3600), .deadline = HK_SEC(3600)};
     atomic_uint counter = 0;
 
-    if (executor != NULL && succeeded(hk_cancel_create(NULL, &options.token))) {
+    if (executor != NULL && succeeded(hk_cancel_token_create(NULL, &options.token))) {
         hk_future *future = NULL;
 
         if (succeeded(
@@ -172,7 +172,7 @@ static void submit_with_everything(void)
         } else {
             HKT_EQ_INT(atomic_load(&counter), 0);
         }
-        hk_cancel_unref(options.token);
+        hk_cancel_token_unref(options.token);
     }
     HKT_OK(hk_executor_destroy(executor));
 }
@@ -298,12 +298,12 @@ HK_TASK(waits_for_many)
 
 HK_TASK(uses_its_token)
 {
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     int fd = -1;
     hk_status status = hk_call_token(call, &token);
 
     if (status == HK_OK) {
-        status = hk_stop_fd(call, &fd);
+        status = hk_call_stop_fd(call, &fd);
     }
     return status == HK_OK ? hk_sleep(call, HK_US(10)) : status;
 }
@@ -370,7 +370,7 @@ static void map_with(bool unordered)
         }
         HKT_TRUE(status == HK_EDONE || status == HK_ENOMEM);
         HKT_TRUE(status != HK_EDONE || items_next == ITEMS);
-        hk_map_close(iterator);
+        hk_map_destroy(iterator);
     }
     HKT_OK(hk_executor_destroy(executor));
     for (int i = 0; i < ITEMS; i++) {
@@ -452,33 +452,6 @@ static void maps_drop_every_item_once(void)
     on_every_spec(map_unordered);
 }
 
-static void ignore_line(hk_log_level level, const char *text, void *arg)
-{
-    (void)level;
-    (void)text;
-    (void)arg;
-}
-
-static void ignore_failure(const hk_error *error, void *arg)
-{
-    (void)error;
-    (void)arg;
-}
-
-/* Failures are expected by the hundred; nobody needs to read them. */
-static void quiet(void)
-{
-    hk_on_log(ignore_line, NULL);
-    hk_on_unobserved(ignore_failure, NULL);
-}
-
-static void loud(void)
-{
-    hki_memory_fail_at(0);
-    hk_on_log(NULL, NULL);
-    hk_on_unobserved(NULL, NULL);
-}
-
 static CU_TestInfo tests[] = {
     HKT_CASE("executors are made, or not", executors_are_made_or_not),
     HKT_CASE("references are accepted, or not", references_are_accepted_or_not),
@@ -493,7 +466,10 @@ static CU_TestInfo tests[] = {
 };
 
 static CU_SuiteInfo suites[] = {
-    {.pName = "executor_allocation", .pSetUpFunc = quiet, .pTearDownFunc = loud, .pTests = tests},
+    {.pName = "executor_allocation",
+     .pSetUpFunc = hkt_be_quiet,
+     .pTearDownFunc = hkt_be_loud,
+     .pTests = tests},
     CU_SUITE_INFO_NULL,
 };
 

@@ -31,9 +31,9 @@ HK_TASK(says_ran)
     return HK_OK;
 }
 
-enum { QUEUED = 3 };
+enum { QUEUED = 3, MANY = 100 };
 
-static struct hkt_gate never;
+static struct hkt_gate *never; /* Shared with worker processes. */
 
 static hk_executor *open_or_die(const char *spec)
 {
@@ -48,7 +48,7 @@ static hk_executor *open_or_die(const char *spec)
 
 static void submit_or_die(hk_executor *executor, const hk_task *task, void *arg)
 {
-    if (hk_submit_ref(executor, task, arg, NULL, NULL, NULL) != HK_OK) {
+    if (hk_submit(executor, task, &arg, sizeof(arg), NULL, NULL) != HK_OK) {
         say("cannot submit\n");
         _exit(9);
     }
@@ -65,19 +65,33 @@ static hk_executor *open_with(const char *option)
     return open_or_die(spec);
 }
 
+/* How many tasks can run at a time, and keep others waiting. */
+static unsigned workers_of_child(void)
+{
+    const char *colon = strchr(child_spec, ':');
+
+    if (strncmp(child_spec, "replay", 6) == 0) {
+        return 4;
+    }
+    if (strncmp(child_spec, "serial", 6) == 0) {
+        return 1;
+    }
+    return colon == NULL ? 0 : (unsigned)strtoul(colon + 1, NULL, 10);
+}
+
 /* An executor whose workers all stand still, with three tasks behind them. Inline
  * has no workers that could, so there the three have run. */
 static hk_executor *busy_executor(void)
 {
-    const char *colon = strchr(child_spec, ':');
     hk_executor *executor = open_with("name=forgotten");
-    unsigned workers = colon == NULL ? 0 : (unsigned)strtoul(colon + 1, NULL, 10);
+    unsigned workers = workers_of_child();
 
-    hkt_gate_init(&never, "nobody opens this gate");
+    never = hkt_shared_new(sizeof(*never));
+    hkt_gate_init(never, "nobody opens this gate");
     for (unsigned i = 0; i < workers; i++) {
-        submit_or_die(executor, hkt_stands_at_gate, &never);
+        submit_or_die(executor, hkt_stands_at_gate, never);
     }
-    hkt_gate_await_arrivals(&never, workers);
+    hkt_gate_await_arrivals(never, workers);
     for (int i = 0; i < QUEUED; i++) {
         submit_or_die(executor, says_ran, NULL);
     }
@@ -99,7 +113,7 @@ static void leaves_a_busy_pool(void)
 
 static void leaves_a_cancelled_pool(void)
 {
-    (void)hk_executor_shutdown(busy_executor(), HK_CANCEL_QUEUED, 0);
+    (void)hk_executor_shutdown(busy_executor(), HK_SHUTDOWN_CANCEL_QUEUED, 0);
 }
 
 static void leaves_a_draining_pool(void)
@@ -108,6 +122,30 @@ static void leaves_a_draining_pool(void)
 
     for (int i = 0; i < QUEUED; i++) {
         submit_or_die(executor, says_ran, NULL);
+    }
+}
+
+/* More than one errand to the base runs, so that it is needed to the last. */
+static void leaves_a_draining_serial(void)
+{
+    hk_executor *executor = open_or_die("serial:threads:2?drain_at_exit=1");
+
+    for (int i = 0; i < MANY; i++) {
+        submit_or_die(executor, says_ran, NULL);
+    }
+}
+
+/* Its base was made first, and is not asked to drain. */
+static void leaves_a_serial_on_another(void)
+{
+    hk_executor_options options = {.drain_at_exit = true};
+    hk_executor *serial = NULL;
+
+    if (hk_serial_create(open_or_die("threads:1?name=below"), &options, &serial) != HK_OK) {
+        _exit(9);
+    }
+    for (int i = 0; i < MANY; i++) {
+        submit_or_die(serial, says_ran, NULL);
     }
 }
 
@@ -193,6 +231,8 @@ static const struct {
     {"busy", leaves_a_busy_pool},
     {"cancelled", leaves_a_cancelled_pool},
     {"draining", leaves_a_draining_pool},
+    {"draining serial", leaves_a_draining_serial},
+    {"serial on another", leaves_a_serial_on_another},
     {"several", leaves_several_pools},
     {"nothing", leaves_nothing},
     {"late", submits_late},
@@ -297,6 +337,22 @@ static void queued_tasks_run_if_that_was_asked_for(void)
     HKT_EQ_STR(child.output, "ran\nran\nran\n"); /* And no complaint. */
 }
 
+static void a_serial_executor_is_drained_before_its_base(void)
+{
+    struct hkt_child child;
+
+    if (!hkt_is_serial()) {
+        hkt_not_here("is about serial executors");
+        return;
+    }
+    child = run_child("draining serial", 0);
+    HKT_EQ_INT(occurrences(child.output, "ran\n"), MANY);
+    HKT_EQ_INT(occurrences(child.output, "hocket"), 0); /* No complaint of either. */
+    child = run_child("serial on another", 0);
+    HKT_EQ_INT(occurrences(child.output, "ran\n"), MANY);
+    HKT_EQ_INT(occurrences(child.output, "executor below was still open at exit"), 1);
+}
+
 static void late_submits_are_taken_or_refused(void)
 {
     struct hkt_child child = run_child("late", 0);
@@ -346,7 +402,7 @@ static void expect_forked(void *arg)
     HKT_STATUS(hk_executor_stats(parents->pool, &statistics), HK_EFORKED);
     HKT_STATUS(hk_executor_resize(parents->pool, 2), HK_EFORKED);
     HKT_STATUS(hk_executor_prestart(parents->pool, HK_FOREVER), HK_EFORKED);
-    HKT_STATUS(hk_executor_shutdown(parents->pool, HK_DRAIN, HK_FOREVER), HK_EFORKED);
+    HKT_STATUS(hk_executor_shutdown(parents->pool, HK_SHUTDOWN_DRAIN, HK_FOREVER), HK_EFORKED);
     HKT_EQ_PTR(future, NULL);
     /* Only this process's copy goes; a future that cannot end may be given back. */
     HKT_STATUS(hk_executor_destroy(parents->serial), HK_EFORKED);
@@ -443,14 +499,19 @@ HK_TASK(asks_its_pool)
 static void forks_beside_a_busy_pool_hang_no_child(void)
 {
     const hk_task *task = HKT_ALLOCATOR_SURVIVES_FORK ? submits_itself : asks_its_pool;
-    hk_executor *pool = hkt_pool_create((hk_executor_options){.workers = 2});
     unsigned forks = 50 / hkt_slowness();
+    hk_executor *pool;
 
+    if (hkt_is_inline() || hkt_is_serial() || hkt_is_replay() || hkt_is_processes()) {
+        hkt_not_here("is about threads");
+        return;
+    }
+    pool = hkt_pool_create((hk_executor_options){.workers = hkt_worker_count()});
     atomic_store(&enough, false);
     for (int i = 0; i < 4; i++) {
         HKT_OK(hk_submit(pool, task, NULL, 0, NULL, NULL));
     }
-    hkt_becomes(pool, hkt_running, 2); /* So no thread is being made meanwhile. */
+    hkt_becomes(pool, hkt_running, hkt_worker_count()); /* So no thread is being made meanwhile. */
     for (unsigned i = 0; i < forks; i++) {
         struct hkt_child child;
 
@@ -469,6 +530,8 @@ static CU_TestInfo tests[] = {
     HKT_CASE("SD09 queued tasks are left behind and told of",
              queued_tasks_are_left_behind_and_told_of),
     HKT_CASE("SD09 queued tasks run if that was asked for", queued_tasks_run_if_that_was_asked_for),
+    HKT_CASE("SD09 a serial executor is drained before its base",
+             a_serial_executor_is_drained_before_its_base),
     HKT_CASE("SD07 a cancelled pool ends cleanly without waiting",
              a_cancelled_pool_ends_cleanly_without_waiting),
     HKT_CASE("SD10 late submits are taken, then refused", late_submits_are_taken_or_refused),

@@ -206,7 +206,7 @@ static struct hkt_actor task_that(hk_status (*wait)(void))
 
 static hk_status want_accounts_for_a_while(void)
 {
-    return hk_lock_timed(&hkt_accounts, A_WHILE);
+    return hk_lock_acquire_timed(&hkt_accounts, A_WHILE);
 }
 
 static hk_status wait_for_a_while(void)
@@ -216,7 +216,7 @@ static hk_status wait_for_a_while(void)
 
 static hk_status join_for_a_while(void)
 {
-    return hk_executor_shutdown(hkt_a, HK_DRAIN, A_WHILE);
+    return hk_executor_shutdown(hkt_a, HK_SHUTDOWN_DRAIN, A_WHILE);
 }
 
 static hk_status wait_for_next_for_a_while(void)

@@ -70,13 +70,13 @@ static void shuts_down(hk_shutdown_how how, bool waits)
     hk_future *running = hkt_fault_submit(pool, waits_to_be_stopped, NULL);
     hk_future *queued[AROUND];
     hk_future *late = NULL;
-    bool cancels = how >= HK_CANCEL_QUEUED;
+    bool cancels = how >= HK_SHUTDOWN_CANCEL_QUEUED;
 
     for (int i = 0; i < AROUND; i++) {
         queued[i] = hkt_fault_submit(pool, hkt_fault_counts, NULL);
     }
     hkt_fault_await(&hkt_shared->arrived, 1);
-    if (how < HK_CANCEL_ALL) {
+    if (how < HK_SHUTDOWN_CANCEL_ALL) {
         HKT_CHILD_STATUS(hk_executor_shutdown(pool, how, waits ? HK_MS(5) : 0),
                          waits ? HK_ETIMEDOUT : HK_OK);
         HKT_CHILD_STATUS(hk_future_cancel(running, HK_CANCEL_REQUEST), HK_OK);
@@ -98,7 +98,7 @@ static void shuts_down(hk_shutdown_how how, bool waits)
 
 HKT_FAULT_CASE(every_shutdown)
 {
-    for (int how = HK_DRAIN; how <= HK_KILL; how++) {
+    for (int how = HK_SHUTDOWN_DRAIN; how <= HK_SHUTDOWN_KILL; how++) {
         shuts_down((hk_shutdown_how)how, false);
         shuts_down((hk_shutdown_how)how, true);
     }
@@ -110,10 +110,10 @@ HKT_FAULT_CASE(harder_and_harder)
     hk_future *running = hkt_fault_submit(pool, hkt_fault_loops, NULL);
 
     hkt_fault_await(&hkt_shared->arrived, 1);
-    for (int how = HK_DRAIN; how < HK_KILL; how++) {
+    for (int how = HK_SHUTDOWN_DRAIN; how < HK_SHUTDOWN_KILL; how++) {
         HKT_CHILD_STATUS(hk_executor_shutdown(pool, (hk_shutdown_how)how, HK_MS(2)), HK_ETIMEDOUT);
     }
-    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER), HK_OK);
+    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_SHUTDOWN_KILL, HK_FOREVER), HK_OK);
     hkt_fault_ends(running, HK_ECANCELED);
     hkt_fault_close(pool);
 }
@@ -123,7 +123,7 @@ static void shuts_down_in_callback(hk_future *future, void *arg)
     hk_executor *pool = arg;
 
     (void)future;
-    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, 0), HK_OK);
+    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, 0), HK_OK);
     HKT_CHILD_TRUE(hk_executor_destroy(pool) == HK_EDEADLK);
     atomic_store(&hkt_shared->word[0], 1);
 }
@@ -168,7 +168,7 @@ HKT_FAULT_CASE(shutdown_under_submits)
     enum { THREADS = 8 };
 
     HKT_CHILD_STATUS(hk_zygote_start(), HK_OK);
-    for (int how = HK_DRAIN; how <= HK_KILL; how++) {
+    for (int how = HK_SHUTDOWN_DRAIN; how <= HK_SHUTDOWN_KILL; how++) {
         pthread_t threads[THREADS];
 
         atomic_store(&hkt_shared->word[0], 0);
@@ -183,7 +183,7 @@ HKT_FAULT_CASE(shutdown_under_submits)
         for (int i = 0; i < THREADS; i++) {
             pthread_join(threads[i], NULL);
         }
-        HKT_CHILD_TRUE(how != HK_DRAIN ||
+        HKT_CHILD_TRUE(how != HK_SHUTDOWN_DRAIN ||
                        atomic_load(&hkt_shared->word[0]) == atomic_load(&hkt_shared->word[1]));
         HKT_CHILD_TRUE(atomic_load(&hkt_shared->runs) >= atomic_load(&hkt_shared->word[1]));
         HKT_CHILD_TRUE(atomic_load(&hkt_shared->runs) <= atomic_load(&hkt_shared->word[0]));
@@ -309,7 +309,7 @@ HKT_FAULT_CASE(callback_kills_a_worker)
 HK_TASK(makes_a_pool)
 {
     hk_executor *pool = NULL;
-    hk_executor_options options = {.workers = 1, .nesting_max = 3};
+    hk_executor_options options = {.workers = 1, .max_nesting = 3};
     hk_future *future = NULL;
     int sum = 0;
     hk_status status = hk_process_pool_create(&options, &pool);

@@ -3,6 +3,7 @@
  * Workers that come and go, and pools that do: cases G48, G49, G53, G55 and G56.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -150,7 +151,7 @@ HKT_FAULT_CASE(hangs_and_is_killed)
     hk_future *future = hkt_fault_submit(pool, hkt_fault_counts, NULL);
 
     hkt_fault_await(&hkt_shared->word[0], 1);
-    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER), HK_OK);
+    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_SHUTDOWN_KILL, HK_FOREVER), HK_OK);
     hkt_fault_ends(future, HK_ECANCELED);
     hkt_fault_close(pool);
 }
@@ -304,16 +305,19 @@ HKT_FAULT_CASE(a_thousand_pools)
 
 /* --- G56: a small /dev/shm --- */
 
-HKT_FAULT_CASE(small_dev_shm)
+static atomic_bool *has_no_rights; /* Set by the case's process, read by the test. */
+
+static void with_small_dev_shm(void)
 {
     hk_executor *pool;
     struct hkt_squares squares;
     hk_future *future = NULL;
     static unsigned char bytes[4 << 20];
 
-    /* Not everybody may; then there is nothing to see. */
+    /* Not everybody may. */
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=64k") != 0) {
+        atomic_store(has_no_rights, true);
         return;
     }
     pool = hkt_fault_pool((hk_executor_options){.workers = 2});
@@ -322,6 +326,94 @@ HKT_FAULT_CASE(small_dev_shm)
     HKT_CHILD_STATUS(hk_submit(pool, hkt_echo, bytes, sizeof(bytes), NULL, &future), HK_OK);
     hkt_fault_ends(future, HK_OK);
     hkt_fault_close(pool);
+}
+
+static void small_dev_shm(void)
+{
+    has_no_rights = hkt_shared_new(sizeof(*has_no_rights));
+    hkt_fault_run(with_small_dev_shm);
+    if (atomic_load(has_no_rights)) {
+        hkt_not_here("this process may not mount a /dev/shm of its own");
+    }
+}
+
+/* --- What a worker prints, and what the parent says --- */
+
+HK_TASK(prints)
+{
+    printf("printed");
+    return HK_OK;
+}
+
+/* Another task stands behind it, so that the worker has no rest in between. */
+HKT_FAULT_CASE(output_is_out_with_the_end)
+{
+    char text[16] = "";
+    hk_executor *pool;
+    hk_future *printing;
+    hk_future *standing;
+    int own = dup(STDOUT_FILENO);
+    int ends[2];
+
+    HKT_CHILD_TRUE(own >= 0 && pipe(ends) == 0 && dup2(ends[1], STDOUT_FILENO) >= 0);
+    pool = hkt_fault_pool((hk_executor_options){.workers = 1});
+    hkt_fault_works(pool);
+    printing = hkt_fault_submit(pool, prints, NULL);
+    standing = hkt_fault_submit(pool, hkt_fault_stands, NULL);
+    hkt_fault_ends(printing, HK_OK);
+    HKT_CHILD_TRUE(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
+    HKT_CHILD_TRUE(read(ends[0], text, sizeof(text) - 1) == 7 && strcmp(text, "printed") == 0);
+    hkt_fault_open_gate();
+    hkt_fault_ends(standing, HK_OK);
+    hkt_fault_close(pool);
+    HKT_CHILD_TRUE(dup2(own, STDOUT_FILENO) >= 0);
+}
+
+static hk_executor *logging;
+static atomic_uint lines;
+
+/* A hook may ask the pool that it is told of. */
+static void ask_the_pool(hk_log_level level, const char *text, void *arg)
+{
+    hk_executor_statistics statistics;
+
+    (void)level;
+    (void)text;
+    (void)arg;
+    HKT_CHILD_STATUS(hk_executor_stats(logging, &statistics), HK_OK);
+    atomic_fetch_add(&lines, 1);
+}
+
+static hk_status closes_everything(hk_call *call, void *arg, void **local)
+{
+    (void)call;
+    (void)arg;
+    (void)local;
+    for (int fd = STDERR_FILENO + 1; fd < 256; fd++) {
+        close(fd);
+    }
+    return HK_OK;
+}
+
+HKT_FAULT_CASE(initialiser_closes_descriptors)
+{
+    logging = hkt_fault_pool((hk_executor_options){.workers = 1, .initializer = closes_everything});
+    hk_on_log(ask_the_pool, NULL);
+    hkt_fault_ends(hkt_fault_submit(logging, hkt_fault_counts, NULL), HK_EINIT);
+    HKT_CHILD_TRUE(atomic_load(&lines) != 0 && atomic_load(&hkt_shared->runs) == 0);
+    hkt_fault_close(logging);
+    hk_on_log(NULL, NULL);
+}
+
+HKT_FAULT_CASE(forks_fail_and_are_told)
+{
+    HKT_CHILD_TRUE(hki_fault_set("fork_fails", HKI_FAULT_ANYBODY, 1, HKI_FAULT_FAILS));
+    logging = hkt_fault_pool((hk_executor_options){.workers = 1});
+    hk_on_log(ask_the_pool, NULL);
+    hkt_fault_works(logging);
+    HKT_CHILD_TRUE(atomic_load(&lines) != 0);
+    hkt_fault_close(logging);
+    hk_on_log(NULL, NULL);
 }
 
 static CU_TestInfo tests[] = {
@@ -337,6 +429,11 @@ static CU_TestInfo tests[] = {
     HKT_CASE("G53 without any worker to be had tasks end all the same", no_worker_to_be_had),
     HKT_CASE("G55 a thousand pools leave nothing open, mapped or alive", a_thousand_pools),
     HKT_CASE("G56 a small /dev/shm is no matter", small_dev_shm),
+    HKT_CASE("what a task printed is out when its end is told", output_is_out_with_the_end),
+    HKT_CASE("an initialiser that closes its worker's descriptors has failed",
+             initialiser_closes_descriptors),
+    HKT_CASE("a hook that is told of a worker that could not be forked may ask the pool",
+             forks_fail_and_are_told),
     CU_TEST_INFO_NULL,
 };
 

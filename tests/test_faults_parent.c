@@ -89,7 +89,7 @@ static void uses_parents_pool(hk_executor *pool, hk_future *future)
     HKT_CHILD_TRUE(another == NULL);
     HKT_CHILD_STATUS(hk_future_wait(future, HK_FOREVER), HK_EFORKED);
     HKT_CHILD_STATUS(hk_future_cancel(future, HK_CANCEL_KILL), HK_EFORKED);
-    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER), HK_EFORKED);
+    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_SHUTDOWN_KILL, HK_FOREVER), HK_EFORKED);
     HKT_CHILD_STATUS(hk_executor_destroy(pool), HK_EFORKED);
     hk_future_unref(future);
     if (HKT_CHILDREN_START_THREADS) {
@@ -227,8 +227,8 @@ HKT_FAULT_CASE(descriptors_closed)
         HKT_CHILD_TRUE(status == HK_OK || status == HK_EBROKEN || status == HK_EWORKER);
         hk_future_unref(squares.futures[i]);
     }
-    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER), HK_OK);
-    HKT_CHILD_TRUE(hk_future_done(future));
+    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_SHUTDOWN_KILL, HK_FOREVER), HK_OK);
+    HKT_CHILD_TRUE(hk_future_has_ended(future));
     hk_future_unref(future);
     hkt_fault_close(pool);
 }
@@ -428,17 +428,9 @@ HKT_FAULT_CASE(interrupt_of_the_group)
 /* Stops the group, sees that it is stopped, and lets it go on. */
 static _Noreturn void stops_group(pid_t application)
 {
-    char path[64];
-    char state = 0;
-
     setpgid(0, 0);
     HKT_CHILD_TRUE(kill(-application, SIGSTOP) == 0);
-    snprintf(path, sizeof(path), "/proc/%d/stat", application);
-    while (state != 'T') {
-        FILE *file = fopen(path, "re");
-
-        HKT_CHILD_TRUE(file != NULL && fscanf(file, "%*d (%*[^)]) %c", &state) == 1);
-        fclose(file);
+    while (hkt_process_state(application) != 'T') {
     }
     HKT_CHILD_TRUE(kill(-application, SIGCONT) == 0);
     _exit(0);

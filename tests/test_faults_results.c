@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Case G22: inputs and results of every size, and memory that is full. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,7 +34,7 @@ HK_TASK(makes_bytes)
     hk_status status;
 
     memcpy(&size, in, sizeof(size));
-    if ((status = hk_output(call, size, &out)) != HK_OK) {
+    if ((status = hk_return_reserve(call, size, &out)) != HK_OK) {
         return status;
     }
     for (size_t i = 0; i < size; i++) {
@@ -68,7 +69,7 @@ static void expect_bytes(hk_future *future, size_t size)
     hk_future_unref(future);
 }
 
-static void send_bytes(hk_executor *pool, size_t size)
+static hk_future *send_bytes(hk_executor *pool, size_t size)
 {
     unsigned char *bytes = malloc(size + 1);
     hk_future *future = NULL;
@@ -79,7 +80,12 @@ static void send_bytes(hk_executor *pool, size_t size)
     }
     HKT_CHILD_STATUS(hk_submit(pool, checks_bytes, bytes, size, NULL, &future), HK_OK);
     free(bytes);
-    HKT_CHILD_TRUE(hkt_fault_int(future) == 1);
+    return future;
+}
+
+static void expect_arrival(hk_executor *pool, size_t size)
+{
+    HKT_CHILD_TRUE(hkt_fault_int(send_bytes(pool, size)) == 1);
 }
 
 static const size_t sizes[] = {
@@ -111,7 +117,7 @@ HKT_FAULT_CASE(every_size)
 
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < SIZES; i++) {
-            send_bytes(pool, sizes[i]);
+            expect_arrival(pool, sizes[i]);
             expect_bytes(ask_for(pool, sizes[i]), sizes[i]);
         }
         for (int i = 0; i < SIZES; i++) {
@@ -142,7 +148,7 @@ HKT_FAULT_CASE(too_large)
                      HK_ETOOBIG);
     HKT_CHILD_TRUE(future == NULL);
     expect_bytes(ask_for(pool, MOST), MOST);
-    send_bytes(pool, MOST);
+    expect_arrival(pool, MOST);
     /* The worker has lived through it. */
     HKT_CHILD_TRUE(hkt_fault_int(hkt_fault_submit(pool, hkt_fault_pid, NULL)) == pid);
     hkt_fault_close(pool);
@@ -165,7 +171,7 @@ HKT_FAULT_CASE(memory_is_full)
     for (int i = 0; i < KEPT; i++) {
         HKT_CHILD_STATUS(hk_future_result(futures[i], HK_FOREVER, &value, &size), HK_OK);
     }
-    send_bytes(pool, LARGE);
+    expect_arrival(pool, LARGE);
     for (int i = 0; i < KEPT; i++) {
         expect_bytes(futures[i], LARGE + (size_t)i);
     }
@@ -183,7 +189,7 @@ HKT_FAULT_CASE(spilled)
     for (int i = 0; i < 3; i++) {
         futures[i] = ask_for(pool, HUGE);
     }
-    send_bytes(pool, HUGE);
+    expect_arrival(pool, HUGE);
     for (int i = 0; i < 3; i++) {
         expect_bytes(futures[i], HUGE);
     }
@@ -243,21 +249,34 @@ HK_TASK(tells_inode)
     return hk_return(call, &found.st_ino, sizeof(found.st_ino));
 }
 
-static void expect_own_descriptor(hk_executor *pool)
+/* What it is told is the inode of the pipe that it was given. */
+static hk_future *send_descriptor(hk_executor *pool, struct stat *own)
 {
     hk_future *future = NULL;
-    const void *inode = NULL;
-    struct stat own = {0};
     int ends[2];
     const hk_submit_options options = {.fds = ends, .fd_count = 1};
 
-    HKT_CHILD_TRUE(pipe(ends) == 0 && fstat(ends[0], &own) == 0);
+    HKT_CHILD_TRUE(pipe(ends) == 0 && fstat(ends[0], own) == 0);
     HKT_CHILD_STATUS(hk_submit(pool, tells_inode, NULL, 0, &options, &future), HK_OK);
-    HKT_CHILD_STATUS(hk_future_result(future, HK_FOREVER, &inode, NULL), HK_OK);
-    HKT_CHILD_TRUE(memcmp(inode, &own.st_ino, sizeof(own.st_ino)) == 0);
-    hk_future_unref(future);
     close(ends[0]);
     close(ends[1]);
+    return future;
+}
+
+static void expect_inode(hk_future *future, const struct stat *own)
+{
+    const void *inode = NULL;
+
+    HKT_CHILD_STATUS(hk_future_result(future, HK_FOREVER, &inode, NULL), HK_OK);
+    HKT_CHILD_TRUE(memcmp(inode, &own->st_ino, sizeof(own->st_ino)) == 0);
+    hk_future_unref(future);
+}
+
+static void expect_own_descriptor(hk_executor *pool)
+{
+    struct stat own;
+
+    expect_inode(send_descriptor(pool, &own), &own);
 }
 
 static long failing;
@@ -295,6 +314,86 @@ static void given_without_memory(void)
     }
 }
 
+/* --- Workers that nothing can be sent to --- */
+
+/* It dies, and nobody tells: the zygote stands still. */
+static void kill_unseen(hk_executor *pool)
+{
+    int32_t pid = hkt_fault_int(hkt_fault_submit(pool, hkt_fault_pid, NULL));
+
+    HKT_CHILD_TRUE(kill(hki_zygote_pid(), SIGSTOP) == 0);
+    while (hkt_process_state(hki_zygote_pid()) != 'T') {
+    }
+    HKT_CHILD_TRUE(kill(pid, SIGKILL) == 0);
+    while (hkt_process_state(pid) != 'Z') {
+    }
+}
+
+/* Too large for the pool's memory: a file of its own goes to the worker. */
+enum { SPILLED = 2 << 20 };
+
+static hk_executor *small_pool(void)
+{
+    return hkt_fault_pool((hk_executor_options){.workers = 1, .memory_bytes = 1 << 20});
+}
+
+HKT_FAULT_CASE(sent_to_a_dead_worker)
+{
+    hk_executor *pool = small_pool();
+    hk_future *large;
+    hk_future *small;
+    struct stat own;
+
+    kill_unseen(pool);
+    small = send_descriptor(pool, &own);
+    large = send_bytes(pool, SPILLED);
+    HKT_CHILD_TRUE(kill(hki_zygote_pid(), SIGCONT) == 0);
+    expect_inode(small, &own);
+    HKT_CHILD_TRUE(hkt_fault_int(large) == 1);
+    HKT_CHILD_TRUE(hkt_fault_stats(pool).workers_started == 2);
+    hkt_fault_close(pool);
+}
+
+HKT_FAULT_CASE(spilled_to_a_dead_worker)
+{
+    hk_executor *pool = small_pool();
+    hk_future *large;
+
+    kill_unseen(pool);
+    large = send_bytes(pool, SPILLED);
+    HKT_CHILD_TRUE(kill(hki_zygote_pid(), SIGCONT) == 0);
+    HKT_CHILD_TRUE(hkt_fault_int(large) == 1);
+    hkt_fault_close(pool);
+}
+
+/* Closes what is its worker's. */
+HK_TASK(closes_sockets)
+{
+    struct stat found;
+
+    (void)call;
+    (void)in;
+    (void)in_size;
+    for (int fd = 3; fd < 256; fd++) {
+        if (fstat(fd, &found) == 0 && S_ISSOCK(found.st_mode)) {
+            close(fd);
+        }
+    }
+    return HK_OK;
+}
+
+HKT_FAULT_CASE(sent_to_a_closed_socket)
+{
+    hk_executor *pool = small_pool();
+
+    hkt_fault_ends(hkt_fault_submit(pool, closes_sockets, NULL), HK_OK);
+    expect_own_descriptor(pool);
+    hkt_fault_ends(hkt_fault_submit(pool, closes_sockets, NULL), HK_OK);
+    expect_arrival(pool, SPILLED);
+    HKT_CHILD_TRUE(hkt_fault_stats(pool).workers_started == 3);
+    hkt_fault_close(pool);
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("G22 inputs and results of every size arrive, at the edges of every place",
              every_size),
@@ -307,6 +406,9 @@ static CU_TestInfo tests[] = {
     HKT_CASE("G22 also when none of them was told of", spilled_and_not_collected),
     HKT_CASE("a task that cannot be sent leaves no descriptor to the next one",
              given_without_memory),
+    HKT_CASE("descriptors go to another worker when the idle one is dead", sent_to_a_dead_worker),
+    HKT_CASE("so does an input that is spilled", spilled_to_a_dead_worker),
+    HKT_CASE("so do both when a task has closed its worker's socket", sent_to_a_closed_socket),
     CU_TEST_INFO_NULL,
 };
 

@@ -5,6 +5,8 @@
  */
 #include <fcntl.h>
 #include <locale.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 #include "executors/process_pool/pool.h"
 #include "executors/process_pool/worker.h"
 #include "tests/fault_fixture.h"
+#include "tests/security_fixture.h"
 
 enum { AROUND = 20 };
 
@@ -371,6 +374,142 @@ HKT_FAULT_CASE(process_changed)
     hkt_fault_close(pool);
 }
 
+/* --- Its end by force, while its worker dies --- */
+
+/* Its worker dies while its future has been ended by force, and nobody has looked for it yet: it
+ * comes back, for it may be tried again. The next worker is not there before it has been found. */
+static void comes_back_meanwhile(hk_executor *pool, int32_t pid)
+{
+    while (hki_fault_passes("before_force", HKI_FAULT_PARENT) == 0) {
+        (void)sched_yield();
+    }
+    HKT_CHILD_TRUE(hki_fault_set("before_ready", 0, 1, HKI_FAULT_HOLDS));
+    HKT_CHILD_TRUE(kill(pid, SIGKILL) == 0);
+    hkt_fault_reaches(pool, hkt_started, 2);
+    HKT_CHILD_TRUE(hkt_fault_stats(pool).queued == 1);
+    hki_fault_release("before_force", HKI_FAULT_PARENT);
+}
+
+static void is_found(hk_executor *pool, hk_future *future, hk_status status)
+{
+    hkt_fault_ends(future, status);
+    HKT_CHILD_TRUE(hkt_fault_stats(pool).queued == 0);
+    hki_fault_release("before_ready", 0);
+    hkt_fault_works(pool);
+    HKT_CHILD_TRUE(atomic_load(&hkt_shared->arrived) == 1);
+    hkt_fault_close(pool);
+}
+
+static hk_future *stand_again(hk_executor *pool, hk_duration timeout, int32_t *pid)
+{
+    const hk_submit_options again = {.retries = 1, .timeout = timeout};
+    hk_future *future = hkt_fault_submit(pool, hkt_fault_stands, &again);
+
+    hkt_fault_await(&hkt_shared->arrived, 1);
+    *pid = atomic_load(&hkt_shared->pid[0]);
+    return future;
+}
+
+HKT_FAULT_CASE(overrun_comes_back)
+{
+    hk_executor *pool = hkt_fault_pool((hk_executor_options){.workers = 1});
+    hk_future *future;
+    int32_t pid;
+
+    hkt_fault_works(pool);
+    HKT_CHILD_TRUE(hki_fault_set("before_force", HKI_FAULT_PARENT, 1, HKI_FAULT_HOLDS));
+    future = stand_again(pool, HK_MS(20), &pid);
+    comes_back_meanwhile(pool, pid);
+    is_found(pool, future, HK_EDEADLINE);
+}
+
+static void *kills(void *future)
+{
+    HKT_CHILD_STATUS(hk_future_cancel(future, HK_CANCEL_KILL), HK_OK);
+    return NULL;
+}
+
+HKT_FAULT_CASE(killed_comes_back)
+{
+    hk_executor *pool = hkt_fault_pool((hk_executor_options){.workers = 1});
+    hk_future *future;
+    pthread_t thread;
+    int32_t pid;
+
+    hkt_fault_works(pool);
+    HKT_CHILD_TRUE(hki_fault_set("before_force", HKI_FAULT_PARENT, 1, HKI_FAULT_HOLDS));
+    future = stand_again(pool, 0, &pid);
+    HKT_CHILD_TRUE(pthread_create(&thread, NULL, kills, future) == 0);
+    comes_back_meanwhile(pool, pid);
+    HKT_CHILD_TRUE(pthread_join(thread, NULL) == 0);
+    is_found(pool, future, HK_ECANCELED);
+}
+
+/* --- Its beginning denied, after its end by force --- */
+
+/* Out of time, it looks as if it had not begun. */
+static void deny_the_beginning(void)
+{
+    struct hki_channel *channel = NULL;
+    uint32_t request = 0;
+    struct hki_cell *cell = hkt_running_cell(&channel, &request);
+
+    while (cell == NULL || atomic_load(&cell->stop) == 0) {
+        (void)sched_yield();
+    }
+    atomic_store(&cell->state, hki_cell_word(request, HKI_CELL_QUEUED));
+    atomic_fetch_add(&hkt_shared->arrived, 1);
+}
+
+HK_TASK(denies_its_beginning_and_exits)
+{
+    deny_the_beginning();
+    _exit(0);
+}
+
+HK_TASK(denies_its_beginning_and_stands)
+{
+    deny_the_beginning();
+    while (atomic_load(&hkt_shared->gate) == 0) {
+        (void)sched_yield();
+    }
+    _exit(0);
+}
+
+/* Its input is a buffer of the pool's, which is counted until it is dropped. */
+static hk_executor *run_a_denier(const hk_task *task)
+{
+    hk_executor *pool =
+        hkt_fault_pool((hk_executor_options){.workers = 1, .kill_grace = HK_MS(60000)});
+    const hk_submit_options limited = {.timeout = HK_MS(20)};
+    hk_buffer *buffer = NULL;
+    hk_future *future = NULL;
+
+    HKT_CHILD_STATUS(hk_buffer_create(pool, 1 << 20, &buffer), HK_OK);
+    HKT_CHILD_STATUS(hk_submit_buffer(pool, task, buffer, &limited, &future), HK_OK);
+    hkt_fault_ends(future, HK_EDEADLINE);
+    hkt_fault_await(&hkt_shared->arrived, 1);
+    return pool;
+}
+
+HKT_FAULT_CASE(denier_that_dies)
+{
+    hk_executor *pool = run_a_denier(denies_its_beginning_and_exits);
+
+    hkt_fault_works(pool);
+    hkt_fault_close(pool);
+}
+
+HKT_FAULT_CASE(denier_that_is_taken_back)
+{
+    hk_executor *pool = run_a_denier(denies_its_beginning_and_stands);
+
+    (void)hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, 0);
+    HKT_CHILD_TRUE(hkt_fault_stats(pool).straggling == 0);
+    hkt_fault_open_gate();
+    hkt_fault_close(pool);
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("G13 a time limit that races with the end gives the one or the other, and harms "
              "nobody else",
@@ -384,6 +523,11 @@ static CU_TestInfo tests[] = {
     HKT_CASE("G20 pthread_exit() and longjmp() out of a task cost the one task", ways_out),
     HKT_CASE("G21 what a task changes of its process stays until the worker retires",
              process_changed),
+    HKT_CASE("one that overran and comes back from a dead worker is not tried again",
+             overrun_comes_back),
+    HKT_CASE("nor is one that is killed", killed_comes_back),
+    HKT_CASE("one that denies its beginning after its end leaves no input", denier_that_dies),
+    HKT_CASE("nor when it is taken back", denier_that_is_taken_back),
     CU_TEST_INFO_NULL,
 };
 

@@ -65,7 +65,7 @@ HKT_FAULT_CASE(killed_before_any_worker)
 
 static void count_end(hk_future *future, void *arg)
 {
-    HKT_CHILD_TRUE(hk_future_done(future));
+    HKT_CHILD_TRUE(hk_future_has_ended(future));
     atomic_fetch_add((_Atomic(uint32_t) *)arg, 1);
 }
 
@@ -163,8 +163,8 @@ HKT_FAULT_CASE(stopped_before_a_kill)
     hk_future *future = hkt_fault_stand(pool, NULL);
 
     HKT_CHILD_TRUE(kill(hki_zygote_pid(), SIGSTOP) == 0);
-    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER), HK_OK);
-    HKT_CHILD_TRUE(hk_future_done(future));
+    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_SHUTDOWN_KILL, HK_FOREVER), HK_OK);
+    HKT_CHILD_TRUE(hk_future_has_ended(future));
     hk_future_unref(future);
     hkt_fault_close(pool);
     begins_anew();

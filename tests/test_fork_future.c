@@ -90,7 +90,7 @@ static void callbacks_in_child(void *arg)
     CHILD_TRUE(seen.calls == 1 && seen.value == HKT_VALUE);
     CHILD_STATUS(hk_wait(futures, 3, HK_ALL_COMPLETED, HK_FOREVER, NULL, NULL), HK_OK);
     CHILD_STATUS(hk_settle_all(futures, 3, &out), HK_OK);
-    CHILD_TRUE(hk_future_done(out));
+    CHILD_TRUE(hk_future_has_ended(out));
     hk_future_unref(out);
     CHILD_STATUS(hk_as_completed(futures, 3, 0, &completion), HK_OK);
     CHILD_STATUS(hk_completion_next(completion, 0, NULL, NULL), HK_OK);
@@ -302,12 +302,12 @@ static void use_own_futures(void *arg)
     static struct hkt_pair pairs[OWN];
     static hk_future *futures[OWN];
     hk_completion *completion = NULL;
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     hk_future *all = NULL;
     struct hkt_seen seen = {0};
 
     (void)arg;
-    CHILD_STATUS(hk_cancel_create(NULL, &token), HK_OK);
+    CHILD_STATUS(hk_cancel_token_create(NULL, &token), HK_OK);
     CHILD_STATUS(hk_completion_create(&completion), HK_OK);
     for (int i = 0; i < OWN; i++) {
         CHILD_STATUS(hk_promise_create(&pairs[i].promise, &pairs[i].future), HK_OK);
@@ -317,14 +317,14 @@ static void use_own_futures(void *arg)
     }
     CHILD_STATUS(hk_settle_all(futures, OWN, &all), HK_OK);
     CHILD_STATUS(hk_future_wait(all, HK_US(1)), HK_ETIMEDOUT);
-    CHILD_STATUS(hk_cancel_fire(token, "in the child"), HK_OK);
+    CHILD_STATUS(hk_cancel_token_fire(token, "in the child"), HK_OK);
     for (int i = 0; i < OWN; i++) {
         CHILD_STATUS(hkt_set_int(pairs[i].promise, i), HK_OK);
     }
     CHILD_STATUS(hk_future_wait(all, HK_FOREVER), HK_OK);
     CHILD_TRUE(seen.calls == OWN);
     hk_future_unref(all);
-    hk_cancel_unref(token);
+    hk_cancel_token_unref(token);
     hk_completion_destroy(completion);
     hkt_pairs_close(pairs, OWN);
 }
@@ -379,23 +379,23 @@ static void be_busy(void *arg)
     while (!atomic_load(&busy->stop)) {
         struct hkt_seen seen = {0};
         struct hkt_pair pair;
-        hk_cancel *token = NULL;
-        hk_cancel *child = NULL;
+        hk_cancel_token *token = NULL;
+        hk_cancel_token *child = NULL;
         hk_completion *completion = NULL;
 
         hkt_pair_open(&pair);
         hkt_watch(pair.future, &seen);
         HKT_OK(hk_completion_create(&completion));
         HKT_OK(hk_completion_add(completion, pair.future, 0));
-        HKT_OK(hk_cancel_create(NULL, &token));
-        HKT_OK(hk_cancel_create(token, &child));
-        HKT_OK(hk_cancel_fire(token, "round"));
+        HKT_OK(hk_cancel_token_create(NULL, &token));
+        HKT_OK(hk_cancel_token_create(token, &child));
+        HKT_OK(hk_cancel_token_fire(token, "round"));
         HKT_STATUS(hk_future_wait(pair.future, HK_NS(1)), HK_ETIMEDOUT);
         hkt_pair_end(&pair, HK_DONE);
         HKT_OK(hk_completion_next(completion, 0, NULL, NULL));
         hk_completion_destroy(completion);
-        hk_cancel_unref(child);
-        hk_cancel_unref(token);
+        hk_cancel_token_unref(child);
+        hk_cancel_token_unref(token);
         hkt_pair_close(&pair);
         HKT_EQ_INT(seen.calls, 1);
     }
@@ -408,16 +408,16 @@ static void be_busy_without_memory(void *arg)
     static hk_future *futures[OWN];
     static struct hkt_pair pairs[OWN];
     struct busy *busy = arg;
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
 
     hkt_pairs_open(pairs, futures, OWN);
-    HKT_OK(hk_cancel_create(NULL, &token));
+    HKT_OK(hk_cancel_token_create(NULL, &token));
     hkt_gate_open(busy->runs);
     for (unsigned i = 0; !atomic_load(&busy->stop); i++) {
         HKT_STATUS(hk_future_wait(futures[i % OWN], HK_NS(1)), HK_ETIMEDOUT);
-        HKT_OK(hk_cancel_fire(token, "round"));
+        HKT_OK(hk_cancel_token_fire(token, "round"));
     }
-    hk_cancel_unref(token);
+    hk_cancel_token_unref(token);
     hkt_pairs_close(pairs, OWN);
 }
 

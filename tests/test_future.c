@@ -31,7 +31,7 @@ static void a_new_future_is_pending(void)
 
     hkt_pair_open(&pair);
     HKT_EQ_INT(hk_future_state(pair.future), HK_PENDING);
-    HKT_TRUE(!hk_future_done(pair.future));
+    HKT_TRUE(!hk_future_has_ended(pair.future));
     hkt_pair_close(&pair);
 }
 
@@ -42,7 +42,7 @@ static void a_started_future_is_running(void)
     hkt_pair_open(&pair);
     HKT_OK(hk_promise_start(pair.promise));
     HKT_EQ_INT(hk_future_state(pair.future), HK_RUNNING);
-    HKT_TRUE(!hk_future_done(pair.future));
+    HKT_TRUE(!hk_future_has_ended(pair.future));
     hkt_pair_close(&pair);
 }
 
@@ -61,7 +61,7 @@ static void expect_done(struct hkt_pair *pair, hk_state state)
 {
     bool expected = state == HK_DONE || state == HK_FAILED || state == HK_CANCELLED;
 
-    HKT_EQ_INT(hk_future_done(pair->future), expected);
+    HKT_EQ_INT(hk_future_has_ended(pair->future), expected);
     HKT_STATUS(hk_future_wait(pair->future, 0), expected ? HK_OK : HK_ETIMEDOUT);
 }
 
@@ -86,28 +86,28 @@ static void cancelling_a_pending_future_ends_it(void)
 
 static void a_running_future_is_not_cancelled_as_pending(void)
 {
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     struct hkt_pair pair;
 
     hkt_pair_open_in(&pair, HK_RUNNING);
     HKT_OK_FATAL(hk_promise_token(pair.promise, &token));
     HKT_STATUS(hk_future_cancel(pair.future, HK_CANCEL_PENDING), HK_ESTATE);
     HKT_EQ_INT(hk_future_state(pair.future), HK_RUNNING);
-    HKT_TRUE(!hk_cancel_fired(token));
+    HKT_TRUE(!hk_cancel_token_is_fired(token));
     hkt_pair_close(&pair);
 }
 
 static void a_stronger_cancel_asks_a_running_future_to_stop(void)
 {
     for (int level = HK_CANCEL_REQUEST; level <= HK_CANCEL_KILL; level++) {
-        hk_cancel *token = NULL;
+        hk_cancel_token *token = NULL;
         struct hkt_pair pair;
 
         hkt_pair_open_in(&pair, HK_RUNNING);
         HKT_OK_FATAL(hk_promise_token(pair.promise, &token));
         HKT_OK(hk_future_cancel(pair.future, (hk_cancel_level)level));
         HKT_EQ_INT(hk_future_state(pair.future), HK_RUNNING);
-        HKT_TRUE(hk_cancel_fired(token));
+        HKT_TRUE(hk_cancel_token_is_fired(token));
         /* It ends as the work really ended. */
         hkt_pair_end(&pair, HK_DONE);
         HKT_EQ_INT(hkt_peek_int(pair.future), HKT_VALUE);
@@ -305,20 +305,20 @@ static void no_future_is_cancelled_and_done(void)
     HKT_EQ_PTR(hk_future_ref(NULL), NULL);
     hk_future_unref(NULL);
     HKT_EQ_INT(hk_future_state(NULL), HK_CANCELLED);
-    HKT_TRUE(hk_future_done(NULL));
+    HKT_TRUE(hk_future_has_ended(NULL));
     HKT_EQ_STR(hk_future_why(NULL), "");
 }
 
 static void dropping_the_last_reference_does_not_cancel(void)
 {
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     struct hkt_pair pair;
 
     hkt_pair_open(&pair);
     HKT_OK_FATAL(hk_promise_token(pair.promise, &token));
     hk_future_unref(pair.future);
     pair.future = NULL;
-    HKT_TRUE(!hk_cancel_fired(token));
+    HKT_TRUE(!hk_cancel_token_is_fired(token));
     HKT_OK(hk_promise_start(pair.promise));
     HKT_OK(hkt_set_int(pair.promise, 1));
     hkt_pair_close(&pair);

@@ -91,7 +91,7 @@ static void poll_for_end(struct hkt_round *round, unsigned who)
         HKT_OK(hk_future_snapshot(round->pair.future, &view));
         HKT_TRUE((view.state == HK_DONE) == (view.value != NULL));
         HKT_TRUE((view.state == HK_FAILED) == (view.error != NULL));
-    } while (!hk_future_done(round->pair.future));
+    } while (!hk_future_has_ended(round->pair.future));
     expect_payload_of_ender(round);
     round->status[who] = HK_OK;
 }
@@ -207,7 +207,7 @@ static void wait_at_the_descriptor(struct hkt_round *round, unsigned who)
     round->status[who] = hk_future_fd(round->pair.future, &entry.fd);
     HKT_EQ_INT(poll(&entry, 1, -1), 1);
     /* The kernel's own order is not seen by every checker: ask the future too. */
-    HKT_TRUE(hk_future_done(round->pair.future));
+    HKT_TRUE(hk_future_has_ended(round->pair.future));
     HKT_EQ_INT(round->payload[SETTER], HKT_PAYLOAD);
 }
 
@@ -384,11 +384,11 @@ static void a_value_is_taken_once(void)
 
 static void ask_for_token(struct hkt_round *round, unsigned who)
 {
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
 
     HKT_OK(hk_promise_token(round->pair.promise, &token));
     /* Who sees it fired sees what was written before the cancel. */
-    if (hk_cancel_fired(token)) {
+    if (hk_cancel_token_is_fired(token)) {
         HKT_EQ_INT(round->payload[0], HKT_PAYLOAD);
     }
     if (who == 1) {
@@ -409,12 +409,12 @@ static void open_running(struct hkt_round *round)
 
 static void check_token(struct hkt_round *round)
 {
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
 
     HKT_OK(round->status[0]);
     HKT_OK(hk_promise_token(round->pair.promise, &token));
     HKT_EQ_PTR(token, round->token); /* All of them got the same one. */
-    HKT_TRUE(hk_cancel_fired(token));
+    HKT_TRUE(hk_cancel_token_is_fired(token));
     close_pair(round);
 }
 

@@ -254,7 +254,7 @@ static void the_first_value_stays(void)
     HKT_STATUS(hkt_set_int(pair.promise, 1), HK_ESTATE);
     HKT_STATUS(hk_promise_set_ref(pair.promise, &drops, hkt_count_drop), HK_ESTATE);
     HKT_STATUS(hk_promise_fail(pair.promise, 1, "late"), HK_ESTATE);
-    HKT_TRUE(hk_future_done(pair.future));
+    HKT_TRUE(hk_future_has_ended(pair.future));
     HKT_EQ_INT(hkt_peek_int(pair.future), HKT_VALUE);
     hkt_pair_close(&pair);
     /* What was refused is still the caller's. */

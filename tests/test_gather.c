@@ -69,7 +69,7 @@ static void all_is_done_when_every_one_is(void)
     HKT_OK_FATAL(hk_when_all(futures, THREE, &all));
     HKT_EQ_INT(hk_future_state(all), HK_PENDING);
     hkt_pair_end(&pairs[2], HK_DONE);
-    HKT_TRUE(!hk_future_done(all));
+    HKT_TRUE(!hk_future_has_ended(all));
     hkt_pair_end(&pairs[0], HK_DONE);
     expect_no_bytes(all);
     hk_future_unref(all);
@@ -80,7 +80,7 @@ static void the_first_failure_fails_the_whole_and_cancels_the_rest(void)
 {
     struct hkt_pair pairs[THREE];
     hk_future *futures[THREE];
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     hk_future *all = NULL;
 
     hkt_pairs_open(pairs, futures, THREE);
@@ -91,7 +91,7 @@ static void the_first_failure_fails_the_whole_and_cancels_the_rest(void)
     expect_failure(all);
     HKT_EQ_INT(hk_future_state(futures[0]), HK_CANCELLED);
     HKT_EQ_INT(hk_future_state(futures[2]), HK_RUNNING);
-    HKT_TRUE(hk_cancel_fired(token)); /* What runs is asked. */
+    HKT_TRUE(hk_cancel_token_is_fired(token)); /* What runs is asked. */
     hkt_pair_end(&pairs[2], HK_FAILED);
     expect_failure(all);
     hk_future_unref(all);
@@ -160,7 +160,7 @@ static void cancel_the_whole(gather_fn *gather)
 {
     struct hkt_pair pairs[THREE];
     hk_future *futures[THREE];
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     hk_future *whole = NULL;
 
     hkt_pairs_open(pairs, futures, THREE);
@@ -172,7 +172,7 @@ static void cancel_the_whole(gather_fn *gather)
     HKT_EQ_INT(hk_future_state(whole), HK_CANCELLED);
     HKT_TRUE(hk_future_state(futures[0]) != HK_CANCELLED);
     HKT_EQ_INT(hk_future_state(futures[1]), HK_RUNNING);
-    HKT_TRUE(hk_cancel_fired(token));
+    HKT_TRUE(hk_cancel_token_is_fired(token));
     HKT_EQ_INT(hk_future_state(futures[2]), HK_CANCELLED);
     hkt_pair_end(&pairs[1], HK_DONE);
     HKT_EQ_INT(hk_future_state(whole), HK_CANCELLED);
@@ -219,7 +219,7 @@ static void settle_all_waits_for_every_one_however_it_ends(void)
     HKT_OK_FATAL(hk_settle_all(futures, THREE, &settled));
     hkt_pair_end(&pairs[0], HK_FAILED);
     hkt_pair_end(&pairs[1], HK_CANCELLED);
-    HKT_TRUE(!hk_future_done(settled));
+    HKT_TRUE(!hk_future_has_ended(settled));
     HKT_EQ_INT(hk_future_state(futures[2]), HK_PENDING);
     hkt_pair_end(&pairs[2], HK_DONE);
     expect_no_bytes(settled);
@@ -238,7 +238,7 @@ static void any_is_the_place_of_the_first_that_ends_well(void)
     hkt_pairs_open(pairs, futures, THREE);
     HKT_OK_FATAL(hk_when_any(futures, THREE, &any));
     hkt_pair_end(&pairs[0], HK_FAILED);
-    HKT_TRUE(!hk_future_done(any));
+    HKT_TRUE(!hk_future_has_ended(any));
     hkt_pair_end(&pairs[2], HK_DONE);
     expect_place(any, 2);
     /* The others go on. */
@@ -279,7 +279,7 @@ static void when_all_were_cancelled_any_is_cancelled(void)
     hkt_pair_end(&pairs[0], HK_CANCELLED);
     HKT_OK_FATAL(hk_when_any(futures, THREE, &any));
     hkt_pair_end(&pairs[1], HK_CANCELLED);
-    HKT_TRUE(!hk_future_done(any));
+    HKT_TRUE(!hk_future_has_ended(any));
     hkt_pair_end(&pairs[2], HK_CANCELLED);
     HKT_EQ_INT(hk_future_state(any), HK_CANCELLED);
     hk_future_unref(any);

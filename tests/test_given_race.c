@@ -507,7 +507,7 @@ static void submit_last(void)
 static void join_narrow(void)
 {
     await_ready();
-    HKT_OK(hk_executor_shutdown(narrow, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(narrow, HK_SHUTDOWN_DRAIN, HK_FOREVER));
 }
 
 static void end_end(void)

@@ -296,7 +296,7 @@ static void run_below(void)
 
 static hk_status join_below(void)
 {
-    return hk_executor_shutdown(below, HK_DRAIN, HK_FOREVER);
+    return hk_executor_shutdown(below, HK_SHUTDOWN_DRAIN, HK_FOREVER);
 }
 
 static void the_end_of_an_executor(void)
@@ -483,7 +483,7 @@ static void finish_and_begin_anew(void)
 /* The same with a latch: its round is over, and another one has begun. */
 static void count_down_and_begin_anew(void)
 {
-    HKT_OK(hk_latch_done(&parts, 1));
+    HKT_OK(hk_latch_count_down(&parts, 1));
     HKT_OK(hk_latch_add(&parts, 1));
     HKT_OK(hk_latch_bind(&parts));
 }

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 PROGRAM = ""
@@ -60,6 +61,31 @@ class Harness(unittest.TestCase):
         (case,) = self.cases()
         self.assertEqual(case.get("name"), "passes")
         self.assertEqual(case.findall("failure"), [])
+
+    def test_what_proves_nothing_says_so(self):
+        status, output = self.run_test("faults/proves_nothing")
+        self.assertEqual(status, 0, output)
+        self.assertIn("not here: there are no workers", output)
+        (case,) = self.cases()
+        self.assertEqual(case.find("skipped").get("message"), "there are no workers")
+
+    def test_where_nothing_can_run_all_is_skipped(self):
+        for name, count in ("faults/hangs", 1), ("init", 1), ("faults", 15):
+            with unittest.mock.patch.dict(os.environ, HOCKET_TEST_NONE_HERE="1"):
+                status, output = self.run_test(name)
+            self.assertEqual(status, 77, output)
+            self.assertIn("skipped: there is no machine", output)
+            self.assertNotIn("passed", output)
+            cases = self.cases()
+            self.assertEqual(len(cases), count)
+            for case in cases:
+                self.assertEqual(case.find("skipped").get("message"), "there is no machine")
+
+    def test_a_failure_is_one_whatever_else_was_said(self):
+        self.fails_with("faults/proves_nothing_and_fails", "FAILED")
+        (case,) = self.cases()
+        self.assertIsNone(case.find("skipped"))
+        self.assertIsNotNone(case.find("failure"))
 
     def test_both_values_are_printed(self):
         self.fails_with("faults/int_differs", "6 * 7 is 42, expected 54", "...FAILED")

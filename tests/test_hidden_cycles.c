@@ -205,7 +205,7 @@ static void submit_here(struct hkt_actor *self)
 
 static hk_status join_here(void)
 {
-    return hk_executor_shutdown(here, HK_DRAIN, HK_FOREVER);
+    return hk_executor_shutdown(here, HK_SHUTDOWN_DRAIN, HK_FOREVER);
 }
 
 #define HERE                                                                                       \

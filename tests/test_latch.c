@@ -19,13 +19,13 @@ static void a_latch_opens_at_zero(void)
     HKT_EQ_INT(hk_latch_count(&latch), 3);
     HKT_STATUS(hk_latch_wait(&latch, 0), HK_ETIMEDOUT);
     HKT_STATUS(hk_latch_wait(&latch, HK_US(50)), HK_ETIMEDOUT);
-    HKT_OK(hk_latch_done(&latch, 1));
-    HKT_STATUS(hk_latch_done(&latch, 3), HK_ESTATE);
+    HKT_OK(hk_latch_count_down(&latch, 1));
+    HKT_STATUS(hk_latch_count_down(&latch, 3), HK_ESTATE);
     HKT_EQ_INT(hk_latch_count(&latch), 2);
-    HKT_OK(hk_latch_done(&latch, 2));
+    HKT_OK(hk_latch_count_down(&latch, 2));
     HKT_OK(hk_latch_wait(&latch, 0));
     HKT_OK(hk_latch_wait(&latch, HK_FOREVER));
-    HKT_STATUS(hk_latch_done(&latch, 1), HK_ESTATE);
+    HKT_STATUS(hk_latch_count_down(&latch, 1), HK_ESTATE);
 }
 
 static void a_wait_group_counts_up_and_down(void)
@@ -38,14 +38,14 @@ static void a_wait_group_counts_up_and_down(void)
         HKT_OK(hk_latch_add(latch, 2));
         HKT_STATUS(hk_latch_wait(latch, 0), HK_ETIMEDOUT);
         HKT_OK(hk_latch_add(latch, 1));
-        HKT_OK(hk_latch_done(latch, 3));
+        HKT_OK(hk_latch_count_down(latch, 3));
         HKT_OK(hk_latch_wait(latch, 0));
     }
     HKT_OK(hk_latch_add(latch, HK_LATCH_MAX));
     HKT_STATUS(hk_latch_add(latch, 1), HK_ESTATE);
     HKT_STATUS(hk_latch_add(latch, UINT32_MAX), HK_ESTATE);
     HKT_EQ_INT(hk_latch_count(latch), HK_LATCH_MAX);
-    HKT_OK(hk_latch_done(latch, HK_LATCH_MAX));
+    HKT_OK(hk_latch_count_down(latch, HK_LATCH_MAX));
     free(latch);
 }
 
@@ -58,8 +58,8 @@ static void wrong_arguments_are_refused(void)
     HKT_OK(hk_latch_init(&latch, "one", 1));
     HKT_STATUS(hk_latch_add(NULL, 1), HK_EINVAL);
     HKT_STATUS(hk_latch_add(&latch, 0), HK_EINVAL);
-    HKT_STATUS(hk_latch_done(NULL, 1), HK_EINVAL);
-    HKT_STATUS(hk_latch_done(&latch, 0), HK_EINVAL);
+    HKT_STATUS(hk_latch_count_down(NULL, 1), HK_EINVAL);
+    HKT_STATUS(hk_latch_count_down(&latch, 0), HK_EINVAL);
     HKT_STATUS(hk_latch_wait(NULL, 0), HK_EINVAL);
     HKT_STATUS(hk_latch_wait(&latch, -2), HK_EINVAL);
     HKT_STATUS(hk_latch_bind(NULL), HK_EINVAL);
@@ -109,8 +109,8 @@ static void a_new_round_does_not_hold_back_waiters_of_the_last(void)
     group = (hk_latch)HK_LATCH_INIT("group", 2);
     for (int round = 0; round < 20; round++) {
         start_waiters(threads);
-        HKT_OK(hk_latch_done(&group, 1));
-        HKT_OK(hk_latch_done(&group, 1));
+        HKT_OK(hk_latch_count_down(&group, 1));
+        HKT_OK(hk_latch_count_down(&group, 1));
         HKT_OK(hk_latch_add(&group, 2));
         join_all(threads, WAITERS);
         HKT_EQ_INT(hk_latch_count(&group), 2);
@@ -131,7 +131,7 @@ static void open_latch(struct hkt_round *round)
 static void write_and_count_down(struct hkt_round *round, unsigned who)
 {
     round->payload[who] = HKT_PAYLOAD;
-    round->status[who] = hk_latch_done(round->object, 1);
+    round->status[who] = hk_latch_count_down(round->object, 1);
 }
 
 static void wait_read_and_free(struct hkt_round *round, unsigned who)
@@ -178,7 +178,7 @@ static void count_down_until_refused(void *arg)
     hk_status status;
 
     (void)arg;
-    while ((status = hk_latch_done(&scarce, 1)) == HK_OK) {
+    while ((status = hk_latch_count_down(&scarce, 1)) == HK_OK) {
         atomic_fetch_add(&counted_down, 1);
     }
     HKT_STATUS(status, HK_ESTATE);
@@ -243,7 +243,7 @@ static void bind_and_wait(void *arg)
     hkt_gate_open(member->bound);
     member->status = hk_latch_wait(&ring[1 - member->index], member->timeout);
     if (member->binds) {
-        HKT_OK(hk_latch_done(&ring[member->index], 1));
+        HKT_OK(hk_latch_count_down(&ring[member->index], 1));
     }
 }
 
@@ -303,7 +303,7 @@ static void without_a_declaration_nothing_is_refused(void)
     begin_member(&members[1], 1, false, HK_FOREVER);
     hkt_thread_await_sleep(&members[0].thread);
     hkt_thread_await_sleep(&members[1].thread);
-    HKT_OK(hk_latch_done(&ring[1], 1)); /* As anybody might. */
+    HKT_OK(hk_latch_count_down(&ring[1], 1)); /* As anybody might. */
     end_ring(members);
     HKT_OK(members[0].status);
     HKT_OK(members[1].status);
@@ -322,7 +322,7 @@ static void one_free_thread_is_not_enough(void)
     begin_member(&members[0], 0, true, HK_FOREVER);
     hkt_thread_await_sleep(&members[0].thread);
     begin_member(&members[1], 1, true, HK_FOREVER);
-    HKT_OK(hk_latch_done(&ring[0], 1));
+    HKT_OK(hk_latch_count_down(&ring[0], 1));
     end_ring(members);
     hkt_log_end(&log);
     HKT_STATUS(members[1].status, HK_EDEADLK);
@@ -333,7 +333,7 @@ static void one_free_thread_is_not_enough(void)
 static void count_down_when_asleep(void *arg)
 {
     HKT_TRUE(hkt_falls_asleep(*(const pid_t *)arg));
-    HKT_OK(hk_latch_done(&group, 1));
+    HKT_OK(hk_latch_count_down(&group, 1));
 }
 
 static void who_has_counted_down_may_wait_for_the_others(void)
@@ -343,7 +343,7 @@ static void who_has_counted_down_may_wait_for_the_others(void)
 
     group = (hk_latch)HK_LATCH_INIT("group", 2);
     HKT_OK(hk_latch_bind(&group));
-    HKT_OK(hk_latch_done(&group, 1));
+    HKT_OK(hk_latch_count_down(&group, 1));
     HKT_STATUS(hk_latch_unbind(&group), HK_ESTATE);
     hkt_thread_start(&thread, count_down_when_asleep, &self);
     HKT_OK(hk_latch_wait(&group, HK_FOREVER));
@@ -356,7 +356,7 @@ static void who_has_counted_down_may_wait_for_the_others(void)
 static void open_first(void *arg)
 {
     (void)arg;
-    HKT_OK(hk_latch_done(&ring[0], 1));
+    HKT_OK(hk_latch_count_down(&ring[0], 1));
 }
 
 static void a_latch_that_is_open_holds_up_nobody(void)
@@ -401,7 +401,7 @@ static void the_end_of_a_thread_takes_its_declaration_back(void)
     HKT_EQ_INT(after.live_blocks, before.live_blocks);
     /* A look that still found the thread would read memory that is gone. */
     HKT_OK(hk_latch_bind(&group));
-    HKT_OK(hk_latch_done(&group, 1));
+    HKT_OK(hk_latch_count_down(&group, 1));
     hk_latch_destroy(&group);
 }
 
@@ -418,7 +418,7 @@ HK_TASK(counts_down_after_a_future)
     (void)in_size;
     HKT_OK(hk_latch_bind(&group));
     status = hk_future_wait(waited_for, HK_FOREVER);
-    HKT_OK(hk_latch_done(&group, 1));
+    HKT_OK(hk_latch_count_down(&group, 1));
     return status;
 }
 
@@ -518,7 +518,7 @@ static void use_in_child(void *arg)
 {
     (void)arg;
     HKT_CHILD_STATUS(hk_latch_wait(&group, 0), HK_ETIMEDOUT);
-    HKT_CHILD_STATUS(hk_latch_done(&group, 1), HK_OK);
+    HKT_CHILD_STATUS(hk_latch_count_down(&group, 1), HK_OK);
     HKT_CHILD_STATUS(hk_latch_wait(&group, HK_FOREVER), HK_OK);
 }
 
@@ -530,7 +530,7 @@ static void a_child_has_a_copy(void)
     start_waiters(threads);
     hkt_expect_good_child(use_in_child, NULL);
     HKT_EQ_INT(hk_latch_count(&group), 1);
-    HKT_OK(hk_latch_done(&group, 1));
+    HKT_OK(hk_latch_count_down(&group, 1));
     join_all(threads, WAITERS);
 }
 
@@ -542,7 +542,7 @@ static void wait_for_absent(void *arg)
     HKT_CHILD_STATUS(hk_latch_wait(&ring[0], HK_US(50)), HK_ETIMEDOUT);
     HKT_CHILD_STATUS(hk_latch_bind(&ring[0]), HK_OK);
     HKT_CHILD_STATUS(hk_latch_wait(&ring[0], HK_FOREVER), HK_EDEADLK);
-    HKT_CHILD_STATUS(hk_latch_done(&ring[0], 1), HK_OK);
+    HKT_CHILD_STATUS(hk_latch_count_down(&ring[0], 1), HK_OK);
     HKT_CHILD_STATUS(hk_latch_unbind(&ring[1]), HK_OK); /* The caller's own is still there. */
     HKT_CHILD_STATUS(hk_latch_bind(&ring[1]), HK_OK);
     hk_latch_destroy(&ring[0]);
@@ -561,7 +561,7 @@ static void in_a_child_absent_threads_are_not_bound(void)
     hkt_thread_await_sleep(&members[0].thread);
     HKT_STATUS(hk_latch_wait(&ring[0], HK_US(50)), HK_EDEADLK);
     hkt_expect_good_child(wait_for_absent, NULL);
-    HKT_OK(hk_latch_done(&ring[1], 1));
+    HKT_OK(hk_latch_count_down(&ring[1], 1));
     hkt_thread_join(&members[0].thread);
     HKT_OK(members[0].status);
     hkt_log_end(&log);

@@ -120,7 +120,7 @@ static void a_deadline_ends_a_queued_task(void)
     HKT_STATUS(hk_future_result(future, HK_FOREVER, NULL, NULL), HK_EDEADLINE);
     hk_future_unref(future);
     hkt_plug_pull(&plug);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(atomic_load(&drops), 1); /* Dropped once, and never run. */
     HKT_EQ_INT(hkt_stats(pool).failed, 1);
     HKT_EQ_INT(hkt_stats(pool).queued, 0);
@@ -133,7 +133,7 @@ HK_TASK(ignores_its_limit)
     hkt_gate_open(&begun);
     hkt_gate_wait(&may_end);
     HKT_TRUE(hk_should_stop(call));
-    HKT_EQ_INT(hk_time_left(call), 0);
+    HKT_EQ_INT(hk_call_time_left(call), 0);
     return hk_return_ref(call, &drops, hkt_count_drop);
 }
 
@@ -146,7 +146,7 @@ static void a_straggler_is_counted_and_its_late_value_dropped(void)
     HKT_EQ_INT(atomic_load(&drops), 0);
     hkt_gate_open(&may_end);
     HKT_TRUE(hkt_becomes(pool, hkt_straggling, 0));
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(atomic_load(&drops), 1);
     HKT_STATUS(hk_future_result(future, 0, NULL, NULL), HK_EDEADLINE);
     HKT_EQ_INT(hkt_stats(pool).failed, 1);
@@ -160,9 +160,9 @@ static void a_straggler_harms_no_shutdown(void)
 
     HKT_STATUS(hk_future_result(future, HK_FOREVER, NULL, NULL), HK_EDEADLINE);
     hk_future_unref(future);
-    HKT_STATUS(hk_executor_shutdown(pool, HK_CANCEL_ALL, HK_MS(1)), HK_ETIMEDOUT);
+    HKT_STATUS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_ALL, HK_MS(1)), HK_ETIMEDOUT);
     hkt_gate_open(&may_end);
-    HKT_OK(hk_executor_shutdown(pool, HK_CANCEL_ALL, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_ALL, HK_FOREVER));
     HKT_EQ_INT(atomic_load(&drops), 1);
 }
 
@@ -170,7 +170,7 @@ static void a_straggler_harms_no_shutdown(void)
 
 HK_TASK(uses_its_time_up)
 {
-    while (hk_time_left(call) > 0) {
+    while (hk_call_time_left(call) > 0) {
         sched_yield();
     }
     return hk_return(call, &in_size, sizeof(in_size));
@@ -185,10 +185,10 @@ static void inline_limits_are_judged_on_return(void)
 
     HKT_OK_FATAL(hk_inline_create(NULL, &here));
     HKT_OK_FATAL(hk_submit(here, uses_its_time_up, NULL, 0, &by_timeout, &future));
-    HKT_TRUE(hk_future_done(future));
+    HKT_TRUE(hk_future_has_ended(future));
     hkt_expect_end(future, HK_EDEADLINE);
     HKT_OK_FATAL(hk_submit(here, uses_its_time_up, NULL, 0, &by_deadline, &future));
-    HKT_TRUE(hk_future_done(future));
+    HKT_TRUE(hk_future_has_ended(future));
     hkt_expect_end(future, HK_EDEADLINE);
     HKT_OK(hk_executor_destroy(here));
 }
@@ -197,7 +197,7 @@ static void inline_limits_are_judged_on_return(void)
 
 HK_TASK(tells_time_left)
 {
-    hk_duration left = hk_time_left(call);
+    hk_duration left = hk_call_time_left(call);
 
     return hk_return(call, &left, sizeof(left));
 }
@@ -282,12 +282,12 @@ HK_TASK(polls_its_stop_fd)
     struct pollfd watch = {.fd = -1, .events = POLLIN};
     int again = -1;
 
-    if (!HKT_OK(hk_stop_fd(call, &watch.fd)) || !HKT_OK(hk_stop_fd(call, &again))) {
+    if (!HKT_OK(hk_call_stop_fd(call, &watch.fd)) || !HKT_OK(hk_call_stop_fd(call, &again))) {
         return HK_ESYS;
     }
     HKT_EQ_INT(again, watch.fd);
     HKT_EQ_INT(poll(&watch, 1, 0), 0);
-    HKT_STATUS(hk_stop_fd(call, NULL), HK_EINVAL);
+    HKT_STATUS(hk_call_stop_fd(call, NULL), HK_EINVAL);
     hkt_gate_open(&begun);
     while (poll(&watch, 1, -1) != 1) {
     }
@@ -327,78 +327,78 @@ static void a_shutdown_cuts_a_sleep_short(void)
     hk_future *future = submit(begins_and_sleeps, (hk_submit_options){0});
 
     hkt_gate_wait(&begun);
-    HKT_OK(hk_executor_shutdown(pool, HK_CANCEL_ALL, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_ALL, HK_FOREVER));
     hkt_expect_end(future, HK_ECANCELED);
 }
 
 /* --- Tokens --- */
 
-static hk_cancel *new_token(void)
+static hk_cancel_token *new_token(void)
 {
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
 
-    HKT_OK_FATAL(hk_cancel_create(NULL, &token));
+    HKT_OK_FATAL(hk_cancel_token_create(NULL, &token));
     return token;
 }
 
 static void a_fired_token_refuses_a_submit(void)
 {
-    hk_cancel *token = new_token();
+    hk_cancel_token *token = new_token();
     hk_submit_options options = {.token = token};
     hk_future *future = NULL;
 
-    HKT_OK(hk_cancel_fire(token, "closing time"));
+    HKT_OK(hk_cancel_token_fire(token, "closing time"));
     HKT_STATUS(hk_submit(pool, hkt_nothing, NULL, 0, &options, &future), HK_ECANCELED);
     HKT_STATUS(hk_submit_ref(pool, hkt_counts, &drops, hkt_count_drop, &options, &future),
                HK_ECANCELED);
     HKT_EQ_PTR(future, NULL);
     HKT_EQ_INT(atomic_load(&drops), 0);
-    hk_cancel_unref(token);
+    hk_cancel_token_unref(token);
 }
 
 static void a_token_cancels_what_is_queued(void)
 {
-    hk_cancel *token = new_token();
+    hk_cancel_token *token = new_token();
     hk_submit_options options = {.token = token};
     hk_future *future = NULL;
 
     hkt_plug_insert(&plug, pool, 1);
     HKT_OK_FATAL(hk_submit_ref(pool, hkt_counts, &drops, hkt_count_drop, &options, &future));
-    HKT_OK(hk_cancel_fire(token, "closing time"));
+    HKT_OK(hk_cancel_token_fire(token, "closing time"));
     HKT_EQ_INT(hk_future_state(future), HK_CANCELLED); /* Already, at the return. */
     HKT_TRUE(strstr(hk_future_why(future), "closing time") != NULL);
     HKT_EQ_INT(atomic_load(&drops), 1);
     hk_future_unref(future);
     hkt_plug_pull(&plug);
-    hk_cancel_unref(token);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    hk_cancel_token_unref(token);
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(atomic_load(&drops), 1);
 }
 
 static void a_token_asks_what_runs(void)
 {
-    hk_cancel *token = new_token();
+    hk_cancel_token *token = new_token();
     hk_future *future = submit(begins_and_sleeps, (hk_submit_options){.token = token});
 
     hkt_gate_wait(&begun);
-    HKT_OK(hk_cancel_fire(token, NULL));
+    HKT_OK(hk_cancel_token_fire(token, NULL));
     hkt_expect_end(future, HK_ECANCELED);
-    hk_cancel_unref(token);
+    hk_cancel_token_unref(token);
 }
 
 static void a_token_may_be_given_back_at_once(void)
 {
-    hk_cancel *parent = new_token();
-    hk_cancel *token = NULL;
+    hk_cancel_token *parent = new_token();
+    hk_cancel_token *token = NULL;
     hk_future *future;
 
-    HKT_OK_FATAL(hk_cancel_create(parent, &token));
+    HKT_OK_FATAL(hk_cancel_token_create(parent, &token));
     future = submit(begins_and_sleeps, (hk_submit_options){.token = token});
-    hk_cancel_unref(token); /* The task keeps it. */
+    hk_cancel_token_unref(token); /* The task keeps it. */
     hkt_gate_wait(&begun);
-    HKT_OK(hk_cancel_fire(parent, NULL));
+    HKT_OK(hk_cancel_token_fire(parent, NULL));
     hkt_expect_end(future, HK_ECANCELED);
-    hk_cancel_unref(parent);
+    hk_cancel_token_unref(parent);
 }
 
 /* Hands its own token to a task of its own, so that a cancel reaches that too. */
@@ -429,13 +429,101 @@ static void a_cancel_reaches_nested_tasks(void)
 
 static void a_token_of_ended_tasks_holds_nothing(void)
 {
-    hk_cancel *token = new_token();
+    hk_cancel_token *token = new_token();
 
     for (int i = 0; i < 300; i++) {
         hkt_expect_end(submit(hkt_nothing, (hk_submit_options){.token = token}), HK_OK);
     }
-    HKT_OK(hk_cancel_fire(token, NULL));
-    hk_cancel_unref(token);
+    HKT_OK(hk_cancel_token_fire(token, NULL));
+    hk_cancel_token_unref(token);
+}
+
+/* --- Callbacks of what ran out of time --- */
+
+static hk_lock wanted = HK_LOCK_INIT("wanted");
+static struct hkt_gate called;
+static struct hkt_gate returns;
+static atomic_int caller;
+
+static void takes_the_lock(hk_future *future, void *arg)
+{
+    (void)future;
+    (void)arg;
+    atomic_store(&caller, (int)gettid());
+    hkt_gate_wait(&called);
+    HKT_OK(hk_lock_acquire(&wanted));
+    HKT_OK(hk_lock_release(&wanted));
+    hkt_gate_open(&returns);
+}
+
+static void stands_at_the_gate(hk_future *future, void *arg)
+{
+    (void)future;
+    (void)arg;
+    hkt_gate_wait(&called);
+    hkt_gate_open(&returns);
+}
+
+static void begin_callbacks(void)
+{
+    hkt_gate_init(&called, "the callback may go on");
+    hkt_gate_init(&returns, "the callback returns");
+}
+
+static void end_callbacks(void)
+{
+    hkt_gate_wait(&returns);
+    hkt_gate_fini(&called);
+    hkt_gate_fini(&returns);
+}
+
+/* What the callback waits for is the caller's, so the destroy must not wait for it. */
+static void a_destroy_leaves_a_callback_that_waits_for_its_caller(void)
+{
+    hk_future *late;
+
+    begin_callbacks();
+    hkt_plug_insert(&plug, pool, 1);
+    late = submit(hkt_nothing, (hk_submit_options){.deadline = HK_MS(1)});
+    HKT_OK(hk_future_on_done(late, NULL, takes_the_lock, NULL, NULL));
+    HKT_OK(hk_lock_acquire(&wanted));
+    hkt_gate_await_arrivals(&called, 1);
+    hkt_gate_open(&called);
+    HKT_TRUE(hkt_falls_asleep(atomic_load(&caller)));
+    hkt_plug_pull(&plug);
+    HKT_OK(hk_executor_destroy(pool));
+    pool = NULL;
+    HKT_OK(hk_lock_release(&wanted));
+    end_callbacks();
+    hk_future_unref(late);
+}
+
+/* Nor does an unref wait, even for what no graph knows of. The next timer fires meanwhile. */
+static void an_unref_waits_for_no_callback_of_others(void)
+{
+    hk_promise *promise;
+    hk_future *source;
+    hk_future *limited;
+    hk_future *late;
+
+    begin_callbacks();
+    HKT_OK_FATAL(hk_promise_create(&promise, &source));
+    HKT_OK_FATAL(hk_within(source, HK_SEC(3600), &limited));
+    hkt_plug_insert(&plug, pool, 1);
+    late = submit(hkt_nothing, (hk_submit_options){.deadline = HK_MS(1)});
+    HKT_OK(hk_future_on_done(late, NULL, stands_at_the_gate, NULL, NULL));
+    hkt_gate_await_arrivals(&called, 1);
+    hkt_plug_pull(&plug);
+    HKT_OK(hk_executor_destroy(pool));
+    hk_future_unref(source);
+    hk_promise_destroy(promise);
+    hk_future_unref(limited); /* The last that needed the timer thread. */
+    pool = hkt_pool_create((hk_executor_options){.workers = 1});
+    hkt_expect_end(submit(begins_and_sleeps, (hk_submit_options){.timeout = HK_MS(1)}),
+                   HK_EDEADLINE);
+    hkt_gate_open(&called);
+    end_callbacks();
+    hk_future_unref(late);
 }
 
 static CU_TestInfo tests[] = {
@@ -444,8 +532,8 @@ static CU_TestInfo tests[] = {
     HKT_CASE("the nearer limit counts", the_nearer_limit_counts),
     HKT_CASE("the pool has a default timeout", the_pool_has_a_default_timeout),
     HKT_CASE("a task in time keeps its value", a_task_in_time_keeps_its_value),
-    HKT_CASE("a timeout counts from the start", a_timeout_counts_from_the_start),
-    HKT_CASE("a deadline ends a queued task", a_deadline_ends_a_queued_task),
+    HKT_CASE("CK04 a timeout counts from the start", a_timeout_counts_from_the_start),
+    HKT_CASE("CK03 a deadline ends a queued task", a_deadline_ends_a_queued_task),
     HKT_CASE("a straggler is counted and its late value dropped",
              a_straggler_is_counted_and_its_late_value_dropped),
     HKT_CASE("a straggler harms no shutdown", a_straggler_harms_no_shutdown),
@@ -463,6 +551,9 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a token may be given back at once", a_token_may_be_given_back_at_once),
     HKT_CASE("a cancel reaches nested tasks", a_cancel_reaches_nested_tasks),
     HKT_CASE("a token of ended tasks holds nothing", a_token_of_ended_tasks_holds_nothing),
+    HKT_CASE("a destroy leaves a callback that waits for its caller",
+             a_destroy_leaves_a_callback_that_waits_for_its_caller),
+    HKT_CASE("an unref waits for no callback of others", an_unref_waits_for_no_callback_of_others),
     CU_TEST_INFO_NULL,
 };
 

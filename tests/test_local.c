@@ -150,12 +150,13 @@ static void wrong_arguments_are_refused(void)
 /* --- Functions that come back --- */
 
 static hk_local coming_back;
-static hk_status came_back[3];
+static hk_status came_back[4];
 
 static hk_status get_within_make(void *arg, void **object)
 {
     came_back[0] = hk_local_build(&coming_back, object);
     came_back[1] = hk_local_set(&coming_back, &coming_back);
+    came_back[3] = hk_local_destroy(&coming_back);
     return make_int(arg, object);
 }
 
@@ -171,6 +172,7 @@ static void a_function_that_comes_back_is_refused(void)
     HKT_TRUE(hk_local_get(&coming_back) != NULL);
     HKT_STATUS(came_back[0], HK_EDEADLK);
     HKT_STATUS(came_back[1], HK_EDEADLK);
+    HKT_STATUS(came_back[3], HK_EDEADLK);
     HKT_OK(hk_local_destroy(&coming_back));
     HKT_STATUS(came_back[2], HK_EDEADLK);
     HKT_EQ_INT(made, 1);

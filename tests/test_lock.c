@@ -19,18 +19,18 @@ static hk_lock classed = HK_LOCK_INIT_AS("classed", 0, HK_LOCK_DEFAULT, &account
 
 static void expect_usable(hk_lock *lock)
 {
-    HKT_TRUE(!hk_lock_held_by_me(lock));
+    HKT_TRUE(!hk_lock_is_held_by_me(lock));
     HKT_STATUS(hk_lock_release(lock), HK_EPERM);
     HKT_OK(hk_lock_acquire(lock));
-    HKT_TRUE(hk_lock_held_by_me(lock));
+    HKT_TRUE(hk_lock_is_held_by_me(lock));
     hk_lock_assert_held(lock);
     HKT_OK(hk_lock_release(lock));
-    HKT_TRUE(!hk_lock_held_by_me(lock));
+    HKT_TRUE(!hk_lock_is_held_by_me(lock));
     HKT_OK(hk_lock_try(lock));
     HKT_OK(hk_lock_release(lock));
-    HKT_OK(hk_lock_timed(lock, HK_FOREVER));
+    HKT_OK(hk_lock_acquire_timed(lock, HK_FOREVER));
     HKT_OK(hk_lock_release(lock));
-    HKT_OK(hk_lock_timed(lock, INT64_MAX));
+    HKT_OK(hk_lock_acquire_timed(lock, INT64_MAX));
     HKT_OK(hk_lock_release(lock));
     HKT_STATUS(hk_lock_release(lock), HK_EPERM);
 }
@@ -75,23 +75,26 @@ static void what_makes_no_sense_is_refused(void)
     HKT_STATUS(hk_lock_init(&lock, &(hk_lock_options){.policy = HK_LOCK_ABORT + 1}), HK_EINVAL);
     HKT_STATUS(hk_lock_init(&lock, &(hk_lock_options){.subclass = HK_LOCK_SUBCLASSES}), HK_EINVAL);
     HKT_STATUS(hk_lock_acquire(NULL), HK_EINVAL);
+    HKT_STATUS(hk_lock_acquire_at(NULL, &lock), HK_EINVAL); /* Reports show the site. */
+    HKT_STATUS(hk_lock_acquire_timed_at(NULL, &lock, HK_FOREVER), HK_EINVAL);
+    HKT_TRUE(!hk_lock_is_held_by_me(&lock));
     HKT_STATUS(hk_lock_try(NULL), HK_EINVAL);
-    HKT_STATUS(hk_lock_timed(NULL, HK_FOREVER), HK_EINVAL);
-    HKT_STATUS(hk_lock_timed(&lock, -2), HK_EINVAL);
-    HKT_STATUS(hk_lock_timed(&lock, INT64_MIN), HK_EINVAL);
+    HKT_STATUS(hk_lock_acquire_timed(NULL, HK_FOREVER), HK_EINVAL);
+    HKT_STATUS(hk_lock_acquire_timed(&lock, -2), HK_EINVAL);
+    HKT_STATUS(hk_lock_acquire_timed(&lock, INT64_MIN), HK_EINVAL);
     HKT_STATUS(hk_lock_release(NULL), HK_EINVAL);
-    HKT_STATUS(hk_lock_many(NULL, 1), HK_EINVAL);
-    HKT_STATUS(hk_lock_many(with_null, 2), HK_EINVAL);
-    HKT_STATUS(hk_lock_many_timed(with_null, 1, -2), HK_EINVAL);
+    HKT_STATUS(hk_lock_acquire_many(NULL, 1), HK_EINVAL);
+    HKT_STATUS(hk_lock_acquire_many(with_null, 2), HK_EINVAL);
+    HKT_STATUS(hk_lock_acquire_many_timed(with_null, 1, -2), HK_EINVAL);
     HKT_STATUS(hk_lock_release_many(NULL, 1), HK_EINVAL);
     HKT_STATUS(hk_lock_release_many(with_null, 2), HK_EINVAL);
     HKT_STATUS(hk_lock_allow(NULL, &lock), HK_EINVAL);
     HKT_STATUS(hk_lock_allow(&lock, NULL), HK_EINVAL);
-    HKT_OK(hk_lock_many(NULL, 0));
+    HKT_OK(hk_lock_acquire_many(NULL, 0));
     HKT_OK(hk_lock_release_many(NULL, 0));
     HKT_OK(hk_lock_destroy(NULL));
-    HKT_TRUE(!hk_lock_held_by_me(NULL));
-    HKT_TRUE(!hk_lock_held_by_me(&lock));
+    HKT_TRUE(!hk_lock_is_held_by_me(NULL));
+    HKT_TRUE(!hk_lock_is_held_by_me(&lock));
     HKT_EQ_INT(hk_lock_contentions(NULL, 5), 0);
     HKT_EQ_INT(hk_lock_contentions(&line, 0), 0);
 }
@@ -105,9 +108,9 @@ static void taking_ones_own_lock_again_is_a_deadlock(void)
     HKT_OK(hk_lock_acquire(&lock));
     HKT_STATUS(hk_lock_acquire(&lock), HK_EDEADLK);
     HKT_STATUS(hk_lock_try(&lock), HK_EDEADLK);
-    HKT_STATUS(hk_lock_timed(&lock, HK_MS(1)), HK_EDEADLK);
-    HKT_STATUS(hk_lock_many(&(hk_lock *){&lock}, 1), HK_EDEADLK);
-    HKT_TRUE(hk_lock_held_by_me(&lock));
+    HKT_STATUS(hk_lock_acquire_timed(&lock, HK_MS(1)), HK_EDEADLK);
+    HKT_STATUS(hk_lock_acquire_many(&(hk_lock *){&lock}, 1), HK_EDEADLK);
+    HKT_TRUE(hk_lock_is_held_by_me(&lock));
     HKT_OK(hk_lock_release(&lock));
     HKT_STATUS(hk_lock_release(&lock), HK_EPERM);
     HKT_OK(hk_lock_destroy(&lock));
@@ -123,15 +126,15 @@ static void a_recursive_lock_is_released_as_often_as_taken(void)
     HKT_OK(hk_lock_acquire(&inner));
     HKT_OK(hk_lock_acquire(&recursive));
     HKT_OK(hk_lock_try(&recursive));
-    HKT_OK(hk_lock_timed(&recursive, HK_MS(1)));
-    HKT_OK(hk_lock_many(&(hk_lock *){&recursive}, 1));
+    HKT_OK(hk_lock_acquire_timed(&recursive, HK_MS(1)));
+    HKT_OK(hk_lock_acquire_many(&(hk_lock *){&recursive}, 1));
     for (int i = 0; i < 5; i++) {
         HKT_STATUS(hkt_puppet_do(&other, hkt_try, &recursive), HK_ETIMEDOUT);
-        HKT_TRUE(hk_lock_held_by_me(&recursive));
+        HKT_TRUE(hk_lock_is_held_by_me(&recursive));
         HKT_OK(hk_lock_release(&recursive));
     }
-    HKT_TRUE(!hk_lock_held_by_me(&recursive));
-    HKT_TRUE(hk_lock_held_by_me(&inner));
+    HKT_TRUE(!hk_lock_is_held_by_me(&recursive));
+    HKT_TRUE(hk_lock_is_held_by_me(&inner));
     HKT_STATUS(hk_lock_release(&recursive), HK_EPERM);
     HKT_OK(hkt_puppet_do(&other, hkt_try, &recursive));
     HKT_OK(hkt_puppet_do(&other, hkt_release, &recursive));
@@ -150,12 +153,12 @@ static void only_its_owner_releases_a_lock(void)
     HKT_OK(hkt_puppet_do(&owner, hkt_acquire, &lock));
     HKT_STATUS(hk_lock_release(&lock), HK_EPERM);
     HKT_STATUS(hk_lock_try(&lock), HK_ETIMEDOUT);
-    HKT_TRUE(!hk_lock_held_by_me(&lock));
+    HKT_TRUE(!hk_lock_is_held_by_me(&lock));
     HKT_STATUS(hk_lock_destroy(&lock), HK_ESTATE);
     HKT_OK(hk_lock_acquire(&own));
     HKT_STATUS(hk_lock_release(&lock), HK_EPERM);
     HKT_STATUS(hk_lock_release_many((hk_lock *[]){&own, &lock}, 2), HK_EPERM);
-    HKT_TRUE(hk_lock_held_by_me(&own));
+    HKT_TRUE(hk_lock_is_held_by_me(&own));
     HKT_OK(hk_lock_release(&own));
     HKT_OK(hkt_puppet_do(&owner, hkt_release, &lock));
     HKT_STATUS(hkt_puppet_do(&owner, hkt_release, &lock), HK_EPERM);
@@ -170,7 +173,7 @@ static void a_held_lock_is_not_destroyed(void)
 
     HKT_OK(hk_lock_acquire(&lock));
     HKT_STATUS(hk_lock_destroy(&lock), HK_ESTATE);
-    HKT_TRUE(hk_lock_held_by_me(&lock));
+    HKT_TRUE(hk_lock_is_held_by_me(&lock));
     HKT_OK(hk_lock_release(&lock));
     HKT_OK(hk_lock_destroy(&lock));
     expect_usable(&lock); /* It is like new. */
@@ -191,13 +194,13 @@ static void a_timed_wait_ends_in_time_or_with_the_lock(void)
     HKT_OK(hk_lock_release(&lock));
     HKT_OK(hkt_puppet_finish(&other));
     HKT_STATUS(hk_lock_try(&lock), HK_ETIMEDOUT);
-    HKT_STATUS(hk_lock_timed(&lock, 0), HK_ETIMEDOUT);
+    HKT_STATUS(hk_lock_acquire_timed(&lock, 0), HK_ETIMEDOUT);
     start_ns = hk_now_ns();
-    HKT_STATUS(hk_lock_timed(&lock, HK_MS(5)), HK_ETIMEDOUT);
+    HKT_STATUS(hk_lock_acquire_timed(&lock, HK_MS(5)), HK_ETIMEDOUT);
     HKT_TRUE(hk_now_ns() - start_ns >= HK_MS(5));
-    HKT_TRUE(!hk_lock_held_by_me(&lock));
+    HKT_TRUE(!hk_lock_is_held_by_me(&lock));
     HKT_OK(hkt_puppet_do(&other, hkt_release, &lock));
-    HKT_OK(hk_lock_timed(&lock, 1));
+    HKT_OK(hk_lock_acquire_timed(&lock, 1));
     HKT_OK(hk_lock_release(&lock));
     HKT_OK(hk_lock_destroy(&lock));
     hkt_puppet_retire(&other);
@@ -252,9 +255,9 @@ static hk_status take_somehow(hk_lock *lock, unsigned turn)
     case 1:
         return hk_lock_try(lock);
     case 2:
-        return hk_lock_timed(lock, HK_US(1));
+        return hk_lock_acquire_timed(lock, HK_US(1));
     default:
-        return hk_lock_timed(lock, HK_FOREVER);
+        return hk_lock_acquire_timed(lock, HK_FOREVER);
     }
 }
 
@@ -317,9 +320,9 @@ static hk_status take_and_stride(size_t count, size_t stride)
         status = hk_lock_acquire(&many[i]);
     }
     for (size_t i = 0, at = 0; i < count && status == HK_OK; i++, at = (at + stride) % count) {
-        HKT_TRUE(hk_lock_held_by_me(&many[at]));
+        HKT_TRUE(hk_lock_is_held_by_me(&many[at]));
         status = hk_lock_release(&many[at]);
-        HKT_TRUE(!hk_lock_held_by_me(&many[at]));
+        HKT_TRUE(!hk_lock_is_held_by_me(&many[at]));
     }
     return status;
 }
@@ -350,7 +353,7 @@ static void locks_are_released_in_any_order(void)
         for (int k = 0; k < 3; k++) {
             HKT_OK(hk_lock_release(&locks[orders[i][k]]));
             HKT_STATUS(hk_lock_release(&locks[orders[i][k]]), HK_EPERM);
-            HKT_EQ_INT(hk_lock_held_by_me(&locks[orders[i][2]]), k < 2);
+            HKT_EQ_INT(hk_lock_is_held_by_me(&locks[orders[i][2]]), k < 2);
         }
     }
     for (int k = 0; k < 3; k++) {
@@ -365,7 +368,7 @@ static int leave_by_return(hk_lock *lock)
     hk_status status;
 
     HK_WITH_LOCK(lock, status) {
-        if (hk_lock_held_by_me(lock)) {
+        if (hk_lock_is_held_by_me(lock)) {
             return 1;
         }
     }
@@ -383,7 +386,7 @@ static int leave_by_goto(hk_lock *lock)
     }
     return 2;
 out:
-    return hk_lock_held_by_me(lock) ? 3 : 1;
+    return hk_lock_is_held_by_me(lock) ? 3 : 1;
 }
 
 static void a_block_releases_its_lock_however_it_is_left(void)
@@ -396,18 +399,18 @@ static void a_block_releases_its_lock_however_it_is_left(void)
 
     HK_WITH_LOCK(&lock, status) {
         HK_WITH_LOCK(&inner, inner_status) {
-            runs += hk_lock_held_by_me(&lock) && hk_lock_held_by_me(&inner);
+            runs += hk_lock_is_held_by_me(&lock) && hk_lock_is_held_by_me(&inner);
         }
-        HKT_TRUE(hk_lock_held_by_me(&lock) && !hk_lock_held_by_me(&inner));
+        HKT_TRUE(hk_lock_is_held_by_me(&lock) && !hk_lock_is_held_by_me(&inner));
     }
     HKT_OK(status);
     HKT_OK(inner_status);
-    HKT_TRUE(!hk_lock_held_by_me(&lock));
+    HKT_TRUE(!hk_lock_is_held_by_me(&lock));
     HK_WITH_LOCK(&lock, status) {
         runs++;
         break;
     }
-    HKT_TRUE(!hk_lock_held_by_me(&lock));
+    HKT_TRUE(!hk_lock_is_held_by_me(&lock));
     HK_WITH_LOCK(&lock, status) {
         runs++;
         if (status == HK_OK) {
@@ -415,10 +418,10 @@ static void a_block_releases_its_lock_however_it_is_left(void)
         }
         runs += 100;
     }
-    HKT_TRUE(!hk_lock_held_by_me(&lock));
+    HKT_TRUE(!hk_lock_is_held_by_me(&lock));
     HKT_EQ_INT(runs, 3);
     HKT_EQ_INT(leave_by_return(&lock), 1);
-    HKT_TRUE(!hk_lock_held_by_me(&lock));
+    HKT_TRUE(!hk_lock_is_held_by_me(&lock));
     HKT_EQ_INT(leave_by_goto(&lock), 1);
     HKT_OK(hk_lock_destroy(&lock));
     HKT_OK(hk_lock_destroy(&inner));
@@ -436,7 +439,7 @@ static void a_block_without_its_lock_does_not_run(void)
     }
     HKT_STATUS(status, HK_EDEADLK);
     HKT_EQ_INT(runs, 0);
-    HKT_TRUE(hk_lock_held_by_me(&lock)); /* It was not the block's to release. */
+    HKT_TRUE(hk_lock_is_held_by_me(&lock)); /* It was not the block's to release. */
     HKT_OK(hk_lock_release(&lock));
     HKT_OK(hk_lock_destroy(&lock));
 }
@@ -473,7 +476,7 @@ static hk_status take_first(void *arg)
     hk_status status = hk_lock_acquire(&some[0]);
 
     (void)arg;
-    HKT_EQ_INT(hk_lock_held_by_me(&some[0]), status == HK_OK);
+    HKT_EQ_INT(hk_lock_is_held_by_me(&some[0]), status == HK_OK);
     return status == HK_OK ? hk_lock_release(&some[0]) : status;
 }
 
@@ -486,7 +489,7 @@ static hk_status take_33(void *arg)
     while (taken < 33 && (status = hk_lock_try(&some[taken])) == HK_OK) {
         taken++;
     }
-    HKT_TRUE(taken == 33 || !hk_lock_held_by_me(&some[taken]));
+    HKT_TRUE(taken == 33 || !hk_lock_is_held_by_me(&some[taken]));
     while (taken-- != 0) {
         HKT_OK(hk_lock_release(&some[taken]));
     }
@@ -496,11 +499,11 @@ static hk_status take_33(void *arg)
 static hk_status take_a_set(void *arg)
 {
     const size_t count = sizeof(all_some) / sizeof(all_some[0]);
-    hk_status status = hk_lock_many(all_some, count);
+    hk_status status = hk_lock_acquire_many(all_some, count);
 
     (void)arg;
     for (size_t i = 0; i < count; i++) {
-        HKT_EQ_INT(hk_lock_held_by_me(all_some[i]), status == HK_OK);
+        HKT_EQ_INT(hk_lock_is_held_by_me(all_some[i]), status == HK_OK);
     }
     return status == HK_OK ? hk_lock_release_many(all_some, count) : status;
 }
@@ -510,7 +513,7 @@ static hk_status take_rwlock(void *arg)
     hk_status status = hk_rwlock_write(&some_rw);
 
     (void)arg;
-    HKT_EQ_INT(hk_rwlock_held_by_me(&some_rw, false), status == HK_OK);
+    HKT_EQ_INT(hk_rwlock_is_held_by_me(&some_rw, false), status == HK_OK);
     return status == HK_OK ? hk_rwlock_release(&some_rw) : status;
 }
 
@@ -522,7 +525,7 @@ static void every_call_survives_without_memory(void)
     } calls[] = {
         {"the first lock of a thread", take_first},
         {"the 33rd lock", take_33},
-        {"hk_lock_many", take_a_set},
+        {"hk_lock_acquire_many", take_a_set},
         {"the first read-write lock", take_rwlock},
     };
 

@@ -169,7 +169,7 @@ static void the_log_tells_the_whole_ring(void)
 
 static hk_status acquire_briefly(void *arg)
 {
-    return hk_lock_timed((hk_lock *)arg, HK_MS(20));
+    return hk_lock_acquire_timed((hk_lock *)arg, HK_MS(20));
 }
 
 /* Two threads that hold one lock each, and what comes of their wants. */

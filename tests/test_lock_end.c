@@ -69,12 +69,12 @@ static void expect_broken(hk_lock *lock)
 {
     HKT_STATUS(hk_lock_acquire(lock), HK_EBROKEN);
     HKT_STATUS(hk_lock_try(lock), HK_EBROKEN);
-    HKT_STATUS(hk_lock_timed(lock, HKT_LONG), HK_EBROKEN);
-    HKT_STATUS(hk_lock_many(&lock, 1), HK_EBROKEN);
-    HKT_STATUS(hk_lock_many_timed(&lock, 1, 0), HK_EBROKEN);
+    HKT_STATUS(hk_lock_acquire_timed(lock, HKT_LONG), HK_EBROKEN);
+    HKT_STATUS(hk_lock_acquire_many(&lock, 1), HK_EBROKEN);
+    HKT_STATUS(hk_lock_acquire_many_timed(&lock, 1, 0), HK_EBROKEN);
     HKT_STATUS(hk_lock_release(lock), HK_EPERM);
     HKT_STATUS(hk_lock_destroy(lock), HK_ESTATE);
-    HKT_TRUE(!hk_lock_held_by_me(lock));
+    HKT_TRUE(!hk_lock_is_held_by_me(lock));
 }
 
 static void a_lock_left_behind_is_broken(void)
@@ -269,11 +269,11 @@ static void use_locks_in_child(void *arg)
 
     HKT_CHILD_STATUS(hk_lock_acquire(&family->others), HK_EFORKED);
     HKT_CHILD_STATUS(hk_lock_try(&family->others), HK_EFORKED);
-    HKT_CHILD_STATUS(hk_lock_timed(&family->others, HKT_LONG), HK_EFORKED);
+    HKT_CHILD_STATUS(hk_lock_acquire_timed(&family->others, HKT_LONG), HK_EFORKED);
     HKT_CHILD_STATUS(hk_lock_release(&family->others), HK_EPERM);
     HKT_CHILD_STATUS(hk_lock_destroy(&family->others), HK_ESTATE);
     HKT_CHILD_STATUS(hk_lock_acquire(&family->left), HK_EBROKEN);
-    HKT_CHILD_TRUE(hk_lock_held_by_me(&family->own));
+    HKT_CHILD_TRUE(hk_lock_is_held_by_me(&family->own));
     HKT_CHILD_STATUS(hk_lock_acquire(&family->own), HK_EDEADLK);
     HKT_CHILD_STATUS(poll_free_lock(family), HK_OK);
     if (HKT_CHILDREN_START_THREADS) {
@@ -301,7 +301,7 @@ static void in_a_child_only_ones_own_locks_are_released(void)
     HKT_OK(hk_lock_acquire(&family.own));
     hkt_expect_good_child(use_locks_in_child, &family);
     /* The parent saw nothing of it. */
-    HKT_TRUE(hk_lock_held_by_me(&family.own));
+    HKT_TRUE(hk_lock_is_held_by_me(&family.own));
     HKT_OK(hk_lock_release(&family.own));
     HKT_STATUS(hk_lock_try(&family.others), HK_ETIMEDOUT);
     HKT_OK(hkt_puppet_do(&other, hkt_release, &family.others));

@@ -27,20 +27,20 @@ static void forget(struct three *locks)
 
 static bool holds_any(const struct three *locks)
 {
-    return hk_lock_held_by_me(&locks->a) || hk_lock_held_by_me(&locks->b) ||
-           hk_lock_held_by_me(&locks->c);
+    return hk_lock_is_held_by_me(&locks->a) || hk_lock_is_held_by_me(&locks->b) ||
+           hk_lock_is_held_by_me(&locks->c);
 }
 
 static bool holds_all(const struct three *locks)
 {
-    return hk_lock_held_by_me(&locks->a) && hk_lock_held_by_me(&locks->b) &&
-           hk_lock_held_by_me(&locks->c);
+    return hk_lock_is_held_by_me(&locks->a) && hk_lock_is_held_by_me(&locks->b) &&
+           hk_lock_is_held_by_me(&locks->c);
 }
 
 /* Takes all three as named, and gives them back as named otherwise. */
 static void take_and_give(struct three *locks, hk_lock *const *take, hk_lock *const *give)
 {
-    HKT_OK(hk_lock_many(take, 3));
+    HKT_OK(hk_lock_acquire_many(take, 3));
     HKT_TRUE(holds_all(locks));
     HKT_OK(hk_lock_release_many(give, 3));
     HKT_TRUE(!holds_any(locks));
@@ -96,7 +96,7 @@ static void a_set_teaches_its_order(void)
     hk_status other_way;
 
     hkt_reports_begin(&reports);
-    HKT_OK(hk_lock_many(SET(&locks.b, &locks.a), 2));
+    HKT_OK(hk_lock_acquire_many(SET(&locks.b, &locks.a), 2));
     HKT_OK(hk_lock_release_many(SET(&locks.b, &locks.a), 2));
     one_way = hkt_nest(&locks.a, &locks.b);
     other_way = hkt_nest(&locks.b, &locks.a);
@@ -116,20 +116,20 @@ static void what_is_held_comes_before_a_set(void)
     hkt_reports_begin(&reports);
     HKT_OK(hkt_nest(&locks.a, &locks.b));
     HKT_OK(hk_lock_acquire(&locks.b));
-    HKT_STATUS(hk_lock_many(SET(&locks.c, &locks.a), 2), HK_EORDER);
-    HKT_TRUE(!hk_lock_held_by_me(&locks.a) && !hk_lock_held_by_me(&locks.c));
-    HKT_TRUE(hk_lock_held_by_me(&locks.b));
+    HKT_STATUS(hk_lock_acquire_many(SET(&locks.c, &locks.a), 2), HK_EORDER);
+    HKT_TRUE(!hk_lock_is_held_by_me(&locks.a) && !hk_lock_is_held_by_me(&locks.c));
+    HKT_TRUE(hk_lock_is_held_by_me(&locks.b));
     HKT_EQ_INT(reports.count, 1);
     HKT_EQ_PTR(reports.edges[0].from_lock, &locks.b);
     HKT_EQ_PTR(reports.edges[0].to_lock, &locks.a);
-    HKT_STATUS(hk_lock_many_timed(SET(&locks.a), 1, HKT_LONG), HK_EORDER);
+    HKT_STATUS(hk_lock_acquire_many_timed(SET(&locks.a), 1, HKT_LONG), HK_EORDER);
     /* One that nobody checks does not excuse the others. */
-    HKT_STATUS(hk_lock_many(SET(&off, &locks.a), 2), HK_EORDER);
-    HKT_TRUE(!hk_lock_held_by_me(&off));
+    HKT_STATUS(hk_lock_acquire_many(SET(&off, &locks.a), 2), HK_EORDER);
+    HKT_TRUE(!hk_lock_is_held_by_me(&off));
     /* Who only polls does not wait, and so is not wrong. */
-    HKT_OK(hk_lock_many_timed(SET(&locks.c, &locks.a), 2, 0));
+    HKT_OK(hk_lock_acquire_many_timed(SET(&locks.c, &locks.a), 2, 0));
     HKT_OK(hk_lock_release_many(SET(&locks.c, &locks.a), 2));
-    HKT_OK(hk_lock_many(SET(&locks.c), 1));
+    HKT_OK(hk_lock_acquire_many(SET(&locks.c), 1));
     HKT_OK(hk_lock_release(&locks.c));
     HKT_OK(hk_lock_release(&locks.b));
     HKT_EQ_INT(reports.count, 1);
@@ -145,12 +145,12 @@ static void a_lock_named_twice_counts_once(void)
     struct three locks = THREE_INIT;
     hk_lock *const twice[] = {&locks.c, &locks.a, &locks.c, &locks.b, &locks.a, &locks.c};
 
-    HKT_OK(hk_lock_many(twice, 6));
+    HKT_OK(hk_lock_acquire_many(twice, 6));
     HKT_TRUE(holds_all(&locks));
     HKT_OK(hk_lock_release(&locks.a));
-    HKT_TRUE(!hk_lock_held_by_me(&locks.a));
+    HKT_TRUE(!hk_lock_is_held_by_me(&locks.a));
     HKT_STATUS(hk_lock_release_many(twice, 6), HK_EPERM);
-    HKT_TRUE(hk_lock_held_by_me(&locks.b) && hk_lock_held_by_me(&locks.c));
+    HKT_TRUE(hk_lock_is_held_by_me(&locks.b) && hk_lock_is_held_by_me(&locks.c));
     HKT_OK(hk_lock_try(&locks.a));
     HKT_OK(hk_lock_release_many(twice, 6));
     HKT_TRUE(!holds_any(&locks));
@@ -168,13 +168,13 @@ static void a_recursive_lock_may_be_held_before(void)
     HKT_OK(hkt_nest(&recursive, &locks.b));
     HKT_OK(hk_lock_acquire(&recursive));
     HKT_OK(hk_lock_acquire(&locks.c));
-    HKT_OK(hk_lock_many(set, 4));
+    HKT_OK(hk_lock_acquire_many(set, 4));
     HKT_OK(hk_lock_release_many(set, 4));
-    HKT_TRUE(hk_lock_held_by_me(&recursive)); /* As often as before. */
+    HKT_TRUE(hk_lock_is_held_by_me(&recursive)); /* As often as before. */
     /* A lock that fails leaves its depth as it was. */
-    HKT_STATUS(hk_lock_many(SET(&recursive, &locks.c, &locks.a), 3), HK_EDEADLK);
-    HKT_TRUE(!hk_lock_held_by_me(&locks.a));
-    HKT_TRUE(hk_lock_held_by_me(&locks.c));
+    HKT_STATUS(hk_lock_acquire_many(SET(&recursive, &locks.c, &locks.a), 3), HK_EDEADLK);
+    HKT_TRUE(!hk_lock_is_held_by_me(&locks.a));
+    HKT_TRUE(hk_lock_is_held_by_me(&locks.c));
     HKT_OK(hk_lock_release(&recursive));
     HKT_STATUS(hk_lock_release(&recursive), HK_EPERM);
     HKT_OK(hk_lock_release(&locks.c));
@@ -197,16 +197,16 @@ static void a_set_that_is_not_to_be_had_is_not_held(void)
     HKT_OK(hkt_nest(&locks.a, &locks.b)); /* The middle one is the one that fails. */
     HKT_OK(hkt_nest(&locks.b, &locks.c));
     HKT_OK(hkt_puppet_do(&other, hkt_acquire, &locks.b));
-    HKT_STATUS(hk_lock_many_timed(set, 3, 0), HK_ETIMEDOUT);
+    HKT_STATUS(hk_lock_acquire_many_timed(set, 3, 0), HK_ETIMEDOUT);
     HKT_TRUE(!holds_any(&locks));
-    HKT_STATUS(hk_lock_many_timed(set, 3, HK_MS(2)), HK_ETIMEDOUT);
+    HKT_STATUS(hk_lock_acquire_many_timed(set, 3, HK_MS(2)), HK_ETIMEDOUT);
     HKT_TRUE(!holds_any(&locks));
     HKT_OK(hkt_puppet_do(&other, hkt_try, &locks.a));
     HKT_OK(hkt_puppet_do(&other, hkt_release, &locks.a));
     hkt_log_begin(&log);
     hkt_puppet_retire(&other);
     hkt_log_end(&log);
-    HKT_STATUS(hk_lock_many(set, 3), HK_EBROKEN);
+    HKT_STATUS(hk_lock_acquire_many(set, 3), HK_EBROKEN);
     HKT_TRUE(!holds_any(&locks));
     HKT_OK(hk_lock_acquire(&locks.a));
     HKT_OK(hk_lock_release(&locks.a));
@@ -218,14 +218,14 @@ static hk_status take_three_long(void *arg)
 {
     struct three *locks = arg;
 
-    return hk_lock_many_timed(SET(&locks->b, &locks->c, &locks->a), 3, HKT_LONG);
+    return hk_lock_acquire_many_timed(SET(&locks->b, &locks->c, &locks->a), 3, HKT_LONG);
 }
 
 static hk_status take_three(void *arg)
 {
     struct three *locks = arg;
 
-    return hk_lock_many(SET(&locks->b, &locks->c, &locks->a), 3);
+    return hk_lock_acquire_many(SET(&locks->b, &locks->c, &locks->a), 3);
 }
 
 static hk_status give_three(void *arg)
@@ -248,7 +248,7 @@ static void a_set_waits_for_each_of_its_locks(void)
         hkt_puppet_begin_asleep(&other, ways[i % 2], &locks);
         HKT_OK(hk_lock_release(each[i % 3]));
         HKT_OK(hkt_puppet_finish(&other));
-        HKT_STATUS(hk_lock_many_timed(each, 3, 0), HK_ETIMEDOUT);
+        HKT_STATUS(hk_lock_acquire_many_timed(each, 3, 0), HK_ETIMEDOUT);
         HKT_OK(hkt_puppet_do(&other, give_three, &locks));
     }
     hkt_puppet_retire(&other);
@@ -268,14 +268,14 @@ static void the_time_is_that_of_the_whole_set(void)
         HKT_OK(hk_lock_init(&locks[i], NULL));
         set[i] = &locks[COUNT - 1 - i];
     }
-    HKT_OK(hk_lock_many(set, COUNT));
+    HKT_OK(hk_lock_acquire_many(set, COUNT));
     HKT_OK(hk_lock_release_many(set, COUNT));
     HKT_OK(hkt_puppet_do(&other, hkt_acquire, &locks[7]));
     start_ns = hk_now_ns();
-    HKT_STATUS(hk_lock_many_timed(set, COUNT, HK_MS(5)), HK_ETIMEDOUT);
+    HKT_STATUS(hk_lock_acquire_many_timed(set, COUNT, HK_MS(5)), HK_ETIMEDOUT);
     HKT_TRUE(hk_now_ns() - start_ns >= HK_MS(5));
     HKT_OK(hkt_puppet_do(&other, hkt_release, &locks[7]));
-    HKT_OK(hk_lock_many_timed(set, COUNT, 1));
+    HKT_OK(hk_lock_acquire_many_timed(set, COUNT, 1));
     HKT_OK(hk_lock_release_many(set, COUNT));
     for (int i = 0; i < COUNT; i++) {
         HKT_OK(hk_lock_destroy(&locks[i]));
@@ -311,7 +311,7 @@ static void take_as_named(struct hkt_round *round, unsigned who)
         {&locks->b, &locks->c, &locks->a},
     };
 
-    round->status[who] = hk_lock_many(orders[who], 3);
+    round->status[who] = hk_lock_acquire_many(orders[who], 3);
     if (round->status[who] == HK_OK) {
         round->payload[0]++;
         HKT_OK(hk_lock_release_many(orders[who], 3));

@@ -33,7 +33,7 @@ static hk_status a_then_b(void *arg)
     HKT_OK(hk_lock_acquire(&both->a));
     b_second = __LINE__ + 1;
     status = hk_lock_acquire(&both->b);
-    HKT_EQ_INT(hk_lock_held_by_me(&both->b), status == HK_OK);
+    HKT_EQ_INT(hk_lock_is_held_by_me(&both->b), status == HK_OK);
     if (status == HK_OK) {
         HKT_OK(hk_lock_release(&both->b));
     }
@@ -51,7 +51,7 @@ static hk_status b_then_a(void *arg)
     HKT_OK(hk_lock_acquire(&both->b));
     a_second = __LINE__ + 1;
     status = hk_lock_acquire(&both->a);
-    HKT_EQ_INT(hk_lock_held_by_me(&both->a), status == HK_OK);
+    HKT_EQ_INT(hk_lock_is_held_by_me(&both->a), status == HK_OK);
     if (status == HK_OK) {
         HKT_OK(hk_lock_release(&both->a));
     }
@@ -280,7 +280,7 @@ static void a_try_is_not_judged_but_teaches_what_comes_after_it(void)
     HKT_OK(hk_lock_acquire(&both.b));
     HKT_OK(hk_lock_try(&both.a)); /* It cannot wait, so it is not wrong. */
     HKT_OK(hk_lock_release(&both.a));
-    HKT_OK(hk_lock_timed(&both.a, 0));
+    HKT_OK(hk_lock_acquire_timed(&both.a, 0));
     HKT_OK(hk_lock_release(&both.a));
     HKT_OK(hk_lock_release(&both.b));
     HKT_OK(a_then_b(&both));
@@ -306,12 +306,12 @@ static void a_timed_wait_is_judged_and_teaches(void)
     struct hkt_reports reports;
 
     hkt_reports_begin(&reports);
-    HKT_OK(hk_lock_timed(&both.a, HKT_LONG));
-    HKT_OK(hk_lock_timed(&both.b, HKT_LONG));
+    HKT_OK(hk_lock_acquire_timed(&both.a, HKT_LONG));
+    HKT_OK(hk_lock_acquire_timed(&both.b, HKT_LONG));
     HKT_OK(hk_lock_release(&both.a));
-    HKT_STATUS(hk_lock_timed(&both.a, HKT_LONG), HK_EORDER);
-    HKT_STATUS(hk_lock_timed(&both.a, HK_FOREVER), HK_EORDER);
-    HKT_TRUE(!hk_lock_held_by_me(&both.a));
+    HKT_STATUS(hk_lock_acquire_timed(&both.a, HKT_LONG), HK_EORDER);
+    HKT_STATUS(hk_lock_acquire_timed(&both.a, HK_FOREVER), HK_EORDER);
+    HKT_TRUE(!hk_lock_is_held_by_me(&both.a));
     HKT_OK(hk_lock_release(&both.b));
     HKT_EQ_INT(reports.count, 1);
     hkt_reports_end(&reports);
@@ -361,7 +361,7 @@ static void a_condition_takes_its_lock_again_in_order(void)
     HKT_EQ_INT(reports.count, 1);
     HKT_EQ_PTR(reports.edges[0].from_lock, &both.b);
     HKT_EQ_PTR(reports.edges[0].to_lock, &both.a);
-    HKT_TRUE(hk_lock_held_by_me(&both.a) && hk_lock_held_by_me(&both.b));
+    HKT_TRUE(hk_lock_is_held_by_me(&both.a) && hk_lock_is_held_by_me(&both.b));
     HKT_STATUS(hkt_puppet_do(&other, hkt_try, &both.a), HK_ETIMEDOUT);
     HKT_OK(hk_lock_release(&both.a));
     HKT_OK(hk_lock_release(&both.b));

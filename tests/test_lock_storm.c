@@ -20,7 +20,7 @@ enum {
 enum style {
     AT_RANDOM, /* One after the other, in random order. */
     IN_ORDER,  /* One after the other, in the same order for all. */
-    AT_ONCE,   /* hk_lock_many(), named in random order. */
+    AT_ONCE,   /* hk_lock_acquire_many(), named in random order. */
 };
 
 struct account {
@@ -111,7 +111,7 @@ static hk_status take(struct teller *teller, const struct pick *pick)
         teller->bank->timed && roll(teller, 3) == 0 ? HK_US(roll(teller, 50)) : HK_FOREVER;
 
     if (!teller->bank->rw) {
-        return hk_lock_timed(&pick->account->lock, timeout);
+        return hk_lock_acquire_timed(&pick->account->lock, timeout);
     }
     return pick->write ? hk_rwlock_write_timed(&pick->account->rw, timeout)
                        : hk_rwlock_read_timed(&pick->account->rw, timeout);
@@ -138,7 +138,7 @@ static hk_status take_at_once(const struct pick *picks, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         locks[i] = &picks[i].account->lock;
     }
-    return hk_lock_many(locks, count);
+    return hk_lock_acquire_many(locks, count);
 }
 
 /* All or none. */

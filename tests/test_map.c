@@ -74,7 +74,7 @@ static void the_window_counts_chunks(void)
         /* The chunk that is being read is undelivered until its last item is. */
         HKT_TRUE(numbers.pulled <= (i + 1) + 15 + 4);
     }
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 static void the_default_window_is_twice_the_workers(void)
@@ -83,7 +83,7 @@ static void the_default_window_is_twice_the_workers(void)
     hk_map_iterator *iterator = start(hkt_square, &numbers, (hk_map_options){.chunk = 1});
 
     HKT_EQ_INT(numbers.pulled, 2 * hkt_worker_count());
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 static void small_items_travel_together(void)
@@ -101,8 +101,12 @@ static void small_items_travel_together(void)
         hk_map_item_drop(&item);
     }
     HKT_STATUS(hk_map_next(iterator, HK_FOREVER, &item), HK_EDONE);
-    hk_map_close(iterator);
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    hk_map_destroy(iterator);
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
+    if (hkt_is_replay()) {
+        hkt_not_here("items take no virtual time, so nothing is learned of their length");
+        return;
+    }
     /* An item that does nothing is far below what a chunk should take. */
     HKT_TRUE(hkt_stats(hkt_executor).submitted < ITEMS / 2);
 }
@@ -115,7 +119,7 @@ HK_TASK(takes_a_millisecond)
 
     atomic_fetch_add(&begun, 1);
     while (hk_now_ns() < end_ns) {
-        sched_yield();
+        hkt_give_turn();
     }
     return HK_OK;
 }
@@ -131,8 +135,8 @@ static void large_items_travel_alone(void)
         HKT_OK_FATAL(hk_map_next(iterator, HK_FOREVER, &item));
         hk_map_item_drop(&item);
     }
-    hk_map_close(iterator);
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    hk_map_destroy(iterator);
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     /* Each is longer than a whole chunk should be, whatever the machine does. */
     HKT_EQ_INT(hkt_stats(hkt_executor).submitted, ITEMS);
 }
@@ -171,8 +175,8 @@ static void expect_single_drops(size_t chunk, int count, int read)
         HKT_EQ_INT(atomic_load(&tracked[i]), 1);
         hk_map_item_drop(&item);
     }
-    hk_map_close(iterator);
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    hk_map_destroy(iterator);
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     for (int i = 0; i < count; i++) {
         HKT_EQ_INT(atomic_load(&tracked[i]), i < tracked_next);
     }
@@ -198,7 +202,7 @@ static void an_early_close_cancels_what_has_not_begun(void)
     if (hkt_is_inline()) {
         /* What was pulled has ended within the call; nothing is left to cancel. */
         iterator = start(takes_a_millisecond, &numbers, (hk_map_options){.window = 4, .chunk = 1});
-        hk_map_close(iterator);
+        hk_map_destroy(iterator);
         HKT_EQ_INT(hkt_stats(hkt_executor).done, numbers.pulled);
         return;
     }
@@ -206,10 +210,10 @@ static void an_early_close_cancels_what_has_not_begun(void)
     hkt_plug_insert(&plug, hkt_executor, hkt_worker_count());
     iterator = start(takes_a_millisecond, &numbers, (hk_map_options){.window = 4, .chunk = 1});
     HKT_EQ_INT(hkt_stats(hkt_executor).queued, 4);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     HKT_EQ_INT(hkt_stats(hkt_executor).queued, 0);
     hkt_plug_pull(&plug);
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(atomic_load(&begun), 0);
     HKT_EQ_INT(hkt_stats(hkt_executor).cancelled, 4);
 }
@@ -225,7 +229,7 @@ static void a_poll_takes_what_is_there(void)
         iterator = start(hkt_square, &numbers, (hk_map_options){0}); /* All is there. */
         HKT_OK_FATAL(hk_map_next(iterator, 0, &item));
         expect_square(&item, 0);
-        hk_map_close(iterator);
+        hk_map_destroy(iterator);
         return;
     }
     hkt_plug_insert(&plug, hkt_executor, hkt_worker_count());
@@ -238,7 +242,7 @@ static void a_poll_takes_what_is_there(void)
         expect_square(&item, (uint64_t)i);
     }
     HKT_STATUS(hk_map_next(iterator, 0, &item), HK_EDONE);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 /* --- With other things --- */
@@ -252,7 +256,7 @@ static void a_shutdown_cancels_a_map(void)
     hk_status status;
     int items = 0;
 
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_CANCEL_QUEUED, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_CANCEL_QUEUED, HK_FOREVER));
     while ((status = hk_map_next(iterator, HK_FOREVER, &item)) == HK_OK && items < 100) {
         HKT_TRUE(item.status == HK_OK || item.status == HK_ECANCELED);
         hk_map_item_drop(&item);
@@ -262,7 +266,7 @@ static void a_shutdown_cancels_a_map(void)
     HKT_STATUS(status, HK_ECLOSED);
     HKT_TRUE(items <= 9);
     HKT_STATUS(hk_map_next(iterator, HK_FOREVER, &item), HK_EDONE);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 static void two_maps_share_an_executor(void)
@@ -282,7 +286,7 @@ static void two_maps_share_an_executor(void)
         }
     }
     for (int i = 0; i < 2; i++) {
-        hk_map_close(iterators[i]);
+        hk_map_destroy(iterators[i]);
     }
 }
 
@@ -300,7 +304,7 @@ HK_TASK(maps_inside)
             expect_square(&item, i);
         }
     }
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     return status;
 }
 
@@ -312,7 +316,8 @@ static void tasks_may_map_on_their_own_executor(void)
         HKT_OK_FATAL(hk_submit(hkt_executor, maps_inside, NULL, 0, NULL, &futures[i]));
     }
     for (int i = 0; i < 8; i++) {
-        hkt_expect_end(futures[i], HK_OK);
+        /* One task at a time: its items could not begin before it ends, which is told. */
+        hkt_expect_end(futures[i], hkt_is_serial() ? HK_EFAILED : HK_OK);
     }
 }
 
@@ -332,7 +337,7 @@ static void bad_arguments_are_refused(void)
     HKT_STATUS(hk_map_next(iterator, 0, NULL), HK_EINVAL);
     HKT_STATUS(hk_map_next(iterator, -7, &item), HK_EINVAL);
     HKT_STATUS(hk_map_cancel(NULL), HK_EINVAL);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 static CU_TestInfo tests[] = {

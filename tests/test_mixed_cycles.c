@@ -56,7 +56,7 @@ static void expect_join_refused(bool joiner_last, const char *expected)
     hkt_expect_last_refused(actors, 2, (const unsigned[]){joiner_last, !joiner_last});
     HKT_REPORT(expected);
     HKT_STATUS(hk_submit(hkt_a, hkt_nothing, NULL, 0, NULL, NULL), HK_ECLOSED);
-    HKT_OK(hk_executor_shutdown(hkt_a, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(hkt_a, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     hkt_renew(&hkt_a, "a");
 }
 

@@ -137,7 +137,7 @@ static void a_serial_executor_and_futures(void)
 
 static hk_status join_serial(void)
 {
-    return hk_executor_shutdown(serial, HK_DRAIN, HK_FOREVER);
+    return hk_executor_shutdown(serial, HK_SHUTDOWN_DRAIN, HK_FOREVER);
 }
 
 /* A task of b waits for the end of the serial executor, whose task waits for it. */

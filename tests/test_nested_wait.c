@@ -266,37 +266,22 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a wait runs no stranger", a_wait_runs_no_stranger),
     HKT_CASE("a thread that is no worker runs no task", a_thread_that_is_no_worker_runs_no_task),
     HKT_CASE("a chain may be deeper than claims go", a_chain_may_be_deeper_than_claims_go),
-    HKT_CASE("a chain that nobody can go on with is refused",
+    HKT_CASE("NW05 a chain that nobody can go on with is refused",
              a_chain_that_nobody_can_go_on_with_is_refused),
     HKT_CASE("other waits get a spare worker", other_waits_get_a_spare_worker),
-    HKT_CASE("a task with a limit is not claimed", a_task_with_a_limit_is_not_claimed),
+    HKT_CASE("NW10 a task with a limit is not claimed", a_task_with_a_limit_is_not_claimed),
     HKT_CASE("without spares a wait that cannot claim is refused",
              without_spares_a_wait_that_cannot_claim_is_refused),
-    HKT_CASE("spares are bounded", spares_are_bounded),
+    HKT_CASE("NW11 spares are bounded", spares_are_bounded),
     HKT_CASE("trees of waits raise no false alarm", trees_of_waits_raise_no_false_alarm),
     CU_TEST_INFO_NULL,
 };
 
-/* Refusals are expected here; their reports do not go to the terminal. */
-static void ignore_line(hk_log_level level, const char *text, void *arg)
-{
-    (void)level;
-    (void)text;
-    (void)arg;
-}
-
-static void quiet(void)
-{
-    hk_on_log(ignore_line, NULL);
-}
-
-static void loud(void)
-{
-    hk_on_log(NULL, NULL);
-}
-
 static CU_SuiteInfo suites[] = {
-    {.pName = "nested_wait", .pSetUpFunc = quiet, .pTearDownFunc = loud, .pTests = tests},
+    {.pName = "nested_wait",
+     .pSetUpFunc = hkt_be_quiet,
+     .pTearDownFunc = hkt_be_loud,
+     .pTests = tests},
     CU_SUITE_INFO_NULL,
 };
 

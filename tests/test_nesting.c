@@ -93,7 +93,7 @@ HK_TASK(joins_without_a_spare)
     if (status == HK_OK) {
         status = hk_submit(joined, hkt_nothing, NULL, 0, NULL, NULL);
     }
-    return status == HK_OK ? hk_executor_shutdown(joined, HK_DRAIN, HK_FOREVER) : status;
+    return status == HK_OK ? hk_executor_shutdown(joined, HK_SHUTDOWN_DRAIN, HK_FOREVER) : status;
 }
 
 /* Nobody else could run what the task waits for; after it its worker does. */
@@ -170,7 +170,7 @@ static void drain_and_keep_status(hk_future *future, void *arg)
 {
     hk_executor **pool = arg;
 
-    HKT_STATUS(hk_executor_shutdown(*pool, HK_DRAIN, HK_FOREVER), HK_EDEADLK);
+    HKT_STATUS(hk_executor_shutdown(*pool, HK_SHUTDOWN_DRAIN, HK_FOREVER), HK_EDEADLK);
     (void)future;
     *pool = NULL;
 }
@@ -187,7 +187,7 @@ static void a_callback_of_a_discarded_task_may_not_wait(void)
     HKT_OK_FATAL(hk_submit(pool, hkt_nothing, NULL, 0, NULL, &first));
     HKT_OK_FATAL(hk_submit(pool, hkt_nothing, NULL, 0, NULL, &second));
     HKT_OK(hk_future_on_done(first, NULL, drain_and_keep_status, &seen, NULL));
-    HKT_OK(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, 0));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, 0));
     HKT_EQ_PTR(seen, NULL);
     hkt_expect_end(first, HK_ECANCELED);
     hkt_expect_end(second, HK_ECANCELED);
@@ -199,7 +199,7 @@ static void a_callback_of_a_discarded_task_may_not_wait(void)
 HK_TASK(returns_a_part_of_its_output)
 {
     unsigned char *room = NULL;
-    hk_status status = hk_output(call, 100, (void **)&room);
+    hk_status status = hk_return_reserve(call, 100, (void **)&room);
 
     (void)in;
     if (status != HK_OK) {
@@ -295,17 +295,18 @@ static void an_error_about_an_item_names_its_task(void)
     hk_map_iterator *iterator = NULL;
     hk_map_item item;
 
-    HKT_OK_FATAL(hk_map(pool, overruns_its_item, hk_source_array, &source, &options, &iterator));
+    HKT_OK_FATAL(
+        hk_map(pool, overruns_its_item, hk_array_source_next, &source, &options, &iterator));
     HKT_OK_FATAL(hk_map_next(iterator, HK_FOREVER, &item));
     HKT_STATUS(item.status, HK_EDEADLINE);
     HKT_EQ_STR(item.error->task, "overruns_its_item");
     hk_map_item_drop(&item);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     HKT_OK(hk_executor_destroy(pool));
 }
 
 static CU_TestInfo tests[] = {
-    HKT_CASE("submits inside tasks nest to a bounded depth", submits_nest_to_a_bounded_depth),
+    HKT_CASE("NW09 submits inside tasks nest to a bounded depth", submits_nest_to_a_bounded_depth),
     HKT_CASE("a serial on inline does not recurse", a_serial_on_inline_does_not_recurse),
     HKT_CASE("a join inside a task gets a spare worker", a_join_inside_a_task_gets_a_spare_worker),
     HKT_CASE("a join inside a task without a spare is refused",

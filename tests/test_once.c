@@ -414,7 +414,7 @@ static void a_value_is_made_when_asked_for_and_dropped(void)
         HKT_OK_FATAL(hk_lazy_get(&lazy, &value));
         HKT_OK(hk_lazy_get(&lazy, &again));
         HKT_EQ_PTR(value, again);
-        HKT_OK(hk_lazy_build(&lazy, &again));
+        HKT_OK(hk_lazy_build_(&lazy, &again));
         HKT_EQ_PTR(value, again);
         HKT_EQ_INT(*(int *)value, 7);
         HKT_EQ_INT(made, 2 + round);

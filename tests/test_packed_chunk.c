@@ -59,13 +59,13 @@ HK_TASK(grows)
     hk_status status;
 
     memcpy(&size, in, sizeof(size));
-    if ((status = hk_output(call, size, &out)) == HK_OK && size != 0) {
+    if ((status = hk_return_reserve(call, size, &out)) == HK_OK && size != 0) {
         memset(out, (int)(size & 0xff), size);
     }
     return status;
 }
 
-static hk_cancel *token;
+static hk_cancel_token *token;
 
 HK_TASK(fires_the_token_at_three)
 {
@@ -73,7 +73,7 @@ HK_TASK(fires_the_token_at_three)
 
     memcpy(&n, in, sizeof(n));
     if (n == 3) {
-        (void)hk_cancel_fire(token, "enough");
+        (void)hk_cancel_token_fire(token, "enough");
     }
     return hk_return(call, &n, sizeof(n));
 }
@@ -112,7 +112,7 @@ static void map_all(hk_executor *executor, const hk_task *task, const void *item
     size_t came = 0;
 
     memset(ends, 0, count * sizeof(*ends));
-    HKT_OK_FATAL(hk_map(executor, task, hk_source_array, &source, &options, &iterator));
+    HKT_OK_FATAL(hk_map(executor, task, hk_array_source_next, &source, &options, &iterator));
     while (hk_map_next(iterator, HK_FOREVER, &item) == HK_OK) {
         struct ended *end = &ends[item.index];
 
@@ -131,7 +131,7 @@ static void map_all(hk_executor *executor, const hk_task *task, const void *item
         came++;
     }
     HKT_EQ_INT(came, count);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 static void expect_same(const struct ended *one, const struct ended *other, size_t count)
@@ -250,14 +250,14 @@ static void small_items_travel_together(void)
     hk_map_iterator *iterator = NULL;
     hk_map_item item;
 
-    HKT_OK_FATAL(
-        hk_map(elsewhere.executor, hkt_nothing, hk_source_array, &source, &options, &iterator));
+    HKT_OK_FATAL(hk_map(elsewhere.executor, hkt_nothing, hk_array_source_next, &source, &options,
+                        &iterator));
     for (int i = 0; i < ITEMS; i++) {
         HKT_OK_FATAL(hk_map_next(iterator, HK_FOREVER, &item));
         HKT_EQ_INT(item.index, i);
         hk_map_item_drop(&item);
     }
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     /* What an item took comes back with the results. */
     HKT_TRUE(hkt_stats(elsewhere.executor).submitted < ITEMS / 2);
 }
@@ -284,7 +284,7 @@ static void a_chunk_does_not_grow_beyond_all_bounds(void)
         HKT_OK_FATAL(hk_map_next(iterator, HK_FOREVER, &item));
         hk_map_item_drop(&item);
     }
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     HKT_TRUE(elsewhere.largest_input > BYTES && elsewhere.largest_input < 6 * BYTES);
 }
 
@@ -298,9 +298,9 @@ static void an_item_outlives_its_map(void)
     int value;
 
     HKT_OK_FATAL(
-        hk_map(elsewhere.executor, hkt_square, hk_source_array, &source, &options, &iterator));
+        hk_map(elsewhere.executor, hkt_square, hk_array_source_next, &source, &options, &iterator));
     HKT_OK_FATAL(hk_map_next(iterator, HK_FOREVER, &item));
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     memcpy(&value, item.data, sizeof(value));
     HKT_EQ_INT(value, 4);
     HKT_EQ_INT((uintptr_t)item.data % 16, 0);
@@ -327,7 +327,7 @@ static void a_reduction_runs_in_the_caller(void)
     for (int i = 0; i < 20; i++) {
         numbers[i] = i;
     }
-    HKT_OK(hk_map_reduce(elsewhere.executor, hkt_square, hk_source_array, &source, add, &sum,
+    HKT_OK(hk_map_reduce(elsewhere.executor, hkt_square, hk_array_source_next, &source, add, &sum,
                          &options));
     HKT_EQ_INT(sum, 2470);
 }
@@ -340,14 +340,14 @@ static void a_fired_token_leaves_what_was_finished(void)
     struct ended ends[6];
     int numbers[6] = {0, 1, 2, 3, 4, 5};
 
-    HKT_OK_FATAL(hk_cancel_create(NULL, &token));
+    HKT_OK_FATAL(hk_cancel_token_create(NULL, &token));
     options.token = token;
     map_all(elsewhere.executor, fires_the_token_at_three, numbers, 6, sizeof(int), options, ends);
     for (int i = 0; i < 6; i++) {
         HKT_STATUS(ends[i].status, i <= 3 ? HK_OK : HK_ECANCELED);
         HKT_EQ_INT(ends[i].size, i <= 3 ? sizeof(int) : 0);
     }
-    hk_cancel_unref(token);
+    hk_cancel_token_unref(token);
 }
 
 static void the_limit_of_an_item_is_judged_in_a_chunk(void)
@@ -382,8 +382,21 @@ static void an_item_by_reference_is_refused(void)
         hk_map(elsewhere.executor, hkt_counts, next_reference, &drops, &options, &iterator));
     HKT_STATUS(hk_map_next(iterator, HK_FOREVER, &item), HK_EPORTABLE);
     HKT_STATUS(hk_map_next(iterator, HK_FOREVER, &item), HK_EDONE);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     HKT_EQ_INT(atomic_load(&drops), 1);
+}
+
+/* Its name would travel beside the items. */
+static void a_task_without_a_name_is_refused(void)
+{
+    const hk_task nameless = {NULL, hkt_square->run, 0, "", 0};
+    int number = 3;
+    hk_array_source source = {.items = &number, .count = 1, .stride = sizeof(number)};
+    hk_map_iterator *iterator = NULL;
+
+    HKT_STATUS(
+        hk_map(elsewhere.executor, &nameless, hk_array_source_next, &source, NULL, &iterator),
+        HK_EINVAL);
 }
 
 static void what_was_refused_is_sent_again(void)
@@ -398,7 +411,7 @@ static void what_was_refused_is_sent_again(void)
 
     elsewhere.holds = true;
     HKT_OK_FATAL(
-        hk_map(elsewhere.executor, hkt_square, hk_source_array, &source, &options, &iterator));
+        hk_map(elsewhere.executor, hkt_square, hk_array_source_next, &source, &options, &iterator));
     HKT_EQ_INT(elsewhere.held_count, HKT_HELD_MAX); /* One more was refused. */
     elsewhere.holds = false;
     for (size_t i = 0; i < elsewhere.held_count; i++) {
@@ -410,7 +423,7 @@ static void what_was_refused_is_sent_again(void)
         came++;
     }
     HKT_EQ_INT(came, ITEMS);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 static void a_map_may_be_closed_while_its_chunks_are_under_way(void)
@@ -422,8 +435,8 @@ static void a_map_may_be_closed_while_its_chunks_are_under_way(void)
 
     elsewhere.holds = true;
     HKT_OK_FATAL(
-        hk_map(elsewhere.executor, hkt_square, hk_source_array, &source, &options, &iterator));
-    hk_map_close(iterator);
+        hk_map(elsewhere.executor, hkt_square, hk_array_source_next, &source, &options, &iterator));
+    hk_map_destroy(iterator);
     for (size_t i = 0; i < elsewhere.held_count; i++) {
         HKT_TRUE(!hk_job_run(elsewhere.held[i], NULL, "too late"));
     }
@@ -438,7 +451,7 @@ static hk_status map_some(void)
     hk_map_options options = {.chunk = 3};
     hk_map_iterator *iterator = NULL;
     hk_status status =
-        hk_map(elsewhere.executor, grows, hk_source_array, &source, &options, &iterator);
+        hk_map(elsewhere.executor, grows, hk_array_source_next, &source, &options, &iterator);
     hk_map_item item;
 
     if (status != HK_OK) {
@@ -449,7 +462,7 @@ static hk_status map_some(void)
         HKT_TRUE(item.status == HK_OK || item.status == HK_ENOMEM || item.status == HK_EFAILED);
         hk_map_item_drop(&item);
     }
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     return status == HK_EDONE ? HK_OK : status;
 }
 
@@ -514,6 +527,7 @@ static CU_TestInfo tests[] = {
     HKT_TEST(a_fired_token_leaves_what_was_finished),
     HKT_TEST(the_limit_of_an_item_is_judged_in_a_chunk),
     HKT_TEST(an_item_by_reference_is_refused),
+    HKT_TEST(a_task_without_a_name_is_refused),
     HKT_TEST(what_was_refused_is_sent_again),
     HKT_TEST(a_map_may_be_closed_while_its_chunks_are_under_way),
     HKT_TEST(each_allocation_may_fail),

@@ -83,7 +83,8 @@ static void begin(const hk_task *task)
 
     source = (hk_array_source){.items = numbers, .count = ITEMS, .stride = sizeof(int)};
     elsewhere.held_count = 0;
-    HKT_OK_FATAL(hk_map(elsewhere.executor, task, hk_source_array, &source, &options, &iterator));
+    HKT_OK_FATAL(
+        hk_map(elsewhere.executor, task, hk_array_source_next, &source, &options, &iterator));
     HKT_EQ_INT_FATAL(elsewhere.held_count, 1);
     job = elsewhere.held[0];
 }
@@ -129,7 +130,7 @@ static void expect_ends(size_t finished, hk_status rest)
         hk_map_item_drop(&item);
     }
     HKT_STATUS(hk_map_next(iterator, HK_FOREVER, &item), HK_EDONE);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 /* Runs the chunk in a process that dies at an item. */
@@ -221,7 +222,7 @@ static void without_memory_for_a_copy_nothing_is_salvaged(void)
         HKT_STATUS(item.status, HK_EWORKER);
         hk_map_item_drop(&item);
     }
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 /* --- A result by a link --- */
@@ -261,7 +262,7 @@ static void too_little_room_costs_a_copy_and_nothing_else(void)
         job->task = gives_other_bytes;
         HKT_TRUE(hk_job_run(job, NULL, "worker 1"));
         if (result.bytes != area) {
-            hk_free(result.bytes);
+            hki_block_free(result.bytes);
         }
         expect_ends(ITEMS, HK_OK);
     }
@@ -299,7 +300,7 @@ static size_t read_all(void)
         good += item.status == HK_OK && sum <= 255 * item.size;
         hk_map_item_drop(&item);
     }
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     return good;
 }
 
@@ -412,7 +413,7 @@ static void what_cannot_be_read_is_told_as_the_workers_fault(void)
     HKT_EQ_STR(item.error->task, "may_die");
     HKT_EQ_STR(item.error->label, "mine");
     hk_map_item_drop(&item);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 static CU_TestInfo tests[] = {

@@ -48,9 +48,10 @@ HK_TASK(copies)
 
     HKT_EQ_INT((uintptr_t)in % ALIGN, 0);
     if (in_size % 2 == 1) {
-        status = hk_output(call, 2 * in_size, &out);
+        status = hk_return_reserve(call, 2 * in_size, &out);
     }
-    if (status == HK_OK && (status = hk_output(call, in_size, &out)) == HK_OK && in_size != 0) {
+    if (status == HK_OK && (status = hk_return_reserve(call, in_size, &out)) == HK_OK &&
+        in_size != 0) {
         HKT_EQ_INT((uintptr_t)out % ALIGN, 0);
         memcpy(out, in, in_size);
     }
@@ -82,7 +83,7 @@ static void expect_echoes(const hk_task *task, const size_t *list, size_t period
         hk_map_item_drop(&item);
     }
     HKT_EQ_INT(check.next, ITEMS);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 static void expect_echoes_in_chunks(const size_t *list, size_t period)
@@ -129,7 +130,7 @@ static void arrays_travel(void)
             elements[i] = (unsigned char)(i % 251);
         }
         HKT_OK_FATAL(
-            hk_map(elsewhere.executor, copies, hk_source_array, &source, &options, &iterator));
+            hk_map(elsewhere.executor, copies, hk_array_source_next, &source, &options, &iterator));
         while (hk_map_next(iterator, HK_FOREVER, &item) == HK_OK) {
             HKT_OK_FATAL(item.status);
             HKT_EQ_INT(item.index, came);
@@ -140,7 +141,7 @@ static void arrays_travel(void)
         }
         HKT_EQ_INT(came, ITEMS);
         HKT_EQ_INT(source.next, ITEMS);
-        hk_map_close(iterator);
+        hk_map_destroy(iterator);
     }
 }
 
@@ -150,10 +151,11 @@ static void an_array_that_cannot_be_is_refused(void)
     hk_map_iterator *iterator = NULL;
     hk_map_item item;
 
-    HKT_OK_FATAL(hk_map(elsewhere.executor, copies, hk_source_array, &source, NULL, &iterator));
+    HKT_OK_FATAL(
+        hk_map(elsewhere.executor, copies, hk_array_source_next, &source, NULL, &iterator));
     HKT_STATUS(hk_map_next(iterator, HK_FOREVER, &item), HK_EINVAL);
     HKT_STATUS(hk_map_next(iterator, HK_FOREVER, &item), HK_EDONE);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
 static CU_TestInfo tests[] = {

@@ -59,7 +59,7 @@ static void expect_waiting(hk_executor *pool, const hk_future *future)
     HKT_OK(hk_executor_stats(pool, &statistics));
     HKT_EQ_INT(statistics.queued, 1);
     HKT_EQ_INT(statistics.running, 0);
-    HKT_TRUE(!hk_future_done(future));
+    HKT_TRUE(!hk_future_has_ended(future));
 }
 
 static void expect_all_ones(hk_future *future)
@@ -80,6 +80,56 @@ static void a_task_runs_when_a_buffer_is_given_back(void)
         expect_all_ones(future);
         hk_buffer_destroy(buffers[1 - i % 2]);
     }
+    hkt_processes_end(pool);
+}
+
+/* What the first waits for may be held by those behind it alone. */
+static void who_has_a_buffer_passes_by_who_waits_for_memory(void)
+{
+    hk_executor *pool = small_pool();
+
+    for (int i = 0; i < 20; i++) {
+        hk_buffer *buffers[] = {take_half(pool), take_half(pool)};
+        hk_future *future = submit_large(pool);
+        hk_future *passing[2];
+
+        expect_waiting(pool, future);
+        for (int j = 0; j < 2; j++) {
+            HKT_OK_FATAL(hk_submit_buffer(pool, counts_ones, buffers[j], NULL, &passing[j]));
+        }
+        expect_all_ones(future);
+        for (int j = 0; j < 2; j++) {
+            HKT_OK(hk_future_wait(passing[j], HK_FOREVER));
+            hk_future_unref(passing[j]);
+        }
+    }
+    hkt_processes_end(pool);
+}
+
+/* Also if it came while the worker was busy, and was looked at by nobody since. */
+static void what_needs_no_memory_passes_by_who_waits_for_it(void)
+{
+    struct hkt_stand *stand = hkt_stand_new();
+    hk_executor *pool = small_pool();
+    hk_buffer *buffers[] = {take_half(pool), take_half(pool)};
+    hk_future *holding = hkt_stand_submit(pool, stand);
+    hk_future *small[3] = {NULL};
+    hk_future *future;
+
+    future = submit_large(pool);
+    for (int i = 0; i < 3; i++) {
+        HKT_OK_FATAL(hk_submit(pool, counts_ones, "\1\1", 2, NULL, &small[i]));
+    }
+    hkt_gate_open(&stand->gate);
+    for (int i = 0; i < 3; i++) {
+        HKT_EQ_INT(hkt_take_int(small[i]), 2);
+    }
+    expect_waiting(pool, future);
+    hk_buffer_destroy(buffers[0]);
+    expect_all_ones(future);
+    hk_buffer_destroy(buffers[1]);
+    HKT_OK(hk_future_result(holding, HK_FOREVER, NULL, NULL));
+    hk_future_unref(holding);
     hkt_processes_end(pool);
 }
 
@@ -198,9 +248,9 @@ static void who_waits_hears_of_it(void)
             hkt_gate_open(&giving.gate);
             HKT_OK(hk_future_wait(future, HK_FOREVER));
         } else {
-            HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, 0)); /* It goes on by itself. */
+            HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, 0)); /* It goes on by itself. */
             hkt_gate_open(&giving.gate);
-            HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+            HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
         }
         HKT_EQ_INT(pthread_join(thread, NULL), 0);
         hkt_gate_fini(&giving.gate);
@@ -212,6 +262,8 @@ static void who_waits_hears_of_it(void)
 
 static CU_TestInfo tests[] = {
     HKT_TEST(a_task_runs_when_a_buffer_is_given_back),
+    HKT_TEST(who_has_a_buffer_passes_by_who_waits_for_memory),
+    HKT_TEST(what_needs_no_memory_passes_by_who_waits_for_it),
     HKT_TEST(a_task_runs_when_a_shown_value_is_dropped),
     HKT_TEST(several_tasks_share_what_comes_back),
     HKT_TEST(who_gives_up_lets_the_next_one_run),

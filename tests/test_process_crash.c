@@ -282,6 +282,28 @@ static void let_it_come_back(hk_future *future, void *believed)
     hkt_gate_open(believed);
 }
 
+/* Many that die on the word of one token leave no debt, which all who come later would have to
+ * wait for. */
+static void crashes_of_all_workers_at_once_leave_no_debt(void)
+{
+    enum { CRASHES = 40 };
+    const int exits = -1;
+    hk_executor *pool =
+        hkt_processes((hk_executor_options){.workers = 8, .start_timeout = HK_SEC(10)});
+    hk_future *futures[CRASHES];
+    hk_future *good;
+
+    for (int i = 0; i < CRASHES; i++) {
+        HKT_OK_FATAL(hk_submit(pool, hkt_ends_by, &exits, sizeof(exits), NULL, &futures[i]));
+    }
+    good = hkt_submit_int(pool, hkt_square, 5);
+    for (int i = 0; i < CRASHES; i++) {
+        hkt_expect_lost(futures[i], -1, 1);
+    }
+    HKT_EQ_INT(hkt_take_int(good), 25);
+    hkt_processes_end(pool);
+}
+
 static void lies_of_a_worker_harm_nobody_else(void)
 {
     for (int lie = 0; lie < LIES; lie++) {
@@ -294,7 +316,7 @@ static void lies_of_a_worker_harm_nobody_else(void)
         /* Not later, as the next task may be given to the liar, who seems to be free. */
         HKT_OK_FATAL(hk_future_on_done(future, NULL, let_it_come_back, told.believed, NULL));
         /* The liar does not ring; with the results of others its own are looked at. */
-        while (!hk_future_done(future)) {
+        while (!hk_future_has_ended(future)) {
             hk_future *other = hkt_submit_int(pool, hkt_square, 3);
             hk_status status = hk_future_result(other, HK_FOREVER, NULL, NULL);
 
@@ -323,7 +345,7 @@ static void refused_input_and_a_shutdown_end_readably(void)
     HKT_STATUS(hk_submit_ref(pool, hkt_echo, large, NULL, NULL, &future), HK_EPORTABLE);
     HKT_EQ_PTR(future, NULL);
     future = hkt_submit_int(pool, hkt_square, 3);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, 0));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, 0));
     HKT_EQ_INT(hkt_take_int(future), 9);
     hkt_processes_end(pool); /* And no thread or descriptor is left: the harness counts. */
 }
@@ -455,9 +477,10 @@ static void stopping_amid_large_payloads_works(void)
         for (int i = 0; i < TASKS; i++) {
             HKT_OK_FATAL(hk_submit(pool, hkt_echo, bytes, size, NULL, &futures[i]));
         }
-        HKT_OK(hk_executor_shutdown(pool, round % 2 == 0 ? HK_KILL : HK_CANCEL_ALL, HK_FOREVER));
+        HKT_OK(hk_executor_shutdown(
+            pool, round % 2 == 0 ? HK_SHUTDOWN_KILL : HK_SHUTDOWN_CANCEL_ALL, HK_FOREVER));
         for (int i = 0; i < TASKS; i++) {
-            HKT_TRUE(hk_future_done(futures[i]));
+            HKT_TRUE(hk_future_has_ended(futures[i]));
             hk_future_unref(futures[i]);
         }
         hkt_processes_end(pool);
@@ -530,6 +553,8 @@ static CU_TestInfo tests[] = {
              a_death_behind_the_publishing_costs_nothing),
     HKT_CASE("a death before it is ready costs no task", a_death_before_it_is_ready_costs_no_task),
     HKT_CASE("crashes one after the other end", crashes_one_after_the_other_end),
+    HKT_CASE("crashes of all workers at once leave no debt",
+             crashes_of_all_workers_at_once_leave_no_debt),
     HKT_CASE("an idempotent task is tried again, but not for ever",
              an_idempotent_task_is_tried_again_but_not_for_ever),
     HKT_CASE("DL12 lies of a worker harm nobody else", lies_of_a_worker_harm_nobody_else),

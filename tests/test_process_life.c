@@ -57,7 +57,7 @@ static void a_hard_shutdown_leaves_no_process(void)
     futures[1] = hkt_submit_shared(pool, leaves_a_pool_behind, stand, NULL);
     hkt_gate_wait(&family->born);
     hkt_gate_await_arrivals(&stand->gate, 1);
-    HKT_OK(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_KILL, HK_FOREVER));
     HKT_TRUE(hkt_goes(atomic_load(&family->child)));
     HKT_TRUE(hkt_goes(atomic_load(&stand->pid)));
     for (int i = 0; i < 2; i++) {
@@ -80,10 +80,10 @@ static void every_killed_worker_of_a_shutdown_is_gone(void)
             futures[i] = hkt_stand_submit(pool, stands[i]);
         }
         HKT_EQ_INT(kill(atomic_load(&stands[0]->pid), SIGKILL), 0); /* Amid the others. */
-        HKT_OK(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER));
+        HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_KILL, HK_FOREVER));
         for (int i = 0; i < WORKERS; i++) {
             HKT_TRUE(hkt_is_gone(atomic_load(&stands[i]->pid)));
-            HKT_TRUE(hk_future_done(futures[i]));
+            HKT_TRUE(hk_future_has_ended(futures[i]));
             hk_future_unref(futures[i]);
         }
         hkt_processes_end(pool);
@@ -346,6 +346,41 @@ static void an_early_start_need_not_be_over(void)
     }
 }
 
+static hk_status starts_at_gate(hk_call *call, void *gate, void **local)
+{
+    (void)call;
+    (void)local;
+    hkt_gate_wait(gate);
+    return HK_OK;
+}
+
+static void *start_early(void *pool)
+{
+    HKT_OK(hk_executor_prestart(pool, HK_FOREVER));
+    return NULL;
+}
+
+/* Those that a resize adds come with work, so an early start that waited for them would wait for
+ * ever. */
+static void an_early_start_does_not_wait_for_a_later_resize(void)
+{
+    struct hkt_gate *gate = hkt_shared_new(sizeof(*gate));
+    hk_executor *pool;
+    pthread_t thread;
+
+    hkt_gate_init(gate, "initialiser");
+    pool = hkt_processes(
+        (hk_executor_options){.workers = 1, .initializer = starts_at_gate, .worker_arg = gate});
+    HKT_EQ_INT_FATAL(pthread_create(&thread, NULL, start_early, pool), 0);
+    hkt_gate_await_arrivals(gate, 1);
+    HKT_OK(hk_executor_resize(pool, 3));
+    hkt_gate_open(gate);
+    pthread_join(thread, NULL);
+    HKT_OK(hk_executor_prestart(pool, HK_FOREVER));
+    HKT_EQ_INT(hkt_stats(pool).workers_idle, 3);
+    hkt_processes_end(pool);
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("XL06 a hard shutdown leaves no process", a_hard_shutdown_leaves_no_process),
     HKT_CASE("XL06 every killed worker of a shutdown is gone",
@@ -361,6 +396,8 @@ static CU_TestInfo tests[] = {
              a_pool_may_set_its_workers_environment),
     HKT_CASE("XM01 workers may be started early", workers_may_be_started_early),
     HKT_CASE("XM01 an early start need not be over", an_early_start_need_not_be_over),
+    HKT_CASE("XM01 an early start does not wait for a later resize",
+             an_early_start_does_not_wait_for_a_later_resize),
     CU_TEST_INFO_NULL,
 };
 

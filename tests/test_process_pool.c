@@ -213,7 +213,7 @@ static void replacing_and_an_early_shutdown_give_all_results(void)
         for (int i = 0; i < 6; i++) {
             futures[i] = hkt_submit_int(pool, hkt_square, i + 7);
         }
-        HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, round % 2 == 0 ? 0 : HK_FOREVER));
+        HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, round % 2 == 0 ? 0 : HK_FOREVER));
         for (int i = 0; i < 6; i++) {
             HKT_EQ_INT(hkt_take_int(futures[i]), (i + 7) * (i + 7));
         }
@@ -237,7 +237,7 @@ static void workers_that_cannot_be_started_fail_what_waits(void)
         hkt_expect_end(futures[i], HK_EBROKEN);
     }
     HKT_STATUS(hk_submit(pool, hkt_nothing, NULL, 0, NULL, NULL), HK_EBROKEN);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     hkt_processes_end(pool);
 }
 
@@ -274,7 +274,7 @@ static void no_helper_thread_is_no_hang(void)
     HKT_OK(hk_future_on_done(future, NULL, count_call, &calls, NULL));
     hkt_expect_lost(future, 0, 3);
     hkt_expect_health(pool);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(atomic_load(&calls), 1);
     HKT_TRUE(hki_fault_passes("courier_fails", HKI_FAULT_PARENT) > 0);
     hkt_processes_end(pool);
@@ -316,7 +316,7 @@ static void expect_stop_signal(hk_duration kill_grace, unsigned terms)
 
     HKT_OK_FATAL(hk_submit(pool, stands_and_tells_of_sigterm, &told, sizeof(told), NULL, &future));
     hkt_gate_await_arrivals(&told.stand->gate, 1);
-    HKT_OK(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_KILL, HK_FOREVER));
     hkt_expect_end(future, HK_ECANCELED);
     HKT_EQ_INT(atomic_load(told.terminated), terms);
     HKT_TRUE(hkt_is_gone(atomic_load(&told.stand->pid)));
@@ -345,7 +345,7 @@ static void a_task_that_waits_for_ever_is_killed(void)
     struct hkt_stand *stand = hkt_stand_new();
     hk_future *future = hkt_stand_submit(pool, stand);
 
-    HKT_OK(hk_executor_shutdown(pool, HK_KILL, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_KILL, HK_FOREVER));
     HKT_EQ_INT(hk_future_state(future), HK_CANCELLED);
     hkt_gate_open(&stand->gate); /* Too late for anybody. */
     HKT_TRUE(hkt_is_gone(atomic_load(&stand->pid)));
@@ -354,7 +354,8 @@ static void a_task_that_waits_for_ever_is_killed(void)
     hkt_processes_end(pool);
 }
 
-static const hk_shutdown_how hows[] = {HK_DRAIN, HK_CANCEL_QUEUED, HK_CANCEL_ALL, HK_KILL};
+static const hk_shutdown_how hows[] = {HK_SHUTDOWN_DRAIN, HK_SHUTDOWN_CANCEL_QUEUED,
+                                       HK_SHUTDOWN_CANCEL_ALL, HK_SHUTDOWN_KILL};
 
 static void stopping_with_a_dead_worker_works(void)
 {
@@ -365,9 +366,9 @@ static void stopping_with_a_dead_worker_works(void)
 
         HKT_EQ_INT(kill(atomic_load(&stand->pid), SIGKILL), 0);
         HKT_OK(hk_executor_shutdown(pool, hows[i], HK_FOREVER));
-        HKT_TRUE(hk_future_done(future));
+        HKT_TRUE(hk_future_has_ended(future));
         HKT_TRUE(hk_future_state(future) == HK_FAILED ||
-                 (hows[i] == HK_KILL && hk_future_state(future) == HK_CANCELLED));
+                 (hows[i] == HK_SHUTDOWN_KILL && hk_future_state(future) == HK_CANCELLED));
         HKT_EQ_INT(hkt_stats(pool).workers, 0);
         hk_future_unref(future);
         hkt_processes_end(pool);

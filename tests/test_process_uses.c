@@ -27,7 +27,7 @@ static void an_unordered_map_gives_each_result_once(void)
     for (int i = 0; i < ITEMS; i++) {
         numbers[i] = i;
     }
-    HKT_OK_FATAL(hk_map(pool, hkt_square, hk_source_array, &source, &options, &iterator));
+    HKT_OK_FATAL(hk_map(pool, hkt_square, hk_array_source_next, &source, &options, &iterator));
     while (hk_map_next(iterator, HK_FOREVER, &item) == HK_OK) {
         int square = (int)(item.index * item.index);
 
@@ -38,7 +38,7 @@ static void an_unordered_map_gives_each_result_once(void)
         hk_map_item_drop(&item);
     }
     HKT_EQ_INT(count, ITEMS);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     hkt_processes_end(pool);
 }
 
@@ -47,7 +47,7 @@ enum { LARGE_BYTES = 1 << 20 };
 HK_TASK(returns_large)
 {
     void *out = NULL;
-    hk_status status = hk_output(call, LARGE_BYTES, &out);
+    hk_status status = hk_return_reserve(call, LARGE_BYTES, &out);
 
     if (status == HK_OK) {
         memset(out, in_size == 0 ? 0 : *(const unsigned char *)in, LARGE_BYTES);
@@ -86,7 +86,8 @@ static void a_map_keeps_no_delivered_value(void)
     for (int i = 0; i < ITEMS; i++) {
         numbers[i] = i;
     }
-    HKT_OK_FATAL(hk_map(pool, returns_large, hk_source_array, &source, &map_options, &iterator));
+    HKT_OK_FATAL(
+        hk_map(pool, returns_large, hk_array_source_next, &source, &map_options, &iterator));
     for (int i = 0; i < ITEMS; i++) {
         HKT_OK_FATAL(hk_map_next(iterator, HK_FOREVER, &item));
         if (HKT_OK(item.status) && HKT_EQ_INT(item.size, LARGE_BYTES)) {
@@ -96,7 +97,7 @@ static void a_map_keeps_no_delivered_value(void)
         mappings = i == ROOM ? count_mappings() : mappings;
     }
     HKT_TRUE(count_mappings() <= mappings + ROOM);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     hkt_processes_end(pool);
 }
 
@@ -122,7 +123,7 @@ static void a_death_costs_what_had_not_ended(void)
     hk_executor *pool = hkt_processes((hk_executor_options){.workers = 1});
     hk_map_item item;
 
-    HKT_OK_FATAL(hk_map(pool, dies_at_three, hk_source_array, &source, &options, &iterator));
+    HKT_OK_FATAL(hk_map(pool, dies_at_three, hk_array_source_next, &source, &options, &iterator));
     for (int i = 0; i < 6; i++) {
         HKT_OK_FATAL(hk_map_next(iterator, HK_FOREVER, &item));
         HKT_STATUS(item.status, i < 3 ? HK_OK : HK_EWORKER);
@@ -131,7 +132,7 @@ static void a_death_costs_what_had_not_ended(void)
         }
         hk_map_item_drop(&item);
     }
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
     hkt_processes_end(pool);
 }
 

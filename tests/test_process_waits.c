@@ -38,9 +38,9 @@ static void a_callback_that_needs_the_joiners_lock_is_no_hang(void)
     HKT_OK(hk_future_on_done(future, NULL, needs_the_lock, &ring, NULL));
     hkt_gate_await_arrivals(&ring.inside, 1);
     hkt_gate_open(&ring.inside);
-    joined = hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER);
+    joined = hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER);
     HKT_OK(hk_lock_release(&ring.lock));
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_TRUE((joined == HK_EDEADLK) != (ring.callback == HK_EDEADLK));
     hk_future_unref(future);
     hkt_processes_end(pool);
@@ -57,7 +57,7 @@ static void workers_may_be_awaited_with_a_lock_held(void)
     HKT_OK_FATAL(hk_lock_init(&lock, NULL));
     HKT_OK(hk_lock_acquire(&lock));
     HKT_OK(hk_executor_prestart(pool, HK_FOREVER));
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_OK(hk_lock_release(&lock));
     HKT_OK(hk_lock_destroy(&lock));
     hkt_processes_end(pool);

@@ -71,7 +71,7 @@ HK_TASK(makes_bytes)
     hk_status status;
 
     memcpy(&size, in, sizeof(size));
-    if ((status = hk_output(call, size, &out)) == HK_OK && size != 0) {
+    if ((status = hk_return_reserve(call, size, &out)) == HK_OK && size != 0) {
         fill(out, size);
     }
     return status;
@@ -100,11 +100,11 @@ HK_TASK(returns_own_part)
     unsigned char *out;
     void *room;
 
-    HKT_CHILD_STATUS(hk_output(call, BIG, &room), HK_OK);
+    HKT_CHILD_STATUS(hk_return_reserve(call, BIG, &room), HK_OK);
     fill(room, BIG);
     out = room;
     HKT_CHILD_STATUS(hk_return(call, out + 7, 70000), HK_OK);
-    HKT_CHILD_STATUS(hk_output(call, 3000, &room), HK_OK);
+    HKT_CHILD_STATUS(hk_return_reserve(call, 3000, &room), HK_OK);
     fill(room, 3000);
     out = room;
     return hk_return(call, out + 1, 2000);
@@ -136,7 +136,7 @@ HK_TASK(makes_too_much)
 {
     void *out;
 
-    return hk_output(call, ((size_t)1 << 30) + 1, &out);
+    return hk_return_reserve(call, ((size_t)1 << 30) + 1, &out);
 }
 
 HK_TASK(cancels_itself)

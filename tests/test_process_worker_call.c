@@ -51,7 +51,7 @@ HK_TASK(polls)
 {
     struct pollfd events = {.events = POLLIN};
 
-    HKT_CHILD_STATUS(hk_stop_fd(call, &events.fd), HK_OK);
+    HKT_CHILD_STATUS(hk_call_stop_fd(call, &events.fd), HK_OK);
     HKT_CHILD_TRUE(!hk_should_stop(call));
     atomic_store(&shared->started, 1);
     HKT_CHILD_TRUE(poll(&events, 1, -1) == 1);
@@ -62,8 +62,9 @@ HK_TASK(is_not_stopped)
 {
     struct pollfd events = {.events = POLLIN};
 
-    HKT_CHILD_STATUS(hk_stop_fd(call, &events.fd), HK_OK);
-    return !hk_should_stop(call) && poll(&events, 1, 0) == 0 && hk_time_left(call) == HK_FOREVER
+    HKT_CHILD_STATUS(hk_call_stop_fd(call, &events.fd), HK_OK);
+    return !hk_should_stop(call) && poll(&events, 1, 0) == 0 &&
+                   hk_call_time_left(call) == HK_FOREVER
                ? HK_OK
                : hk_fail(call, 1, "the stop of another task");
 }
@@ -84,19 +85,19 @@ HK_TASK(nests)
     hk_status status;
 
     HKT_CHILD_STATUS(hk_call_token(call, &options.token), HK_OK);
-    HKT_CHILD_TRUE(!hk_cancel_fired(options.token));
+    HKT_CHILD_TRUE(!hk_cancel_token_is_fired(options.token));
     atomic_store(&shared->started, 1);
     HKT_CHILD_STATUS(hk_submit(hk_call_executor(call), asks, NULL, 0, &options, &future), HK_OK);
     status = hk_future_result(future, HK_FOREVER, NULL, NULL);
     HKT_CHILD_STATUS(status, HK_ECANCELED);
     hk_future_unref(future);
-    HKT_CHILD_TRUE(hk_cancel_fired(options.token));
+    HKT_CHILD_TRUE(hk_cancel_token_is_fired(options.token));
     return hk_return(call, "nested", 6);
 }
 
 HK_TASK(shuts_down)
 {
-    return hk_executor_shutdown(hk_call_executor(call), HK_DRAIN, 0);
+    return hk_executor_shutdown(hk_call_executor(call), HK_SHUTDOWN_DRAIN, 0);
 }
 
 HK_TASK(does_nothing)
@@ -114,7 +115,7 @@ HK_TASK(submits)
 
 HK_TASK(has_little_time)
 {
-    hk_duration left = hk_time_left(call);
+    hk_duration left = hk_call_time_left(call);
 
     atomic_store(&shared->seen, left > 0 && left <= HK_MS(20) ? 1 : 2);
     return hk_sleep(call, HK_FOREVER);

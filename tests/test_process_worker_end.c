@@ -336,7 +336,7 @@ static void finish(void *local, void *arg)
 
 HK_TASK(says_local)
 {
-    void *local = hk_worker_local(call);
+    void *local = hk_call_worker_local(call);
 
     return hk_return(call, &local, sizeof(local));
 }
@@ -460,20 +460,8 @@ HK_TASK(kills_its_request)
 
 static bool is_asleep(void *arg)
 {
-    char path[64];
-    char state;
-    FILE *file;
-
     (void)arg;
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)worker.pid);
-    if (atomic_load(&shared->ran) != 100 || (file = fopen(path, "r")) == NULL) {
-        return false;
-    }
-    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) {
-        state = '?';
-    }
-    fclose(file);
-    return state == 'S';
+    return atomic_load(&shared->ran) == 100 && hkt_process_state(worker.pid) == 'S';
 }
 
 static void a_worker_that_is_killed_touches_nothing_more(void)

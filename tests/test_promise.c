@@ -47,7 +47,7 @@ static void a_value_may_have_no_bytes(void)
 
 static void nothing_to_set_is_refused(void)
 {
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     hk_promise *promise = NULL;
     hk_future *future = NULL;
     struct hkt_pair pair;
@@ -149,17 +149,17 @@ static void the_token_fires_when_somebody_cancels(void)
     static const hk_state before[] = {HK_PENDING, HK_RUNNING};
 
     for (int i = 0; i < 2; i++) {
-        hk_cancel *token = NULL;
-        hk_cancel *again = NULL;
+        hk_cancel_token *token = NULL;
+        hk_cancel_token *again = NULL;
         struct hkt_pair pair;
 
         hkt_pair_open_in(&pair, before[i]);
         HKT_OK_FATAL(hk_promise_token(pair.promise, &token));
         HKT_OK_FATAL(hk_promise_token(pair.promise, &again));
         HKT_EQ_PTR(again, token);
-        HKT_TRUE(!hk_cancel_fired(token));
+        HKT_TRUE(!hk_cancel_token_is_fired(token));
         HKT_OK(hk_future_cancel(pair.future, HK_CANCEL_REQUEST));
-        HKT_TRUE(hk_cancel_fired(token));
+        HKT_TRUE(hk_cancel_token_is_fired(token));
         hkt_pair_close(&pair);
     }
 }
@@ -169,13 +169,13 @@ static void a_token_asked_for_after_the_cancel_is_born_fired(void)
     static const hk_state before[] = {HK_PENDING, HK_RUNNING};
 
     for (int i = 0; i < 2; i++) {
-        hk_cancel *token = NULL;
+        hk_cancel_token *token = NULL;
         struct hkt_pair pair;
 
         hkt_pair_open_in(&pair, before[i]);
         HKT_OK(hk_future_cancel(pair.future, HK_CANCEL_REQUEST));
         HKT_OK_FATAL(hk_promise_token(pair.promise, &token));
-        HKT_TRUE(hk_cancel_fired(token));
+        HKT_TRUE(hk_cancel_token_is_fired(token));
         hkt_pair_close(&pair);
     }
 }
@@ -185,33 +185,33 @@ static void no_other_end_fires_the_token(void)
     static const hk_state ends[] = {HK_DONE, HK_FAILED};
 
     for (int i = 0; i < 2; i++) {
-        hk_cancel *token = NULL;
+        hk_cancel_token *token = NULL;
         struct hkt_pair pair;
 
         hkt_pair_open(&pair);
         HKT_OK_FATAL(hk_promise_token(pair.promise, &token));
         hkt_pair_end(&pair, ends[i]);
         HKT_STATUS(hk_future_cancel(pair.future, HK_CANCEL_REQUEST), HK_ESTATE);
-        HKT_TRUE(!hk_cancel_fired(token));
-        hk_cancel_ref(token);
+        HKT_TRUE(!hk_cancel_token_is_fired(token));
+        hk_cancel_token_ref(token);
         hkt_pair_close(&pair);
-        HKT_TRUE(!hk_cancel_fired(token)); /* A reference keeps it. */
-        hk_cancel_unref(token);
+        HKT_TRUE(!hk_cancel_token_is_fired(token)); /* A reference keeps it. */
+        hk_cancel_token_unref(token);
     }
 }
 
 static void a_child_of_the_token_fires_with_it(void)
 {
-    hk_cancel *token = NULL;
-    hk_cancel *child = NULL;
+    hk_cancel_token *token = NULL;
+    hk_cancel_token *child = NULL;
     struct hkt_pair pair;
 
     hkt_pair_open_in(&pair, HK_RUNNING);
     HKT_OK_FATAL(hk_promise_token(pair.promise, &token));
-    HKT_OK_FATAL(hk_cancel_create(token, &child));
+    HKT_OK_FATAL(hk_cancel_token_create(token, &child));
     HKT_OK(hk_future_cancel(pair.future, HK_CANCEL_REQUEST));
-    HKT_TRUE(hk_cancel_fired(child));
-    hk_cancel_unref(child);
+    HKT_TRUE(hk_cancel_token_is_fired(child));
+    hk_cancel_token_unref(child);
     hkt_pair_close(&pair);
 }
 
@@ -314,6 +314,7 @@ static void a_shared_value_cannot_be_taken_from_its_source(void)
 
 static void following_a_taken_value_fails(void)
 {
+    const hk_error *error = NULL;
     hk_value value;
     struct hkt_pair follower;
     struct hkt_pair source;
@@ -323,6 +324,10 @@ static void following_a_taken_value_fails(void)
     HKT_OK(hk_future_take(source.future, 0, &value));
     HKT_OK(hk_promise_follow(follower.promise, source.future));
     HKT_EQ_INT(hk_future_state(follower.future), HK_FAILED);
+    HKT_OK(hk_future_error(follower.future, 0, &error));
+    HKT_TRUE_FATAL(error != NULL && error->cause != NULL);
+    HKT_STATUS(error->cause->status, HK_ESTATE);
+    HKT_EQ_STR(error->cause->message, hk_strerror(HK_ESTATE));
     hk_value_drop(&value);
     hkt_pair_close(&source);
     hkt_pair_close(&follower);
@@ -374,7 +379,7 @@ static void what_has_ended_cannot_follow(void)
 
 static void cancelling_a_follower_cancels_its_source(void)
 {
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     struct hkt_pair follower;
     struct hkt_pair source;
 
@@ -393,7 +398,7 @@ static void cancelling_a_follower_cancels_its_source(void)
     HKT_OK_FATAL(hk_promise_token(source.promise, &token));
     HKT_OK(hk_promise_follow(follower.promise, source.future));
     HKT_OK(hk_future_cancel(follower.future, HK_CANCEL_REQUEST));
-    HKT_TRUE(hk_cancel_fired(token));
+    HKT_TRUE(hk_cancel_token_is_fired(token));
     HKT_EQ_INT(hk_future_state(follower.future), HK_RUNNING);
     hkt_pair_end(&source, HK_DONE);
     HKT_EQ_INT(hkt_peek_int(follower.future), HKT_VALUE);
@@ -428,6 +433,52 @@ static void following_in_a_ring_is_refused(void)
     for (size_t count = 1; count <= RING_MAX; count++) {
         a_ring_is_refused(count);
     }
+}
+
+/* Then there is no ring, and neither keeps the other. */
+static void what_was_made_from_it_can_be_followed_once_it_has_failed(void)
+{
+    struct hkt_pair pair;
+    hk_future *limited = NULL;
+
+    hkt_pair_open_in(&pair, HK_RUNNING);
+    HKT_OK_FATAL(hk_within(pair.future, 0, &limited));
+    HKT_TRUE(hk_future_has_ended(limited));
+    HKT_OK(hk_promise_follow(pair.promise, limited));
+    HKT_STATUS(hk_future_result(pair.future, 0, NULL, NULL), HK_EDEADLINE);
+    hk_future_unref(limited);
+    hkt_pair_close(&pair);
+}
+
+/* Though something else may end it: the two would keep each other. */
+static void what_was_made_from_it_cannot_be_followed_before(void)
+{
+    struct hkt_pair other;
+    struct hkt_pair pair;
+    hk_future *sources[2];
+    hk_future *any = NULL;
+    hk_future *limited = NULL;
+
+    hkt_pair_open(&pair);
+    hkt_pair_open(&other);
+    sources[0] = pair.future;
+    sources[1] = other.future;
+    HKT_OK_FATAL(hk_when_any(sources, 2, &any));
+    HKT_STATUS(hk_promise_follow(pair.promise, any), HK_EDEADLK);
+    HKT_OK(hkt_set_int(other.promise, 1));
+    HKT_EQ_INT(hk_future_state(any), HK_DONE);
+    HKT_STATUS(hk_promise_follow(pair.promise, any), HK_EDEADLK);
+    HKT_OK_FATAL(hk_within(any, HK_SEC(3600), &limited));
+    HKT_STATUS(hk_promise_follow(pair.promise, limited), HK_EDEADLK);
+    hk_future_unref(limited);
+    HKT_OK_FATAL(hk_within(pair.future, HK_SEC(3600), &limited));
+    HKT_STATUS(hk_promise_follow(pair.promise, limited), HK_EDEADLK);
+    HKT_OK(hkt_set_int(pair.promise, 2));
+    HKT_EQ_INT(hkt_peek_int(limited), 2);
+    hk_future_unref(limited);
+    hk_future_unref(any);
+    hkt_pair_close(&pair);
+    hkt_pair_close(&other);
 }
 
 static void a_long_line_of_followers_ends_with_its_first(void)
@@ -472,6 +523,10 @@ static CU_TestInfo tests[] = {
     HKT_CASE("what has ended cannot follow", what_has_ended_cannot_follow),
     HKT_CASE("cancelling a follower cancels its source", cancelling_a_follower_cancels_its_source),
     HKT_CASE("XM04 following oneself, or in a ring, is refused", following_in_a_ring_is_refused),
+    HKT_CASE("what was made from it can be followed once it has failed",
+             what_was_made_from_it_can_be_followed_once_it_has_failed),
+    HKT_CASE("what was made from it cannot be followed before",
+             what_was_made_from_it_cannot_be_followed_before),
     HKT_CASE("a long line of followers ends with its first",
              a_long_line_of_followers_ends_with_its_first),
     CU_TEST_INFO_NULL,

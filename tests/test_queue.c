@@ -200,7 +200,7 @@ static void a_close_tells_how_many_were_put(void)
     HKT_STATUS(batch.status, HK_ECLOSED);
     HKT_EQ_INT(batch.count, CAPACITY);
     hkt_expect_numbers(queue, 0, CAPACITY);
-    HKT_STATUS(hkt_kind->get(queue, HK_FOREVER, &item), HK_ECLOSED);
+    HKT_STATUS(hkt_kind->get(queue, HK_FOREVER, &item), HK_EDONE);
     hkt_queue_end(queue);
 }
 
@@ -260,9 +260,9 @@ static void a_closed_one_is_drained_and_then_over(void)
     HKT_STATUS(hkt_kind->put_many(queue, &item, 1, HK_FOREVER, &count), HK_ECLOSED);
     HKT_EQ_INT(count, 0);
     hkt_expect_numbers(queue, 1, 2);
-    HKT_STATUS(hkt_kind->get(queue, HK_FOREVER, &item), HK_ECLOSED);
-    HKT_STATUS(hkt_kind->get(queue, 0, &item), HK_ECLOSED);
-    HKT_STATUS(hkt_kind->take_many(queue, HK_FOREVER, &item, 1, &count), HK_ECLOSED);
+    HKT_STATUS(hkt_kind->get(queue, HK_FOREVER, &item), HK_EDONE);
+    HKT_STATUS(hkt_kind->get(queue, 0, &item), HK_EDONE);
+    HKT_STATUS(hkt_kind->take_many(queue, HK_FOREVER, &item, 1, &count), HK_EDONE);
     HKT_EQ_INT(count, 0);
     hkt_queue_end(queue);
 }
@@ -277,7 +277,7 @@ static void a_close_wakes_every_getter(void)
     }
     HKT_OK(hkt_kind->close(queue));
     for (int i = 0; i < SEVERAL; i++) {
-        hkt_expect_caller(&getters[i], HK_ECLOSED);
+        hkt_expect_caller(&getters[i], HK_EDONE);
     }
     hkt_queue_end(queue);
 }

@@ -170,7 +170,7 @@ static void a_close_is_no_deadlock(void)
     HKT_OK(hkt_kind->close(queue));
     HKT_STATUS(hkt_kind->put(queue, NULL, HK_FOREVER), HK_ECLOSED);
     hkt_expect_numbers(queue, 1, 1);
-    HKT_STATUS(hkt_kind->get(queue, HK_FOREVER, &item), HK_ECLOSED);
+    HKT_STATUS(hkt_kind->get(queue, HK_FOREVER, &item), HK_EDONE);
     HKT_OK(hkt_kind->unbind(queue, HK_QUEUE_PUTTER | HK_QUEUE_GETTER));
     hkt_queue_end(queue);
 }

@@ -283,11 +283,11 @@ static void only_what_is_due_is_taken(void)
         HKT_OK(hk_queue_put_delayed(queue, hkt_number(9), HK_SEC(LONG), 0));
         HKT_OK(hk_queue_put(queue, hkt_number(i), 0));
     }
-    HKT_OK(hk_queue_take_many(queue, 0, items, 4, &count));
+    HKT_OK(hk_queue_get_many(queue, 0, items, 4, &count));
     HKT_EQ_INT(count, 2);
     HKT_EQ_PTR(items[0], hkt_number(0));
     HKT_EQ_PTR(items[1], hkt_number(1));
-    HKT_STATUS(hk_queue_take_many(queue, 0, items, 4, &count), HK_ETIMEDOUT);
+    HKT_STATUS(hk_queue_get_many(queue, 0, items, 4, &count), HK_ETIMEDOUT);
     HKT_EQ_INT(count, 0);
     HKT_OK(hk_queue_destroy(queue));
 }
@@ -359,7 +359,7 @@ static void a_close_does_not_hurry_what_is_delayed(void)
     got = getters[0].status == HK_OK ? 0 : 1;
     HKT_STATUS(getters[got].status, HK_OK);
     HKT_EQ_PTR(getters[got].item, hkt_number(1));
-    HKT_STATUS(getters[1 - got].status, HK_ECLOSED);
+    HKT_STATUS(getters[1 - got].status, HK_EDONE);
     HKT_OK(hk_queue_destroy(queue));
 }
 

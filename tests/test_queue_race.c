@@ -121,7 +121,7 @@ static void get_all(void *arg)
                 ? hkt_kind->take_many(round->queue, limit(manner, step), items, BATCH, &count)
                 : hkt_kind->get(round->queue, limit(manner, step), items);
 
-        if (status == HK_ECLOSED) {
+        if (status == HK_EDONE) {
             break;
         }
         if (status == HK_OK) {
@@ -305,7 +305,7 @@ static void poll_all(void *arg)
     hk_status status = HK_OK;
 
     HKT_OK(hkt_kind->fd(round->queue, &wanted.fd));
-    while (status != HK_ECLOSED) {
+    while (status != HK_EDONE) {
         void *item;
 
         HKT_EQ_INT(poll(&wanted, 1, -1), 1);
@@ -402,7 +402,7 @@ static void who_finds_it_closed_sees_what_came_before(void)
         do {
             status = hkt_kind->get(farewell.queue, i % 2 == 0 ? 0 : HK_FOREVER, &item);
         } while (status == HK_ETIMEDOUT);
-        HKT_STATUS(status, HK_ECLOSED);
+        HKT_STATUS(status, HK_EDONE);
         HKT_EQ_INT(farewell.payload, 42);
         hkt_thread_join(&closer);
         hkt_queue_end(farewell.queue);
@@ -426,8 +426,8 @@ static void a_destroy_that_is_tried_again_comes_after_the_last_sleeper(void)
             sched_yield();
         }
         HKT_OK(status);
-        hkt_expect_caller(&getters[0], HK_ECLOSED);
-        hkt_expect_caller(&getters[1], HK_ECLOSED);
+        hkt_expect_caller(&getters[0], HK_EDONE);
+        hkt_expect_caller(&getters[1], HK_EDONE);
     }
 }
 

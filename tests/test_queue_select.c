@@ -123,8 +123,8 @@ static void a_closed_queue_is_told_and_passed_over(void)
     expect_item(queues, THREE, 6, 2);
     HKT_OK(hk_queue_close(queues[1]));
     HKT_OK(hk_queue_close(queues[2]));
-    HKT_STATUS(hk_queue_get_any(queues, THREE, HK_FOREVER, &item, &which), HK_ECLOSED);
-    HKT_STATUS(hk_queue_get_any(queues, THREE, 0, &item, &which), HK_ECLOSED);
+    HKT_STATUS(hk_queue_get_any(queues, THREE, HK_FOREVER, &item, &which), HK_EDONE);
+    HKT_STATUS(hk_queue_get_any(queues, THREE, 0, &item, &which), HK_EDONE);
     end_all(queues, THREE);
 }
 
@@ -232,7 +232,7 @@ static void a_close_wakes(void)
     expect_choice(&select, HK_OK, 1);
     HKT_OK(hk_queue_close(queues[0]));
     HKT_OK(hk_queue_close(queues[2]));
-    expect_choice(&get, HK_ECLOSED, UNCHANGED);
+    expect_choice(&get, HK_EDONE, UNCHANGED);
     end_all(queues, THREE);
 }
 
@@ -407,7 +407,7 @@ static void take_all(void *arg)
     hk_status status = HK_OK;
     size_t open = THREE;
 
-    while (open != 0 && status != HK_ECLOSED) {
+    while (open != 0 && status != HK_EDONE) {
         size_t which = 0;
         void *item = NULL;
 
@@ -416,7 +416,7 @@ static void take_all(void *arg)
         } else if (who == 1) {
             HKT_OK(hk_queue_select(left, THREE, HK_FOREVER, &which));
             status = hk_queue_get(left[which], 0, &item);
-            if (status == HK_ECLOSED) {
+            if (status == HK_EDONE) {
                 left[which] = NULL;
                 open--;
                 status = HK_ETIMEDOUT;

@@ -273,7 +273,7 @@ static void a_piece_may_submit_and_wait(void)
 
 struct trouble {
     hk_executor *executor;
-    hk_cancel *token;
+    hk_cancel_token *token;
     atomic_int pieces;
     size_t bad; /* The piece that holds it makes trouble. */
 };
@@ -324,7 +324,7 @@ static hk_status fire_token(hk_range *range, size_t begin, size_t end, void *con
     (void)end;
     atomic_fetch_add(&trouble->pieces, 1);
     if (begin == 0) {
-        hk_status fired = hk_cancel_fire(trouble->token, "enough");
+        hk_status fired = hk_cancel_token_fire(trouble->token, "enough");
 
         return fired == HK_OK && hk_range_should_stop(range) ? HK_OK : HK_EFAILED;
     }
@@ -341,12 +341,12 @@ static const char *cancel_range(hk_executor *executor)
     hk_range range;
     int pieces;
 
-    MUST(hk_cancel_create(NULL, &trouble.token) == HK_OK);
+    MUST(hk_cancel_token_create(NULL, &trouble.token) == HK_OK);
     options.token = trouble.token;
     late = hk_parallel_for(&range, executor, 0, TURNS, fire_token, &trouble, &options);
     pieces = trouble.pieces;
     early = hk_parallel_for(&range, executor, 0, TURNS, fire_token, &trouble, &options);
-    hk_cancel_unref(trouble.token);
+    hk_cancel_token_unref(trouble.token);
     MUST(late == HK_ECANCELED);
     MUST(pieces >= 1 && pieces <= WIDEST);
     MUST(early == HK_ECANCELED);
@@ -393,8 +393,8 @@ static hk_status end_executor(hk_range *range, size_t begin, size_t end, void *c
     (void)end;
     atomic_fetch_add(&trouble->pieces, 1);
     if (begin == 0) {
-        return hk_executor_shutdown(trouble->executor, trouble->bad == 0 ? HK_DRAIN : HK_CANCEL_ALL,
-                                    0);
+        return hk_executor_shutdown(
+            trouble->executor, trouble->bad == 0 ? HK_SHUTDOWN_DRAIN : HK_SHUTDOWN_CANCEL_ALL, 0);
     }
     if (trouble->bad != 0) {
         stand_until_stopped(range);

@@ -144,8 +144,8 @@ static void a_range_goes_on_though_no_worker_is_free(void)
 
 static void a_full_queue_does_not_refuse_a_range(void)
 {
-    static const hk_when_full policies[] = {HK_FULL_BLOCKS, HK_FULL_FAILS, HK_FULL_CALLER_RUNS,
-                                            HK_FULL_DROPS_OLDEST};
+    static const hk_when_full policies[] = {HK_FULL_BLOCK, HK_FULL_FAIL, HK_FULL_CALLER_RUNS,
+                                            HK_FULL_DROP_OLDEST};
 
     for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
         hk_executor *pool = hkt_pool_create(
@@ -159,7 +159,7 @@ static void a_full_queue_does_not_refuse_a_range(void)
         other = hkt_submit_int(pool, hkt_square, 4);
         expect_squares(pool, NULL, 1);
         hkt_plug_pull(&plug);
-        if (policies[i] == HK_FULL_DROPS_OLDEST) {
+        if (policies[i] == HK_FULL_DROP_OLDEST) {
             hkt_expect_end(oldest, HK_EFULL); /* A worker that is asked to come is a task, too. */
         } else {
             HKT_EQ_INT(hkt_take_int(oldest), 9);
@@ -434,7 +434,8 @@ static void a_shutdown_in_between_ends_a_range_once(void)
                 HKT_EQ_INT(closing.turns, 1000);
             }
         } while (status == HK_OK);
-        HKT_TRUE(status == HK_ECLOSED || (status == HK_ECANCELED && closing.how == HK_CANCEL_ALL));
+        HKT_TRUE(status == HK_ECLOSED ||
+                 (status == HK_ECANCELED && closing.how == HK_SHUTDOWN_CANCEL_ALL));
         HKT_TRUE(status != HK_ECLOSED || closing.turns == 0);
         HKT_EQ_INT(pthread_join(closer, NULL), 0);
         HKT_OK(hk_executor_destroy(closing.pool));

@@ -26,7 +26,7 @@ static hk_duration now(void)
 {
     hk_duration passed = -1;
 
-    HKT_OK(hk_replay_now(executor, &passed));
+    HKT_OK(hk_replay_elapsed(executor, &passed));
     return passed;
 }
 
@@ -91,7 +91,7 @@ static void run_program(uint64_t seed, struct record *record)
     memset(record, 0, sizeof(*record));
     order_count = 0;
     open_seed(seed);
-    HKT_OK(hk_replay_trace(executor, keep_step, record));
+    HKT_OK(hk_replay_on_step(executor, keep_step, record));
     HKT_OK_FATAL(hk_submit(executor, parent, NULL, 0, NULL, &future));
     HKT_EQ_INT(hkt_take_int(future), 15);
     HKT_EQ_INT(order_count, CHILDREN);
@@ -309,7 +309,7 @@ static void a_shutdown_stops_what_runs(void)
     HKT_OK_FATAL(hk_submit(executor, hkt_sleeps, NULL, 0, NULL, &sleeping));
     HKT_OK(hk_replay_run(executor, 1, NULL));
     queued = hkt_submit_int(executor, hkt_square, 1);
-    HKT_OK(hk_executor_shutdown(executor, HK_CANCEL_ALL, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(executor, HK_SHUTDOWN_CANCEL_ALL, HK_FOREVER));
     hkt_expect_end(queued, HK_ECANCELED);
     hkt_expect_end(sleeping, HK_ECANCELED);
     HKT_STATUS(hk_submit(executor, hkt_nothing, NULL, 0, NULL, NULL), HK_ECLOSED);
@@ -344,7 +344,7 @@ static void maps_keep_their_order(void)
             hk_map_item_drop(&item);
         }
         HKT_EQ_INT(expected, 10);
-        hk_map_close(iterator);
+        hk_map_destroy(iterator);
         close_executor();
     }
 }
@@ -417,7 +417,7 @@ static void completions_and_serials_stand_on_it(void)
 
 static void a_full_queue_does_as_told(void)
 {
-    hk_executor_options options = {.queue_capacity = 1, .when_full = HK_FULL_FAILS};
+    hk_executor_options options = {.queue_capacity = 1, .when_full = HK_FULL_FAIL};
     hk_future *first;
     hk_future *second;
 
@@ -426,7 +426,7 @@ static void a_full_queue_does_as_told(void)
     HKT_STATUS(hk_submit(executor, hkt_nothing, NULL, 0, NULL, NULL), HK_EFULL);
     hkt_expect_end(first, HK_OK);
     close_executor();
-    options.when_full = HK_FULL_BLOCKS;
+    options.when_full = HK_FULL_BLOCK;
     HKT_OK_FATAL(hk_replay_create(1, &options, &executor));
     first = hkt_submit_int(executor, hkt_square, 2);
     second = hkt_submit_int(executor, hkt_square, 3); /* The first goes on meanwhile. */
@@ -480,8 +480,8 @@ static void what_is_wrong_is_refused(void)
     close_executor();
     HKT_OK_FATAL(hk_inline_create(NULL, &other));
     HKT_STATUS(hk_replay_run(other, 0, NULL), HK_EINVAL);
-    HKT_STATUS(hk_replay_now(other, &passed), HK_EINVAL);
-    HKT_STATUS(hk_replay_now(NULL, &passed), HK_EINVAL);
+    HKT_STATUS(hk_replay_elapsed(other, &passed), HK_EINVAL);
+    HKT_STATUS(hk_replay_elapsed(NULL, &passed), HK_EINVAL);
     HKT_OK(hk_executor_destroy(other));
 }
 
@@ -493,7 +493,7 @@ static void share_a_world(uint64_t seed, struct record *record)
     memset(record, 0, sizeof(*record));
     open_seed(seed);
     HKT_OK_FATAL(hk_replay_create(99, &(hk_executor_options){.workers = 1}, &other));
-    HKT_OK(hk_replay_trace(other, keep_step, record));
+    HKT_OK(hk_replay_on_step(other, keep_step, record));
     for (int i = 0; i < 4; i++) {
         futures[i] = hkt_submit_int(i < 2 ? executor : other, child, 1);
     }
@@ -530,13 +530,13 @@ static void a_text_opens_it(void)
 }
 
 static CU_TestInfo tests[] = {
-    HKT_CASE("a seed gives the same trace again", a_seed_gives_the_same_trace_again),
+    HKT_CASE("RP01 a seed gives the same trace again", a_seed_gives_the_same_trace_again),
     HKT_CASE("another process sees the same trace", another_process_sees_the_same_trace),
     HKT_CASE("seeds give different orders", seeds_give_different_orders),
     HKT_CASE("some seeds show an order bug, again and again",
              some_seeds_show_an_order_bug_again_and_again),
     HKT_CASE("a task may overtake its submitter", a_task_may_overtake_its_submitter),
-    HKT_CASE("nothing runs before somebody waits", nothing_runs_before_somebody_waits),
+    HKT_CASE("RP02 nothing runs before somebody waits", nothing_runs_before_somebody_waits),
     HKT_CASE("no more tasks are under way than workers", no_more_tasks_are_under_way_than_workers),
     HKT_CASE("cancelling reaches queued and sleeping tasks",
              cancelling_reaches_queued_and_sleeping_tasks),
@@ -545,7 +545,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("callbacks have an order", callbacks_have_an_order_and_places_a_seed),
     HKT_CASE("completions and serials stand on it", completions_and_serials_stand_on_it),
     HKT_CASE("a full queue does as told", a_full_queue_does_as_told),
-    HKT_CASE("other threads are refused", other_threads_are_refused),
+    HKT_CASE("RP03 other threads are refused", other_threads_are_refused),
     HKT_CASE("what is wrong is refused", what_is_wrong_is_refused),
     HKT_CASE("executors of a thread share a world", executors_of_a_thread_share_a_world),
     HKT_CASE("a text opens it", a_text_opens_it),

@@ -22,7 +22,7 @@ static hk_duration now(void)
 {
     hk_duration passed = -1;
 
-    HKT_OK(hk_replay_now(executor, &passed));
+    HKT_OK(hk_replay_elapsed(executor, &passed));
     return passed;
 }
 
@@ -210,7 +210,7 @@ static void locks_exclude_tasks_that_sleep(void)
         for (int i = 0; i < TASKS; i++) {
             hk_future_unref(hkt_submit_ref(executor, adds_one_under_a_lock, &pair));
         }
-        HKT_OK(hk_executor_shutdown(executor, HK_DRAIN, HK_FOREVER));
+        HKT_OK(hk_executor_shutdown(executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
         HKT_EQ_INT(pair.value, TASKS);
         HKT_EQ_INT(now(), HK_MS(TASKS));
         close_executor();
@@ -296,7 +296,7 @@ static void making_one_needs_all_its_memory(void)
 }
 
 static CU_TestInfo tests[] = {
-    HKT_CASE("a limit of an hour is over at once", a_limit_of_an_hour_is_over_at_once),
+    HKT_CASE("RP04 a limit of an hour is over at once", a_limit_of_an_hour_is_over_at_once),
     HKT_CASE("limits are those of virtual time", limits_are_those_of_virtual_time),
     HKT_CASE("a deadline comes while a task is queued", a_deadline_comes_while_a_task_is_queued),
     HKT_CASE("what was to come comes when the executor ends",

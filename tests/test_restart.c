@@ -66,7 +66,7 @@ static void tear_down(void)
 
 static hk_status return_worker(hk_call *call)
 {
-    int number = (int)(uintptr_t)hk_worker_local(call);
+    int number = (int)(uintptr_t)hk_call_worker_local(call);
 
     return hk_return(call, &number, sizeof(number));
 }
@@ -259,7 +259,7 @@ static void it_is_refused_where_it_makes_no_sense(void)
     }
     hkt_expect_good_child(restart_in_child, NULL);
     HKT_OK(hk_executor_restart_workers(pool)); /* One that never had a worker. */
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, 0));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, 0));
     HKT_STATUS(hk_executor_restart_workers(pool), HK_ECLOSED);
 }
 

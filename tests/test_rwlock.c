@@ -24,14 +24,14 @@ static void expect_usable(hk_rwlock *lock)
 {
     HKT_STATUS(hk_rwlock_release(lock), HK_EPERM);
     HKT_OK(hk_rwlock_read(lock));
-    HKT_TRUE(hk_rwlock_held_by_me(lock, false) && !hk_rwlock_held_by_me(lock, true));
+    HKT_TRUE(hk_rwlock_is_held_by_me(lock, false) && !hk_rwlock_is_held_by_me(lock, true));
     HKT_STATUS(hk_rwlock_destroy(lock), HK_ESTATE);
     HKT_OK(hk_rwlock_release(lock));
     HKT_OK(hk_rwlock_write(lock));
-    HKT_TRUE(hk_rwlock_held_by_me(lock, false) && hk_rwlock_held_by_me(lock, true));
+    HKT_TRUE(hk_rwlock_is_held_by_me(lock, false) && hk_rwlock_is_held_by_me(lock, true));
     HKT_STATUS(hk_rwlock_destroy(lock), HK_ESTATE);
     HKT_OK(hk_rwlock_release(lock));
-    HKT_TRUE(!hk_rwlock_held_by_me(lock, false));
+    HKT_TRUE(!hk_rwlock_is_held_by_me(lock, false));
     HKT_OK(try_read(lock));
     HKT_OK(hk_rwlock_release(lock));
     HKT_OK(try_write(lock));
@@ -70,8 +70,8 @@ static void what_makes_no_sense_is_refused(void)
     HKT_STATUS(hk_rwlock_read_timed(&lock, -2), HK_EINVAL);
     HKT_STATUS(hk_rwlock_write_timed(&lock, INT64_MIN), HK_EINVAL);
     HKT_STATUS(hk_rwlock_release(NULL), HK_EINVAL);
-    HKT_TRUE(!hk_rwlock_held_by_me(NULL, false));
-    HKT_TRUE(!hk_rwlock_held_by_me(&lock, false));
+    HKT_TRUE(!hk_rwlock_is_held_by_me(NULL, false));
+    HKT_TRUE(!hk_rwlock_is_held_by_me(&lock, false));
     HKT_OK(hk_rwlock_destroy(NULL));
     HKT_OK(hk_rwlock_destroy(&lock));
 }
@@ -87,7 +87,7 @@ static void a_thread_holds_it_once(void)
         for (size_t k = 0; k < 6; k++) {
             HKT_STATUS(ways[k](&lock), HK_EDEADLK);
         }
-        HKT_EQ_INT(hk_rwlock_held_by_me(&lock, true), i % 2);
+        HKT_EQ_INT(hk_rwlock_is_held_by_me(&lock, true), i % 2);
         HKT_OK(hk_rwlock_release(&lock));
         HKT_STATUS(hk_rwlock_release(&lock), HK_EPERM);
     }
@@ -110,7 +110,7 @@ static void who_may_be_inside_with_whom(void)
     HKT_STATUS(hkt_puppet_do(&other, try_read, &lock), HK_ETIMEDOUT);
     HKT_STATUS(hkt_puppet_do(&other, try_write, &lock), HK_ETIMEDOUT);
     HKT_STATUS(hkt_puppet_do(&other, hkt_rw_release, &lock), HK_EPERM);
-    HKT_TRUE(hk_rwlock_held_by_me(&lock, true));
+    HKT_TRUE(hk_rwlock_is_held_by_me(&lock, true));
     HKT_OK(hk_rwlock_release(&lock));
     HKT_OK(hkt_puppet_do(&other, hkt_write, &lock));
     HKT_STATUS(hk_rwlock_release(&lock), HK_EPERM);
@@ -258,12 +258,41 @@ static void a_timed_wait_ends_in_time_or_with_the_lock(void)
         HKT_STATUS(hk_rwlock_write_timed(&lock, HK_MS(3)), HK_ETIMEDOUT);
         HKT_TRUE(hk_now_ns() - start_ns >= HK_MS(3));
         HKT_STATUS(hk_rwlock_read_timed(&lock, HK_MS(1)), i % 2 == 0 ? HK_OK : HK_ETIMEDOUT);
-        HKT_EQ_INT(hk_rwlock_held_by_me(&lock, false), i % 2 == 0);
+        HKT_EQ_INT(hk_rwlock_is_held_by_me(&lock, false), i % 2 == 0);
         HKT_STATUS(hk_rwlock_release(&lock), i % 2 == 0 ? HK_OK : HK_EPERM);
         HKT_OK(hkt_puppet_do(&other, hkt_rw_release, &lock));
     }
     HKT_OK(hk_rwlock_destroy(&lock));
     hkt_puppet_retire(&other);
+}
+
+/* --- Policies --- */
+
+/* Takes one as the writer within another, and gives both back. */
+static hk_status nest(hk_rwlock *outer, hk_rwlock *inner)
+{
+    hk_status status;
+
+    HKT_OK(hk_rwlock_write(outer));
+    status = hk_rwlock_write(inner);
+    if (status == HK_OK) {
+        HKT_OK(hk_rwlock_release(inner));
+    }
+    HKT_OK(hk_rwlock_release(outer));
+    return status;
+}
+
+static void the_policy_of_the_lock_that_is_wanted_counts(void)
+{
+    hk_rwlock strict = HK_RWLOCK_INIT("strict");
+    hk_rwlock free_of_order;
+
+    free_of_order = (hk_rwlock)HK_RWLOCK_INIT_AS("free", HK_LOCK_OFF);
+    HKT_OK(nest(&strict, &free_of_order));
+    HKT_STATUS(nest(&free_of_order, &strict), HK_OK); /* Off: nothing was learned before. */
+    HKT_OK(nest(&strict, &free_of_order));            /* Nor is this looked at. */
+    HKT_OK(hk_rwlock_destroy(&strict));
+    HKT_OK(hk_rwlock_destroy(&free_of_order));
 }
 
 /* --- Blocks ------------------------------------------------------------------------------- */
@@ -274,9 +303,25 @@ static int leave_by_return(hk_rwlock *lock)
 
     HK_WITH_READ(lock, status) {
         HKT_OK(status);
-        return hk_rwlock_held_by_me(lock, true) ? 2 : 1;
+        return hk_rwlock_is_held_by_me(lock, true) ? 2 : 1;
     }
     return 0;
+}
+
+static void a_block_evaluates_its_lock_once(void)
+{
+    hk_rwlock locks[] = {HK_RWLOCK_INIT("first"), HK_RWLOCK_INIT("second")};
+    hk_rwlock *next = locks;
+    hk_status status = HK_EFAILED;
+
+    HK_WITH_READ(next++, status) {
+        HKT_TRUE(hk_rwlock_is_held_by_me(&locks[0], false));
+    }
+    HKT_OK(status);
+    HKT_EQ_PTR(next, &locks[1]);
+    HKT_TRUE(!hk_rwlock_is_held_by_me(&locks[0], false));
+    HKT_OK(hk_rwlock_destroy(&locks[0]));
+    HKT_OK(hk_rwlock_destroy(&locks[1]));
 }
 
 static void a_block_releases_its_lock_however_it_is_left(void)
@@ -289,21 +334,21 @@ static void a_block_releases_its_lock_however_it_is_left(void)
 
     HK_WITH_WRITE(&lock, status) {
         HK_WITH_READ(&inner, inner_status) {
-            runs += hk_rwlock_held_by_me(&lock, true) && hk_rwlock_held_by_me(&inner, false);
+            runs += hk_rwlock_is_held_by_me(&lock, true) && hk_rwlock_is_held_by_me(&inner, false);
         }
-        HKT_TRUE(!hk_rwlock_held_by_me(&inner, false));
+        HKT_TRUE(!hk_rwlock_is_held_by_me(&inner, false));
         HK_WITH_READ(&lock, inner_status) {
             runs += 100; /* Not entered: it is held. */
         }
         HKT_STATUS(inner_status, HK_EDEADLK);
-        HKT_TRUE(hk_rwlock_held_by_me(&lock, true));
+        HKT_TRUE(hk_rwlock_is_held_by_me(&lock, true));
     }
     HKT_OK(status);
     HK_WITH_READ(&lock, status) {
         runs++;
         break;
     }
-    HKT_TRUE(!hk_rwlock_held_by_me(&lock, false));
+    HKT_TRUE(!hk_rwlock_is_held_by_me(&lock, false));
     HK_WITH_WRITE(&lock, status) {
         runs++;
         if (status == HK_OK) {
@@ -312,7 +357,7 @@ static void a_block_releases_its_lock_however_it_is_left(void)
         runs += 100;
     }
     HKT_EQ_INT(leave_by_return(&lock), 1);
-    HKT_TRUE(!hk_rwlock_held_by_me(&lock, false));
+    HKT_TRUE(!hk_rwlock_is_held_by_me(&lock, false));
     HKT_EQ_INT(runs, 3);
     HKT_OK(hk_rwlock_destroy(&lock));
     HKT_OK(hk_rwlock_destroy(&inner));
@@ -484,7 +529,7 @@ static void use_in_child(void *arg)
     HKT_CHILD_STATUS(try_write(&family->read), HK_EFORKED);
     HKT_CHILD_STATUS(hk_rwlock_release(&family->read), HK_EPERM);
     HKT_CHILD_STATUS(hk_rwlock_destroy(&family->written), HK_ESTATE);
-    HKT_CHILD_TRUE(hk_rwlock_held_by_me(&family->own, true));
+    HKT_CHILD_TRUE(hk_rwlock_is_held_by_me(&family->own, true));
     HKT_CHILD_STATUS(hk_rwlock_release(&family->reads), HK_OK);
     HKT_CHILD_STATUS(hk_rwlock_release(&family->own), HK_OK);
     HKT_CHILD_STATUS(hk_rwlock_write(&family->reads), HK_OK);
@@ -527,6 +572,9 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a timed writer keeps nobody out", a_timed_writer_keeps_nobody_out),
     HKT_CASE("a timed wait ends in time or with the lock",
              a_timed_wait_ends_in_time_or_with_the_lock),
+    HKT_CASE("the policy of the lock that is wanted counts",
+             the_policy_of_the_lock_that_is_wanted_counts),
+    HKT_CASE("a block evaluates its lock once", a_block_evaluates_its_lock_once),
     HKT_CASE("a block releases its lock however it is left",
              a_block_releases_its_lock_however_it_is_left),
     HKT_CASE("writers are alone", writers_are_alone),

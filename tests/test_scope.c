@@ -125,7 +125,7 @@ HK_TASK(scope_joins_in_any_order)
     }
     MUST(hk_join(&scope, &records[2]) == HK_OK);
     for (int i = 2; i < 6; i++) {
-        MUST(hk_is_joined(&records[i]) && values[i] == 1);
+        MUST(hk_forked_is_joined(&records[i]) && values[i] == 1);
     }
     MUST(hk_join(&scope, &records[5]) == HK_OK);
     MUST(hk_join(&scope, &records[0]) == HK_OK);
@@ -187,7 +187,7 @@ HK_TASK(scope_in_scope)
     MUST(hk_join(&outer, &outer_one) == HK_OK);
     MUST(hk_join(&inner, &inner_one) == HK_OK);
     MUST(values[0] == 1 && values[1] == 1 && values[2] == 1);
-    MUST(hk_is_joined(&inner_other));
+    MUST(hk_forked_is_joined(&inner_other));
     MUST(hk_scope_end(&inner) == HK_OK);
     return hk_scope_end(&outer);
 }
@@ -220,7 +220,7 @@ HK_TASK(scope_fails)
     MUST(hk_fork(&scope, &other, add_one, &value) == HK_OK);
     for (int i = 0; i < 4; i++) {
         MUST(hk_join(&scope, &records[i]) == statuses[i]);
-        MUST(hk_is_joined(&records[i]));
+        MUST(hk_forked_is_joined(&records[i]));
     }
     MUST(hk_join(&scope, &records[1]) == HK_EFAILED); /* Once more. */
     MUST(value == 1);
@@ -245,7 +245,7 @@ HK_TASK(scope_end_fails)
     for (int i = 0; i < 3; i++) {
         MUST(hk_fork(&scope, &records[i], fail_with, &statuses[i]) == HK_OK);
     }
-    at_once = hk_is_joined(&records[0]);
+    at_once = hk_forked_is_joined(&records[0]);
     status = hk_scope_end(&scope);
     MUST(status == (at_once ? HK_OK : HK_EFAILED));
     return HK_OK;
@@ -278,7 +278,7 @@ HK_TASK(scope_misuse)
     MUST(hk_join(NULL, &forked) == HK_EINVAL);
     MUST(hk_join(&scope, NULL) == HK_EINVAL);
     MUST(hk_join(&scope, &never) == HK_EINVAL);
-    MUST(!hk_is_joined(NULL) && !hk_is_joined(&never));
+    MUST(!hk_forked_is_joined(NULL) && !hk_forked_is_joined(&never));
     MUST(hk_fork(&other, &stranger, add_one, &value) == HK_OK);
     MUST(hk_join(&scope, &stranger) == HK_EINVAL);
     MUST(hk_join(&other, &stranger) == HK_OK);

@@ -30,7 +30,8 @@ static hk_status fork_before_change(hk_scope *scope, void *arg)
 
 static void a_shutdown_leaves_forks_to_their_task(void)
 {
-    static const hk_shutdown_how hows[] = {HK_DRAIN, HK_CANCEL_QUEUED, HK_CANCEL_ALL};
+    static const hk_shutdown_how hows[] = {HK_SHUTDOWN_DRAIN, HK_SHUTDOWN_CANCEL_QUEUED,
+                                           HK_SHUTDOWN_CANCEL_ALL};
 
     for (int i = 0; i < 3; i++) {
         hk_executor *pool = hkt_stage_pool(1, HK_NO_SPARES);

@@ -231,10 +231,10 @@ static hk_status join_with_what_it_waits_for(hk_scope *scope, void *arg)
     hkt_gate_wait(&stage->gates[0]);
     HKT_TRUE(hkt_falls_asleep(stage->thief));
     HKT_STATUS(hk_join(scope, &forked), HK_EDEADLK);
-    HKT_TRUE(!hk_is_joined(&forked));
+    HKT_TRUE(!hk_forked_is_joined(&forked));
     HKT_OK(hk_lock_release(&stage->lock));
     HKT_OK(hk_join(scope, &forked));
-    HKT_TRUE(hk_is_joined(&forked));
+    HKT_TRUE(hk_forked_is_joined(&forked));
     HKT_OK(stage->statuses[0]);
     return HK_OK;
 }

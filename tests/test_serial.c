@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "tests/fixture.h"
 
 static hk_executor *base;
@@ -54,7 +55,7 @@ static void tasks_run_in_the_order_submitted(void)
     for (int i = 0; i < TASKS; i++) {
         HKT_OK_FATAL(hk_submit(serial, notes_its_number, &i, sizeof(i), NULL, NULL));
     }
-    HKT_OK(hk_executor_shutdown(serial, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(serial, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(next_place, TASKS);
     for (int i = 0; i < TASKS; i++) {
         HKT_EQ_INT(order[i], i);
@@ -180,10 +181,10 @@ static void a_shutdown_may_cancel_what_is_queued(void)
 
     hkt_plug_insert(&plug, serial, 1);
     waiting = hkt_submit_int(serial, hkt_square, 3);
-    HKT_OK(hk_executor_shutdown(serial, HK_CANCEL_QUEUED, 0));
+    HKT_OK(hk_executor_shutdown(serial, HK_SHUTDOWN_CANCEL_QUEUED, 0));
     HKT_EQ_INT(hk_future_state(waiting), HK_CANCELLED);
     HKT_STATUS(hk_submit(serial, hkt_nothing, NULL, 0, NULL, NULL), HK_ECLOSED);
-    HKT_STATUS(hk_executor_shutdown(serial, HK_DRAIN, HK_MS(1)), HK_ETIMEDOUT);
+    HKT_STATUS(hk_executor_shutdown(serial, HK_SHUTDOWN_DRAIN, HK_MS(1)), HK_ETIMEDOUT);
     hkt_plug_pull(&plug);
     hk_future_unref(waiting);
     HKT_EQ_INT(hkt_take_int(hkt_submit_int(base, hkt_square, 2)), 4); /* Not the base's end. */
@@ -225,11 +226,11 @@ static void a_full_queue_does_as_it_was_told(void)
     hk_future *future = NULL;
     hk_submit_options options = {.queue_wait = HK_MS(2)};
 
-    fill(&bounded, HK_FULL_FAILS);
+    fill(&bounded, HK_FULL_FAIL);
     HKT_STATUS(hk_submit(bounded.executor, hkt_nothing, NULL, 0, NULL, &future), HK_EFULL);
     finish(&bounded, 0);
 
-    fill(&bounded, HK_FULL_BLOCKS);
+    fill(&bounded, HK_FULL_BLOCK);
     HKT_STATUS(hk_submit(bounded.executor, hkt_nothing, NULL, 0, &options, &future), HK_ETIMEDOUT);
     finish(&bounded, 0);
 
@@ -238,7 +239,7 @@ static void a_full_queue_does_as_it_was_told(void)
     finish(&bounded, 0);
     HKT_EQ_PTR(future, NULL);
 
-    fill(&bounded, HK_FULL_DROPS_OLDEST);
+    fill(&bounded, HK_FULL_DROP_OLDEST);
     future = hkt_submit_int(bounded.executor, hkt_square, 5);
     hkt_expect_end(bounded.queued[0], HK_EFULL);
     finish(&bounded, 1);
@@ -272,7 +273,7 @@ static void what_the_base_does_not_take_any_more_fails(void)
 
     HKT_OK_FATAL(hk_serial_create(other_base, NULL, &orphan));
     HKT_EQ_INT(hkt_take_int(hkt_submit_int(orphan, hkt_square, 2)), 4);
-    HKT_OK(hk_executor_shutdown(other_base, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(other_base, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     status = hk_submit(orphan, hkt_nothing, NULL, 0, NULL, &future);
     if (status == HK_OK) {
         hkt_expect_end(future, HK_ECLOSED);
@@ -295,7 +296,7 @@ static void what_is_queued_when_the_base_ends_fails(void)
     for (int i = 0; i < 3; i++) {
         futures[i] = hkt_submit_int(orphan, hkt_square, i);
     }
-    HKT_OK(hk_executor_shutdown(other_base, HK_DRAIN, 0));
+    HKT_OK(hk_executor_shutdown(other_base, HK_SHUTDOWN_DRAIN, 0));
     hkt_plug_pull(&plug);
     for (int i = 0; i < 3; i++) {
         hk_status status = hk_future_result(futures[i], HK_FOREVER, NULL, NULL);
@@ -324,22 +325,15 @@ HK_TASK(waits_for_the_next_of_its_serial)
     return status;
 }
 
-static void ignore_line(hk_log_level level, const char *text, void *arg)
-{
-    (void)level;
-    (void)text;
-    (void)arg;
-}
-
 static void a_wait_for_ones_successor_does_not_hang(void)
 {
     hk_future *future = NULL;
 
-    hk_on_log(ignore_line, NULL);
+    hkt_be_quiet();
     inner_status = HK_ESTATE;
     HKT_OK_FATAL(hk_submit(serial, waits_for_the_next_of_its_serial, NULL, 0, NULL, &future));
     hkt_expect_end(future, HK_OK);
-    hk_on_log(NULL, NULL);
+    hkt_be_loud();
     /* It cannot run before this one has ended: one at a time. */
     HKT_STATUS(inner_status, HK_EDEADLK);
     HKT_EQ_INT(hkt_take_int(hkt_submit_int(serial, hkt_square, 4)), 16);
@@ -435,9 +429,40 @@ static void absurd_arguments_are_refused(void)
     HKT_STATUS(hk_executor_resize(serial, 2), HK_EINVAL); /* It has no workers. */
 }
 
+/* The next allocation fails, whoever makes it; each task says so anew. */
+HK_TASK(takes_the_memory)
+{
+    hki_memory_fail_at(1);
+    return HK_OK;
+}
+
+/* More than an errand runs, so that the next one is to be posted. */
+static void no_memory_for_the_next_errand_loses_nothing(void)
+{
+    enum { MORE = 20 };
+    hk_executor *one = hkt_pool_create((hk_executor_options){.workers = 1});
+    hk_executor *own;
+    hk_future *futures[MORE];
+    struct hkt_plug plug;
+
+    HKT_OK_FATAL(hk_serial_create(one, NULL, &own));
+    hkt_plug_insert(&plug, own, 1);
+    for (int i = 0; i < MORE; i++) {
+        futures[i] = hkt_submit_ref(own, takes_the_memory, NULL);
+    }
+    hkt_plug_pull(&plug);
+    for (int i = 0; i < MORE; i++) {
+        hkt_expect_end(futures[i], HK_OK);
+    }
+    hki_memory_fail_at(0);
+    HKT_OK(hk_executor_destroy(own));
+    HKT_OK(hk_executor_destroy(one));
+}
+
 static CU_TestInfo tests[] = {
-    HKT_CASE("tasks run in the order submitted", tasks_run_in_the_order_submitted),
-    HKT_CASE("one task sees what the one before wrote", one_task_sees_what_the_one_before_wrote),
+    HKT_CASE("SR02 tasks run in the order submitted", tasks_run_in_the_order_submitted),
+    HKT_CASE("SR03 one task sees what the one before wrote",
+             one_task_sees_what_the_one_before_wrote),
     HKT_CASE("several serials share a base", several_serials_share_a_base),
     HKT_CASE("a busy serial leaves the base to others", a_busy_serial_leaves_the_base_to_others),
     HKT_CASE("a failure stops nobody", a_failure_stops_nobody),
@@ -446,14 +471,17 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a shutdown may cancel what is queued", a_shutdown_may_cancel_what_is_queued),
     HKT_CASE("a full queue does as it was told", a_full_queue_does_as_it_was_told),
     HKT_CASE("destroy finishes what is queued", destroy_finishes_what_is_queued),
-    HKT_CASE("what the base does not take any more fails",
+    HKT_CASE("SR04 what the base does not take any more fails",
              what_the_base_does_not_take_any_more_fails),
-    HKT_CASE("what is queued when the base ends fails", what_is_queued_when_the_base_ends_fails),
+    HKT_CASE("SR04 what is queued when the base ends fails",
+             what_is_queued_when_the_base_ends_fails),
     HKT_CASE("a wait for one's successor does not hang", a_wait_for_ones_successor_does_not_hang),
     HKT_CASE("a serial task may wait for the base", a_serial_task_may_wait_for_the_base),
     HKT_CASE("the base may wait for a serial task", the_base_may_wait_for_a_serial_task),
     HKT_CASE("a serial stands on every base", a_serial_stands_on_every_base),
     HKT_CASE("absurd arguments are refused", absurd_arguments_are_refused),
+    HKT_CASE("no memory for the next errand loses nothing",
+             no_memory_for_the_next_errand_loses_nothing),
     CU_TEST_INFO_NULL,
 };
 

@@ -55,7 +55,7 @@ HK_TASK(makes_bytes)
 
     (void)in_size;
     memcpy(&size, in, sizeof(size));
-    if ((status = hk_output(call, (size_t)size, &room)) == HK_OK) {
+    if ((status = hk_return_reserve(call, (size_t)size, &room)) == HK_OK) {
         memset(room, (int)size, (size_t)size);
     }
     return status;
@@ -292,7 +292,7 @@ HK_TASK(asks_for_descriptor)
 
     (void)in;
     (void)in_size;
-    HKT_OK(hk_stop_fd(call, &own));
+    HKT_OK(hk_call_stop_fd(call, &own));
     atomic_fetch_add(&calls, 1);
     return HK_OK;
 }

@@ -309,7 +309,7 @@ static void the_statistics_follow_what_is_live(void)
 
 static void memory_that_was_handed_over_may_be_null(void)
 {
-    hk_free(NULL);
+    hki_block_free(NULL);
     hk_value_drop(NULL);
 }
 

@@ -73,7 +73,7 @@ static void count_callback(hk_future *future, void *arg)
 {
     struct account *account = arg;
 
-    HKT_TRUE(hk_future_done(future));
+    HKT_TRUE(hk_future_has_ended(future));
     if (hk_future_state(future) == HK_DONE) {
         HKT_EQ_INT(account->result, PAYLOAD + 1);
     }
@@ -236,7 +236,7 @@ static void run_round(struct round *round, const char *spec)
     for (int i = 0; i < PRODUCERS + 2; i++) {
         pthread_join(threads[i], NULL);
     }
-    HKT_OK(hk_executor_shutdown(round->executor, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(round->executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     close_the_books(round);
     HKT_OK(hk_executor_destroy(round->executor));
     hkt_barrier_fini(&round->start);
@@ -246,9 +246,9 @@ static void submits_cancels_and_shutdowns_race(void)
 {
     static const char *const specs[] = {
         "threads:2",
-        "threads:1?queue=3",
-        "threads:3?queue=4&when_full=fail",
-        "threads:2?queue=2&when_full=caller_runs",
+        "threads:1?queue_capacity=3",
+        "threads:3?queue_capacity=4&when_full=fail",
+        "threads:2?queue_capacity=2&when_full=caller_runs",
         "threads:2?tasks_per_worker=2&idle_exit=20us",
         "serial:threads:2",
         "inline",
@@ -277,7 +277,7 @@ enum { LIMITED = 40 };
 HK_TASK(runs_close_to_its_limit)
 {
     struct account *account = (struct account *)(uintptr_t)in;
-    hk_duration left = hk_time_left(call);
+    hk_duration left = hk_call_time_left(call);
 
     if (hk_sleep(call, left > HK_US(20) ? left - HK_US(20) : 0) == HK_EINVAL) {
         return hk_fail(call, 1, "no sleep");
@@ -301,7 +301,7 @@ static void limits_and_ends_race(void)
             HKT_OK_FATAL(hk_submit_ref(pool, runs_close_to_its_limit, &accounts[j], drop_account,
                                        &options, &accounts[j].future));
         }
-        HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+        HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
         for (int j = 0; j < LIMITED; j++) {
             hk_status status = hk_future_result(accounts[j].future, 0, NULL, NULL);
 
@@ -363,7 +363,7 @@ static void claims_and_cancels_race(void)
             (void)hk_future_cancel(atomic_load(&family.visible[j]), HK_CANCEL_REQUEST);
         }
         hkt_expect_end(parent, HK_OK);
-        HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+        HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
         for (int j = 0; j < CHILDREN; j++) {
             audit(&family.accounts[j], ended);
         }

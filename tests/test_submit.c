@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/live.h"
 #include "tests/fixture.h"
 
 enum { MEBIBYTE = 1 << 20 };
@@ -91,7 +92,7 @@ static void bytes_of_every_size_arrive(void)
 HK_TASK(checks_alignment)
 {
     void *out = NULL;
-    hk_status status = hk_output(call, 5000, &out);
+    hk_status status = hk_return_reserve(call, 5000, &out);
 
     if (status != HK_OK) {
         return status;
@@ -175,7 +176,7 @@ static hk_status submit_counted(const hk_submit_options *options, hk_future **fu
 /* The task and the drop count alike: 2 when it ran, 1 when it did not. */
 static void expect_total(unsigned total)
 {
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(atomic_load(&drops), total);
 }
 
@@ -210,7 +211,7 @@ static void a_reference_is_dropped_by_a_shutdown(void)
     hkt_plug_insert(&plug, pool, 1);
     HKT_OK_FATAL(submit_counted(NULL, &future));
     HKT_OK(submit_counted(NULL, NULL));
-    HKT_OK(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, 0));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, 0));
     HKT_EQ_INT(atomic_load(&drops), 2);
     hkt_expect_end(future, HK_ECANCELED);
     hkt_plug_pull(&plug);
@@ -229,7 +230,7 @@ static void a_refused_reference_stays_the_callers(void)
     }
     HKT_STATUS(submit_counted(&soon, &future), HK_ETIMEDOUT);
     HKT_STATUS(submit_counted(&absurd, &future), HK_EINVAL);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, 0));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, 0));
     HKT_STATUS(submit_counted(NULL, &future), HK_ECLOSED);
     HKT_EQ_PTR(future, NULL);
     hkt_plug_pull(&plug);
@@ -281,7 +282,7 @@ static void a_returned_reference_is_dropped_once(void)
 
 HK_TASK(returns_a_reference_and_fails)
 {
-    (void)hk_return_ref(call, (void *)(uintptr_t)in, hkt_count_drop);
+    HKT_OK(hk_return_ref(call, (void *)(uintptr_t)in, hkt_count_drop));
     return hk_fail(call, 1, "changed my mind");
 }
 
@@ -336,6 +337,18 @@ HK_TASK(returns_a_buffer)
     return hk_return_buffer(call, buffer);
 }
 
+/* It is the call's on every path. */
+static void a_buffer_for_no_call_is_dropped(void)
+{
+    long before = hki_live_count(HKI_LIVE_BUFFERS);
+    hk_buffer *buffer = NULL;
+
+    HKT_OK_FATAL(hk_buffer_create(pool, 1000, &buffer));
+    HKT_EQ_INT(hki_live_count(HKI_LIVE_BUFFERS), before + 1);
+    HKT_STATUS(hk_return_buffer(NULL, buffer), HK_EINVAL);
+    HKT_EQ_INT(hki_live_count(HKI_LIVE_BUFFERS), before);
+}
+
 static void a_buffer_may_be_a_value(void)
 {
     hk_future *future = NULL;
@@ -362,7 +375,7 @@ static void a_refused_buffer_stays_the_callers(void)
     HKT_STATUS(hk_submit_buffer(pool, NULL, buffer, NULL, &future), HK_EINVAL);
     HKT_STATUS(hk_submit_buffer(pool, hkt_nothing, NULL, NULL, &future), HK_EINVAL);
     HKT_STATUS(hk_buffer_set_size(buffer, MEBIBYTE + 1), HK_EINVAL);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, 0));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, 0));
     HKT_STATUS(hk_submit_buffer(pool, hkt_nothing, buffer, NULL, &future), HK_ECLOSED);
     HKT_EQ_PTR(future, NULL);
     hk_buffer_destroy(buffer);
@@ -418,7 +431,7 @@ static void many_are_submitted_at_once(void)
     HKT_EQ_INT(accepted, 0);
     HKT_OK(hk_submit_many(wide, hkt_nothing, NULL, 3, 0, NULL, NULL, &accepted));
     HKT_EQ_INT(accepted, 3); /* Of no bytes each. */
-    HKT_OK(hk_executor_shutdown(wide, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(wide, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(hkt_stats(wide).done, 2 * COUNT + 3);
     HKT_OK(hk_executor_destroy(wide));
 }
@@ -427,7 +440,7 @@ static void what_has_no_room_is_refused_in_the_middle(void)
 {
     static const int numbers[] = {0, 1, 2, 3, 4};
     hk_executor *narrow = hkt_pool_create(
-        (hk_executor_options){.workers = 1, .queue_capacity = 3, .when_full = HK_FULL_FAILS});
+        (hk_executor_options){.workers = 1, .queue_capacity = 3, .when_full = HK_FULL_FAIL});
     hk_future *futures[5];
     size_t accepted = 99;
 
@@ -539,6 +552,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("many are submitted at once", many_are_submitted_at_once),
     HKT_CASE("what has no room is refused in the middle",
              what_has_no_room_is_refused_in_the_middle),
+    HKT_CASE("a buffer for no call is dropped", a_buffer_for_no_call_is_dropped),
     HKT_CASE("many are refused as one is", many_are_refused_as_one_is),
     HKT_CASE("absurd submits change nothing", absurd_submits_change_nothing),
     HKT_CASE("absurd executors are refused", absurd_executors_are_refused),

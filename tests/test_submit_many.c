@@ -190,7 +190,7 @@ static void submit_until_closed(void *arg)
         for (size_t i = 0; i < accepted; i++) {
             hk_status end = hk_future_result(futures[i], HK_FOREVER, NULL, NULL);
 
-            HKT_TRUE(end == HK_OK || (end == HK_ECANCELED && ending->how != HK_DRAIN));
+            HKT_TRUE(end == HK_OK || (end == HK_ECANCELED && ending->how != HK_SHUTDOWN_DRAIN));
             atomic_fetch_add(&ending->ended, 1);
             hk_future_unref(futures[i]);
         }

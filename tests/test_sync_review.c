@@ -179,7 +179,7 @@ static void a_condition_does_not_hide_an_order(void)
     HKT_OK(hk_lock_acquire(&inner));
     HKT_OK(hk_lock_try(&outer)); /* Never waits, so it may. */
     HKT_STATUS(hk_cond_wait(&cond, &outer, 0), HK_EORDER);
-    HKT_TRUE(hk_lock_held_by_me(&outer));
+    HKT_TRUE(hk_lock_is_held_by_me(&outer));
     HKT_OK(hk_lock_release(&outer));
     HKT_OK(hk_lock_release(&inner));
     HKT_EQ_INT(hkt_reports_count(&reports), 1);
@@ -224,7 +224,7 @@ static void a_condition_warns_of_other_locks_alone(void)
     hk_cond cond = HK_COND_INIT("cond");
     struct hkt_log log;
 
-    hk_warn_blocking(true);
+    hk_waits_warn_blocking(true);
     hkt_log_begin(&log);
     HKT_OK(hk_lock_acquire(&inner));
     HKT_STATUS(hk_cond_wait(&cond, &inner, 0), HK_ETIMEDOUT);
@@ -239,7 +239,7 @@ static void a_condition_warns_of_other_locks_alone(void)
     HKT_OK(hk_lock_release(&inner));
     HKT_OK(hk_lock_release(&outer));
     hkt_log_end(&log);
-    hk_warn_blocking(false);
+    hk_waits_warn_blocking(false);
     HKT_OK(hk_lock_destroy(&outer));
     HKT_OK(hk_lock_destroy(&inner));
 }
@@ -304,8 +304,8 @@ static void signals_do_not_lengthen_a_timed_wait(void)
 static void watch_and_stop(void *fd)
 {
     for (unsigned round = 0; round < 200 / hkt_slowness(); round++) {
-        HKT_OK(hk_watch_waits(HK_MS(1), *(int *)fd));
-        HKT_OK(hk_watch_waits(0, -1));
+        HKT_OK(hk_waits_watch(HK_MS(1), *(int *)fd));
+        HKT_OK(hk_waits_watch(0, -1));
     }
 }
 

@@ -73,10 +73,12 @@ static void run_out_of_memory(void)
 
 static void a_worker_that_is_killed_for_want_of_memory_says_so(void)
 {
-    if (hkt_cgroup_make(&cgroup, ROOM)) {
-        hkt_fault_run(run_out_of_memory);
-        HKT_TRUE(hkt_cgroup_remove(&cgroup));
+    if (!hkt_cgroup_make(&cgroup, ROOM)) {
+        hkt_not_here("no cgroup with a limit of memory is to be had");
+        return;
     }
+    hkt_fault_run(run_out_of_memory);
+    HKT_TRUE(hkt_cgroup_remove(&cgroup));
 }
 
 /* --- Processes and descriptors --- */
@@ -120,7 +122,7 @@ static void heals(hk_executor *pool, int resource, rlim_t soft)
     hkt_squares_submit(&squares, pool, TASKS);
     HKT_CHILD_STATUS(hk_future_wait(squares.futures[0], HK_MS(300)), HK_ETIMEDOUT);
     for (int i = 0; i < TASKS; i++) {
-        HKT_CHILD_TRUE(!hk_future_done(squares.futures[i]));
+        HKT_CHILD_TRUE(!hk_future_has_ended(squares.futures[i]));
     }
     limit_zygote(resource, RLIM_INFINITY);
     hkt_squares_expect(&squares);
@@ -244,6 +246,172 @@ HKT_FAULT_CASE(no_descriptor_for_a_new_pool)
     hkt_fault_close(first);
 }
 
+/* --- Limits of the application itself, on pools that run --- */
+
+static struct rlimit limit_self(int resource, rlim_t soft)
+{
+    struct rlimit before;
+    struct rlimit limit;
+
+    HKT_CHILD_TRUE(getrlimit((enum __rlimit_resource)resource, &before) == 0);
+    limit = (struct rlimit){soft, before.rlim_max};
+    HKT_CHILD_TRUE(setrlimit((enum __rlimit_resource)resource, &limit) == 0);
+    return before;
+}
+
+static void unlimit_self(int resource, struct rlimit before)
+{
+    HKT_CHILD_TRUE(setrlimit((enum __rlimit_resource)resource, &before) == 0);
+}
+
+/* What needs a descriptor is refused, and all the rest goes on; then it is had again. */
+static void lacks_descriptors(hk_executor *executor)
+{
+    static const int fds[] = {STDERR_FILENO};
+    hk_submit_options with_fd = {.fds = fds, .fd_count = 1};
+    hk_future *future = NULL;
+    hk_future *refused = NULL;
+    hk_completion *completion = NULL;
+    hk_cancel_token *token = NULL;
+    struct rlimit before = limit_self(RLIMIT_NOFILE, 3);
+    int fd = -7;
+    int n = 3;
+
+    HKT_CHILD_STATUS(hk_submit(executor, hkt_square, &n, sizeof(n), &with_fd, &refused), HK_ESYS);
+    HKT_CHILD_TRUE(refused == NULL);
+    HKT_CHILD_STATUS(hk_submit(executor, hkt_square, &n, sizeof(n), NULL, &future), HK_OK);
+    HKT_CHILD_STATUS(hk_future_wait(future, HK_FOREVER), HK_OK);
+    HKT_CHILD_STATUS(hk_future_fd(future, &fd), HK_ESYS);
+    HKT_CHILD_STATUS(hk_completion_create(&completion), HK_OK);
+    HKT_CHILD_STATUS(hk_completion_fd(completion, &fd), HK_ESYS);
+    HKT_CHILD_STATUS(hk_cancel_token_create(NULL, &token), HK_OK);
+    HKT_CHILD_STATUS(hk_cancel_token_fd(token, &fd), HK_ESYS);
+    HKT_CHILD_TRUE(fd == -7);
+    unlimit_self(RLIMIT_NOFILE, before);
+    HKT_CHILD_STATUS(hk_future_fd(future, &fd), HK_OK);
+    HKT_CHILD_STATUS(hk_completion_fd(completion, &fd), HK_OK);
+    HKT_CHILD_STATUS(hk_cancel_token_fd(token, &fd), HK_OK);
+    hk_cancel_token_unref(token);
+    hk_completion_destroy(completion);
+    HKT_CHILD_TRUE(hkt_fault_int(future) == 9);
+    HKT_CHILD_STATUS(hk_submit(executor, hkt_square, &n, sizeof(n), &with_fd, &future), HK_OK);
+    HKT_CHILD_TRUE(hkt_fault_int(future) == 9);
+}
+
+HKT_FAULT_CASE(no_descriptor_in_the_application)
+{
+    hk_executor *executor = hkt_fault_pool((hk_executor_options){.workers = 1});
+
+    hkt_fault_works(executor);
+    lacks_descriptors(executor);
+    hkt_fault_close(executor);
+    HKT_CHILD_STATUS(hk_executor_open("threads:2", &executor), HK_OK);
+    lacks_descriptors(executor);
+    hkt_fault_close(executor);
+}
+
+/* A worker that dies is replaced as soon as there are descriptors for the next one. */
+HKT_FAULT_CASE(no_descriptor_for_the_next_worker)
+{
+    hk_executor *pool = hkt_fault_pool((hk_executor_options){.workers = 1});
+    hk_future *behind;
+    struct rlimit before;
+    int32_t pid;
+    hk_future *lost = hkt_fault_stand(pool, &pid);
+
+    behind = hkt_fault_submit(pool, hkt_fault_counts, NULL);
+    before = limit_self(RLIMIT_NOFILE, 3);
+    HKT_CHILD_TRUE(kill(pid, SIGKILL) == 0);
+    hkt_fault_ends_by_signal(lost, SIGKILL);
+    HKT_CHILD_STATUS(hk_future_wait(behind, HK_MS(50)), HK_ETIMEDOUT);
+    unlimit_self(RLIMIT_NOFILE, before);
+    hkt_fault_ends(behind, HK_OK);
+    hkt_fault_close(pool);
+}
+
+/* A limit on files: the memory of a pool is one, and what it says is no signal. */
+HKT_FAULT_CASE(no_file_so_large)
+{
+    hk_executor *first = hkt_fault_pool((hk_executor_options){.workers = 1});
+    hk_executor *second = NULL;
+    struct rlimit before;
+
+    hkt_fault_works(first);
+    before = limit_self(RLIMIT_FSIZE, 4096);
+    HKT_CHILD_STATUS(hk_process_pool_create(NULL, &second), HK_ENOMEM);
+    HKT_CHILD_TRUE(errno == EFBIG && second == NULL);
+    hkt_fault_works(first);
+    unlimit_self(RLIMIT_FSIZE, before);
+    second = hkt_fault_pool((hk_executor_options){.workers = 1});
+    hkt_fault_works(second);
+    hkt_fault_close(second);
+    hkt_fault_close(first);
+}
+
+#if !HKI_ADDRESS_SANITIZER && !HKI_THREAD_SANITIZER /* They own most of the addresses. */
+/* No address space for a new pool, nor for large threads; those that run go on. */
+HKT_FAULT_CASE(no_address_space)
+{
+    hk_executor *first;
+    hk_executor *second = NULL;
+    struct rlimit before;
+
+    HKT_CHILD_STATUS(hk_executor_open("threads:1", &first), HK_OK);
+    hkt_fault_works(first);
+    before = limit_self(RLIMIT_AS, 1 << 20); /* Less than there is already. */
+    HKT_CHILD_TRUE(hk_executor_open("threads:2", &second) <= 0);
+    if (second != NULL) {
+        HKT_CHILD_TRUE(hk_executor_prestart(second, HK_FOREVER) < 0);
+        HKT_CHILD_STATUS(hk_executor_destroy(second), HK_OK);
+    }
+    hkt_fault_works(first);
+    unlimit_self(RLIMIT_AS, before);
+    HKT_CHILD_STATUS(hk_executor_open("threads:2", &second), HK_OK);
+    hkt_fault_works(second);
+    hkt_fault_close(second);
+    hkt_fault_close(first);
+}
+#endif
+
+/* Threads count as processes. A pool that has one goes on with it. */
+HKT_FAULT_CASE(no_thread_is_to_be_had)
+{
+    hk_executor *pool;
+    hk_executor *second = NULL;
+    hk_future *future = NULL;
+    struct rlimit before;
+    int n = 2;
+
+    be_nobody();
+    HKT_CHILD_STATUS(hk_executor_open("threads:4", &pool), HK_OK);
+    hkt_fault_works(pool);
+    before = limit_self(RLIMIT_NPROC, 1);
+    for (int i = 0; i < 20; i++) {
+        hkt_fault_works(pool);
+    }
+    HKT_CHILD_STATUS(hk_executor_prestart(pool, HK_FOREVER), HK_ESYS);
+    HKT_CHILD_STATUS(hk_executor_open("threads:2", &second), HK_OK);
+    HKT_CHILD_STATUS(hk_submit(second, hkt_square, &n, sizeof(n), NULL, &future), HK_ESYS);
+    HKT_CHILD_TRUE(future == NULL);
+    unlimit_self(RLIMIT_NPROC, before);
+    hkt_fault_works(second);
+    HKT_CHILD_STATUS(hk_executor_prestart(pool, HK_FOREVER), HK_OK);
+    HKT_CHILD_TRUE(hkt_fault_stats(pool).workers == 4);
+    hkt_fault_close(second);
+    hkt_fault_close(pool);
+}
+
+static CU_TestInfo self_tests[] = {
+    HKT_TEST(no_descriptor_in_the_application),
+    HKT_TEST(no_descriptor_for_the_next_worker),
+    HKT_TEST(no_file_so_large),
+    HKT_TEST(no_thread_is_to_be_had),
+#if !HKI_ADDRESS_SANITIZER && !HKI_THREAD_SANITIZER /* They own most of the addresses. */
+    HKT_TEST(no_address_space),
+#endif
+    CU_TEST_INFO_NULL,
+};
+
 static CU_TestInfo memory_tests[] = {
     HKT_TEST(a_worker_that_is_killed_for_want_of_memory_says_so),
     CU_TEST_INFO_NULL,
@@ -258,6 +426,7 @@ static CU_TestInfo count_tests[] = {
 static CU_SuiteInfo suites[] = {
     {.pName = "system_limits.memory", .pTests = memory_tests},
     {.pName = "system_limits.counts", .pTests = count_tests},
+    {.pName = "system_limits.application", .pTests = self_tests},
     CU_SUITE_INFO_NULL,
 };
 

@@ -255,15 +255,15 @@ static void a_cancelled_task_leaves_none_open(void)
     struct hkt_plug plug;
     int before = open_count();
     hk_future *future;
-    hk_cancel *token;
+    hk_cancel_token *token;
 
     if (hkt_is_inline()) {
         /* Nothing is ever queued there; a fired token refuses at the door. */
-        HKT_OK_FATAL(hk_cancel_create(NULL, &token));
-        HKT_OK(hk_cancel_fire(token, NULL));
+        HKT_OK_FATAL(hk_cancel_token_create(NULL, &token));
+        HKT_OK(hk_cancel_token_fire(token, NULL));
         options.token = token;
         HKT_STATUS(hk_submit(hkt_executor, has_none, NULL, 0, &options, &future), HK_ECANCELED);
-        hk_cancel_unref(token);
+        hk_cancel_token_unref(token);
         HKT_EQ_INT(open_count(), before);
         return;
     }
@@ -304,7 +304,7 @@ static void a_refused_submit_leaves_none_open(void)
     int before = open_count();
     hk_future *future;
 
-    HKT_OK(hk_executor_shutdown(hkt_executor, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(hkt_executor, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_STATUS(hk_submit(hkt_executor, has_none, NULL, 0, &options, &future), HK_ECLOSED);
     HKT_TRUE(open_count() <= before);
 }

@@ -129,7 +129,7 @@ static void workers_are_threads_that_end_with_the_pool(void)
     hkt_plug_insert(&plug, pool, 3);
     HKT_TRUE(hkt_eventually(threads_are, &during));
     hkt_plug_pull(&plug);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     /* Joined, but the kernel may still be counting for an instant. */
     HKT_TRUE(hkt_eventually(threads_are, &before));
     HKT_EQ_INT(hkt_stats(pool).workers, 0);
@@ -317,7 +317,7 @@ static void absurd_sizes_are_refused(void)
     HKT_EQ_INT(hkt_stats(pool).workers, default_workers());
     HKT_STATUS(hk_executor_prestart(pool, -2), HK_EINVAL);
     HKT_STATUS(hk_executor_prestart(NULL, 0), HK_EINVAL);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_STATUS(hk_executor_resize(pool, 2), HK_ECLOSED);
     HKT_OK(hk_executor_destroy(pool));
     HKT_OK_FATAL(hk_inline_create(NULL, &none));
@@ -343,7 +343,7 @@ static void a_shutdown_may_overtake_a_prestart(void)
         hk_status status = hk_executor_prestart(pool, 0);
 
         HKT_TRUE(status == HK_OK || status == HK_ETIMEDOUT);
-        HKT_OK(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, 0));
+        HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, 0));
         HKT_OK(hk_executor_destroy(pool));
     }
 }
@@ -407,7 +407,7 @@ static void replacing_loses_no_task_and_adds_no_worker(void)
         hkt_expect_end(futures[i], HK_OK);
     }
     HKT_TRUE(atomic_load(&at_work_most) <= WORKERS);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(hkt_stats(pool).workers_started, TASKS);
     HKT_OK(hk_executor_destroy(pool));
 }

@@ -296,7 +296,7 @@ static void submit_all_kinds(void *arg)
         for (int i = 0; i < count; i++) {
             hk_status end = hk_future_result(futures[i], HK_FOREVER, NULL, NULL);
 
-            HKT_TRUE(end == HK_OK || (end == HK_ECANCELED && load->how != HK_DRAIN));
+            HKT_TRUE(end == HK_OK || (end == HK_ECANCELED && load->how != HK_SHUTDOWN_DRAIN));
             atomic_fetch_add(&load->ended, 1);
             hk_future_unref(futures[i]);
         }

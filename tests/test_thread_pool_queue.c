@@ -54,7 +54,7 @@ static void a_full_queue_fails(void)
     hk_future *future = NULL;
     atomic_uint drops = 0;
 
-    fill(HK_FULL_FAILS);
+    fill(HK_FULL_FAIL);
     for (int i = 0; i < 2; i++) {
         HKT_STATUS(hk_submit(pool, hkt_nothing, NULL, 0, NULL, &future), HK_EFULL);
         HKT_STATUS(hk_submit_ref(pool, hkt_counts, &drops, hkt_count_drop, NULL, &future),
@@ -69,7 +69,7 @@ static void a_full_queue_fails(void)
 
 static void a_cancelled_task_makes_room(void)
 {
-    fill(HK_FULL_FAILS);
+    fill(HK_FULL_FAIL);
     HKT_OK(hk_future_cancel(queued[0], HK_CANCEL_PENDING));
     HKT_EQ_INT(hkt_stats(pool).queued, CAPACITY - 1);
     forget(0);
@@ -84,7 +84,7 @@ static void a_full_queue_makes_the_caller_run(void)
 
     fill(HK_FULL_CALLER_RUNS);
     HKT_OK_FATAL(hk_submit(pool, hkt_thread_id, NULL, 0, NULL, &future));
-    HKT_TRUE(hk_future_done(future)); /* Though the only worker stands still. */
+    HKT_TRUE(hk_future_has_ended(future)); /* Though the only worker stands still. */
     HKT_EQ_INT(hkt_take_int(future), gettid());
     finish();
 }
@@ -94,7 +94,7 @@ static void a_full_queue_drops_its_oldest(void)
     const hk_error *error = NULL;
     hk_future *newest;
 
-    fill(HK_FULL_DROPS_OLDEST);
+    fill(HK_FULL_DROP_OLDEST);
     newest = hkt_submit_int(pool, hkt_square, 10);
     HKT_STATUS(hk_future_result(queued[0], 0, NULL, NULL), HK_EFULL);
     HKT_EQ_INT(hk_future_state(queued[0]), HK_FAILED);
@@ -113,7 +113,7 @@ static void a_blocked_submit_may_run_out_of_time(void)
     hk_future *future = NULL;
     atomic_uint drops = 0;
 
-    fill(HK_FULL_BLOCKS);
+    fill(HK_FULL_BLOCK);
     HKT_STATUS(hk_submit(pool, hkt_nothing, NULL, 0, &options, &future), HK_ETIMEDOUT);
     HKT_STATUS(hk_submit_ref(pool, hkt_counts, &drops, hkt_count_drop, &options, &future),
                HK_ETIMEDOUT);
@@ -160,7 +160,7 @@ static void a_blocked_submit_goes_on_when_there_is_room(void)
 {
     struct submitter submitter;
 
-    fill(HK_FULL_BLOCKS);
+    fill(HK_FULL_BLOCK);
     start_submitter(&submitter);
     HKT_EQ_INT(hkt_stats(pool).queued, CAPACITY);
     hkt_plug_pull(&plug);
@@ -174,7 +174,7 @@ static void a_cancel_lets_a_blocked_submit_go_on(void)
 {
     struct submitter submitter;
 
-    fill(HK_FULL_BLOCKS);
+    fill(HK_FULL_BLOCK);
     start_submitter(&submitter);
     HKT_OK(hk_future_cancel(queued[1], HK_CANCEL_PENDING));
     pthread_join(submitter.thread, NULL); /* The worker still stands. */
@@ -189,9 +189,9 @@ static void a_shutdown_refuses_a_blocked_submit(void)
 {
     struct submitter submitter;
 
-    fill(HK_FULL_BLOCKS);
+    fill(HK_FULL_BLOCK);
     start_submitter(&submitter);
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, 0));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, 0));
     pthread_join(submitter.thread, NULL);
     HKT_STATUS(submitter.status, HK_ECLOSED);
     HKT_EQ_PTR(submitter.future, NULL);
@@ -213,7 +213,7 @@ HK_TASK(floods_its_own_pool)
         if (status != HK_OK) {
             return hk_fail(call, 1, "submit %d gave %s", i, hk_status_name(status));
         }
-        ran_inside += hk_future_done(futures[i]);
+        ran_inside += hk_future_has_ended(futures[i]);
     }
     for (int i = 0; i < 3 * CAPACITY; i++) {
         hk_future_unref(futures[i]);
@@ -292,7 +292,7 @@ static void the_capacity_is_exact_with_many_producers(void)
     for (int i = 0; i < PRODUCERS; i++) {
         pthread_join(threads[i], NULL);
     }
-    HKT_OK(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER));
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
     HKT_EQ_INT(atomic_load(&runs), PRODUCERS * PER_PRODUCER);
     HKT_TRUE(hkt_stats(pool).queued_most <= 5);
     HKT_EQ_INT(hkt_stats(pool).done, PRODUCERS * PER_PRODUCER);

@@ -149,7 +149,7 @@ static void a_long_task_does_not_keep_its_batch(void)
         hkt_plug_pull(&plug);
         expect_all(crowd.futures, MANY); /* One of the two runs them all. */
         HKT_EQ_INT(atomic_load(&runs), MANY);
-        HKT_TRUE(!hk_future_done(the_long_one));
+        HKT_TRUE(!hk_future_has_ended(the_long_one));
         hkt_gate_open(&crowd.gate);
         hkt_expect_end(the_long_one, HK_OK);
         hkt_gate_fini(&crowd.gate);
@@ -224,6 +224,39 @@ static void tasks_that_multiply_starve_nobody(void)
 {
     outlive(1, 2, 200);
     outlive(2, 2, 600);
+}
+
+/* Fills its worker's deck, and the lane with the rest. */
+HK_TASK(fills_deck_and_lane)
+{
+    enum { TASKS = 256 + 100 };
+
+    (void)in;
+    (void)in_size;
+    for (unsigned i = 0; i < TASKS; i++) {
+        HKT_OK(hk_submit(hk_call_executor(call), hkt_nothing, NULL, 0, NULL, NULL));
+    }
+    return HK_OK;
+}
+
+/* When a worker looks at the lane, its deck has any number of free places in one of the rounds:
+ * each comes some tasks later than the one before. */
+static void a_batch_fits_whatever_room_there_is(void)
+{
+    hk_executor *pool = hkt_pool_create((hk_executor_options){.workers = 1});
+    uint64_t submitted = 0;
+
+    for (unsigned i = 0; i < 128; i++) {
+        for (unsigned k = 0; k < i % 64; k++) {
+            hkt_expect_end(hkt_submit_int(pool, hkt_nothing, 0), HK_OK);
+        }
+        hkt_expect_end(hkt_submit_int(pool, fills_deck_and_lane, 0), HK_OK);
+        HKT_TRUE(hkt_becomes(pool, hkt_queued, 0));
+        submitted += i % 64 + 1 + 256 + 100;
+    }
+    HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER));
+    HKT_EQ_INT(hkt_stats(pool).done, submitted);
+    HKT_OK(hk_executor_destroy(pool));
 }
 
 /* --- What is cancelled leaves no trace --- */
@@ -326,7 +359,7 @@ static void tasks_cancelled_in_a_deck_do_not_count(void)
 /* A token that fires while the submit is still on its way. */
 static void fire(void *token)
 {
-    HKT_OK(hk_cancel_fire(token, "at once"));
+    HKT_OK(hk_cancel_token_fire(token, "at once"));
 }
 
 static void submit_until_cancelled(hk_executor *pool)
@@ -335,14 +368,14 @@ static void submit_until_cancelled(hk_executor *pool)
     struct hkt_thread thread;
     hk_status status = HK_OK;
 
-    HKT_OK_FATAL(hk_cancel_create(NULL, &options.token));
+    HKT_OK_FATAL(hk_cancel_token_create(NULL, &options.token));
     hkt_thread_start(&thread, fire, options.token);
     while (status == HK_OK) {
         status = hk_submit(pool, hkt_nothing, NULL, 0, &options, NULL);
     }
     HKT_STATUS(status, HK_ECANCELED);
     hkt_thread_join(&thread);
-    hk_cancel_unref(options.token);
+    hk_cancel_token_unref(options.token);
 }
 
 static void tasks_cancelled_during_their_submit_do_not_count(void)
@@ -409,13 +442,13 @@ static void shut_down_beside_submits(hk_shutdown_how how, unsigned round)
     HKT_OK(hk_executor_shutdown(late.pool, how, HK_FOREVER));
     for (int i = 0; i < 2; i++) {
         for (unsigned j = 0; j < late.accepted[i]; j++) {
-            HKT_TRUE(hk_future_done(late.futures[i][j]));
+            HKT_TRUE(hk_future_has_ended(late.futures[i][j]));
             done += hk_future_state(late.futures[i][j]) == HK_DONE ? 1 : 0;
             hk_future_unref(late.futures[i][j]);
         }
     }
     HKT_EQ_INT(done, atomic_load(&late.runs));
-    HKT_TRUE(how != HK_DRAIN || done == late.accepted[0] + late.accepted[1]);
+    HKT_TRUE(how != HK_SHUTDOWN_DRAIN || done == late.accepted[0] + late.accepted[1]);
     HKT_EQ_INT(hkt_stats(late.pool).queued, 0);
     HKT_OK(hk_executor_destroy(late.pool));
     hkt_barrier_fini(&late.edge);
@@ -424,14 +457,14 @@ static void shut_down_beside_submits(hk_shutdown_how how, unsigned round)
 static void what_a_closing_pool_has_accepted_runs(void)
 {
     for (unsigned round = 0; round < 600 / hkt_slowness() + 1; round++) {
-        shut_down_beside_submits(HK_DRAIN, round);
+        shut_down_beside_submits(HK_SHUTDOWN_DRAIN, round);
     }
 }
 
 static void what_a_closing_pool_has_accepted_ends(void)
 {
     for (unsigned round = 0; round < 600 / hkt_slowness() + 1; round++) {
-        shut_down_beside_submits(HK_CANCEL_QUEUED, round);
+        shut_down_beside_submits(HK_SHUTDOWN_CANCEL_QUEUED, round);
     }
 }
 
@@ -464,7 +497,7 @@ static void what_was_queued_does_not_begin_after_a_shutdown(void)
         for (unsigned i = 0; i < 1 + round % 256; i++) {
             HKT_OK(hk_submit_ref(pool, looks_at_the_clock, &curfew, NULL, NULL, NULL));
         }
-        HKT_OK(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, 0));
+        HKT_OK(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, 0));
         atomic_store(&curfew.is_on, true);
         HKT_OK(hk_executor_destroy(pool));
         HKT_TRUE(atomic_load(&curfew.late) <= 2);
@@ -481,6 +514,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("a long task does not keep its batch", a_long_task_does_not_keep_its_batch),
     HKT_CASE("a task may submit more than its deck holds",
              a_task_may_submit_more_than_its_deck_holds),
+    HKT_CASE("a batch fits whatever room there is", a_batch_fits_whatever_room_there_is),
     HKT_CASE("tasks that submit themselves starve nobody",
              tasks_that_submit_themselves_starve_nobody),
     HKT_CASE("tasks that multiply starve nobody", tasks_that_multiply_starve_nobody),

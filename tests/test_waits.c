@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hk_dump_waits: exactly what it says of each kind of wait, where it cannot write, what it
+ * hk_waits_dump: exactly what it says of each kind of wait, where it cannot write, what it
  * does without memory, and that threads may come and go meanwhile. The watch over waits is
  * in test_watch_waits.c.
  */
@@ -31,7 +31,7 @@ static const char *dump(void)
     ssize_t length;
 
     HKT_TRUE_FATAL(fd >= 0);
-    HKT_OK(hk_dump_waits(fd));
+    HKT_OK(hk_waits_dump(fd));
     length = pread(fd, text, sizeof(text) / 2, 0);
     HKT_TRUE_FATAL(length >= 0);
     text[length] = '\0';
@@ -240,7 +240,7 @@ static void serve_all(void)
     HKT_OK(hk_cond_signal(&changed));
     HKT_OK(hk_event_set(&event));
     HKT_OK(hk_semaphore_release(&semaphore, 1));
-    HKT_OK(hk_latch_done(&latch, 1));
+    HKT_OK(hk_latch_count_down(&latch, 1));
     HKT_OK(hk_barrier_wait(&barrier, HK_FOREVER, NULL));
     HKT_OK(hk_queue_put(queue, NULL, HK_FOREVER));
 }
@@ -275,11 +275,11 @@ static void bad_descriptors(void)
     int closed = dup(full);
 
     HKT_TRUE_FATAL(full >= 0 && closed >= 0);
-    HKT_STATUS(hk_dump_waits(-1), HK_EINVAL);
+    HKT_STATUS(hk_waits_dump(-1), HK_EINVAL);
     close(closed);
-    HKT_STATUS(hk_dump_waits(closed), HK_ESYS);
+    HKT_STATUS(hk_waits_dump(closed), HK_ESYS);
     HKT_EQ_INT(errno, EBADF);
-    HKT_STATUS(hk_dump_waits(full), HK_ESYS);
+    HKT_STATUS(hk_waits_dump(full), HK_ESYS);
     HKT_EQ_INT(errno, ENOSPC);
     close(full);
 }
@@ -292,7 +292,7 @@ static void a_full_pipe(void)
     HKT_EQ_INT_FATAL(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
     while (write(ends[1], zeros, sizeof(zeros)) > 0) {
     }
-    HKT_STATUS(hk_dump_waits(ends[1]), HK_ESYS);
+    HKT_STATUS(hk_waits_dump(ends[1]), HK_ESYS);
     HKT_EQ_INT(errno, EAGAIN);
     close(ends[0]);
     close(ends[1]);
@@ -311,7 +311,7 @@ static void prepare_dump(void)
 
 static hk_status call_dump(void)
 {
-    return hk_dump_waits(dump_fd);
+    return hk_waits_dump(dump_fd);
 }
 
 static void nothing_is_written(void)
@@ -326,7 +326,7 @@ static void clean_dump(void)
 
 static void without_memory(void)
 {
-    static const struct hkt_allocation_case one = {.name = "hk_dump_waits",
+    static const struct hkt_allocation_case one = {.name = "hk_waits_dump",
                                                    .prepare = prepare_dump,
                                                    .call = call_dump,
                                                    .unchanged = nothing_is_written,
@@ -380,7 +380,7 @@ static void while_threads_come_and_go(void)
             hkt_thread_start(&threads[i], live_and_end, NULL);
         }
         while (atomic_load(&alive) != 0) {
-            HKT_OK(hk_dump_waits(fd));
+            HKT_OK(hk_waits_dump(fd));
         }
         for (int i = 0; i < THREADS; i++) {
             hkt_thread_join(&threads[i]);

@@ -137,7 +137,7 @@ static void begin_watch_test(void)
 
 static void end_watch_test(void)
 {
-    HKT_OK(hk_watch_waits(0, -1));
+    HKT_OK(hk_waits_watch(0, -1));
     for (int i = 0; i < 3; i++) {
         hkt_actor_goes(watched_actors[i]);
         HKT_OK(hk_event_set(&opened[i]));
@@ -151,7 +151,7 @@ static void each_wait_is_told_once(void)
     static char names[3][16] = {"thread first", "thread second", "thread third"};
 
     begin_watch_test();
-    HKT_OK(hk_watch_waits(LIMIT, watched));
+    HKT_OK(hk_waits_watch(LIMIT, watched));
     for (unsigned i = 0; i < 3; i++) {
         hkt_actor_sleeps(watched_actors[i]);
         expect_told(names[i], i + 1);
@@ -162,14 +162,14 @@ static void each_wait_is_told_once(void)
 static void a_watch_stops_and_starts_again(void)
 {
     begin_watch_test();
-    HKT_OK(hk_watch_waits(LIMIT, watched));
+    HKT_OK(hk_waits_watch(LIMIT, watched));
     hkt_actor_sleeps(&first);
     expect_reports(1);
-    HKT_OK(hk_watch_waits(0, -1));
-    HKT_OK(hk_watch_waits(0, -1));
+    HKT_OK(hk_waits_watch(0, -1));
+    HKT_OK(hk_waits_watch(0, -1));
     hkt_actor_sleeps(&second);
     HKT_EQ_INT(count_reports(), 1); /* Its thread has ended. */
-    HKT_OK(hk_watch_waits(LIMIT, watched));
+    HKT_OK(hk_waits_watch(LIMIT, watched));
     expect_reports(2);
     end_watch_test();
 }
@@ -180,9 +180,9 @@ static void a_watch_can_be_changed(void)
     int other = memfd_create("other", MFD_CLOEXEC);
 
     begin_watch_test();
-    HKT_OK(hk_watch_waits(HK_SEC(3600), other));
+    HKT_OK(hk_waits_watch(HK_SEC(3600), other));
     hkt_actor_sleeps(&first);
-    HKT_OK(hk_watch_waits(LIMIT, watched));
+    HKT_OK(hk_waits_watch(LIMIT, watched));
     expect_reports(1);
     HKT_EQ_INT(lseek(other, 0, SEEK_END), 0);
     end_watch_test();
@@ -191,25 +191,26 @@ static void a_watch_can_be_changed(void)
 
 static void bad_arguments(void)
 {
-    HKT_STATUS(hk_watch_waits(-2, 1), HK_EINVAL);
-    HKT_STATUS(hk_watch_waits(HK_FOREVER, 1), HK_EINVAL);
-    HKT_STATUS(hk_watch_waits(HK_MS(1) - 1, 1), HK_EINVAL);
-    HKT_STATUS(hk_watch_waits(HK_MS(1), -1), HK_EINVAL);
-    HKT_OK(hk_watch_waits(0, -1));
+    HKT_STATUS(hk_waits_watch(-2, 1), HK_EINVAL);
+    HKT_STATUS(hk_waits_watch(HK_FOREVER, 1), HK_EINVAL);
+    HKT_STATUS(hk_waits_watch(HK_MS(1) - 1, 1), HK_EINVAL);
+    HKT_STATUS(hk_waits_watch(HK_MS(1), -1), HK_EINVAL);
+    HKT_OK(hk_waits_watch(0, -1));
 }
 
 /* A descriptor that is closed under the watch is nobody's harm. */
 static void a_watch_whose_descriptor_is_closed(void)
 {
     int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    char second_name[] = "second";
 
     begin_watch_test();
     HKT_TRUE_FATAL(fd >= 0);
-    HKT_OK(hk_watch_waits(LIMIT, fd));
+    HKT_OK(hk_waits_watch(LIMIT, fd));
     hkt_actor_sleeps(&first);
-    HKT_OK(hk_watch_waits(LIMIT, watched));
+    HKT_OK(hk_waits_watch(LIMIT, watched));
     hkt_actor_sleeps(&second);
-    expect_reports(1);
+    HKT_TRUE(hkt_eventually(is_told, second_name));
     close(fd);
     end_watch_test();
 }
@@ -218,7 +219,7 @@ static void many_change_it_at_once(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 50; i++) {
-        HKT_OK(hk_watch_waits(i % 2 == 0 ? HK_MS(1) : 0, watched));
+        HKT_OK(hk_waits_watch(i % 2 == 0 ? HK_MS(1) : 0, watched));
     }
 }
 
@@ -233,7 +234,7 @@ static void several_threads_change_it(void)
     for (int i = 0; i < 3; i++) {
         hkt_thread_join(&threads[i]);
     }
-    HKT_OK(hk_watch_waits(0, -1));
+    HKT_OK(hk_waits_watch(0, -1));
     close(watched);
 }
 
@@ -242,7 +243,7 @@ static void several_threads_change_it(void)
 static hk_status dump_into_text(void)
 {
     int fd = memfd_create("waits", MFD_CLOEXEC);
-    hk_status status = hk_dump_waits(fd);
+    hk_status status = hk_waits_dump(fd);
 
     (void)read_all(fd);
     close(fd);
@@ -255,10 +256,10 @@ static void look_in_child(void *arg)
 
     HKT_CHILD_STATUS(dump_into_text(), HK_OK);
     HKT_CHILD_TRUE(strcmp(text, "waits of this process:\n  none\n") == 0);
-    HKT_CHILD_STATUS(hk_watch_waits(0, -1), HK_OK);
+    HKT_CHILD_STATUS(hk_waits_watch(0, -1), HK_OK);
     if (*starts) {
-        HKT_CHILD_STATUS(hk_watch_waits(HK_MS(1), watched), HK_OK);
-        HKT_CHILD_STATUS(hk_watch_waits(0, -1), HK_OK);
+        HKT_CHILD_STATUS(hk_waits_watch(HK_MS(1), watched), HK_OK);
+        HKT_CHILD_STATUS(hk_waits_watch(0, -1), HK_OK);
     }
 }
 
@@ -268,7 +269,7 @@ static void a_child_begins_anew(void)
     bool starts = HKT_CHILDREN_START_THREADS;
 
     begin_watch_test();
-    HKT_OK(hk_watch_waits(LIMIT, watched));
+    HKT_OK(hk_waits_watch(LIMIT, watched));
     hkt_actor_sleeps(&first);
     expect_reports(1);
     hkt_expect_good_child(look_in_child, &starts);
@@ -319,9 +320,9 @@ static void a_wait_with_a_lock_is_warned_of(void)
     wait_with_a_lock();
     expect_warning(&log, "");
     hkt_log_begin(&log);
-    hk_warn_blocking(true);
+    hk_waits_warn_blocking(true);
     wait_with_a_lock();
-    hk_warn_blocking(false);
+    hk_waits_warn_blocking(false);
     expect_warning(&log, "thread test_watch_wait (#) blocks on condition 0x.. (changed) while it "
                          "holds lock 0x.. (accounts) since ring_fixture.c:{take_accounts}\n"
                          "thread test_watch_wait (#) blocks on future 0x.. (made at "

@@ -19,7 +19,7 @@ static void within_the_limit_it_ends_as_its_source(void)
         hkt_pair_open_in(&pair, already ? end : HK_PENDING);
         HKT_OK_FATAL(hk_within(pair.future, HK_SEC(FAR_AWAY_SECONDS), &limited));
         if (!already) {
-            HKT_TRUE(!hk_future_done(limited));
+            HKT_TRUE(!hk_future_has_ended(limited));
             hkt_pair_end(&pair, end);
         }
         if (end == HK_DONE) {
@@ -36,13 +36,13 @@ static void within_the_limit_it_ends_as_its_source(void)
 
 static bool has_fired(void *arg)
 {
-    return hk_cancel_fired(arg);
+    return hk_cancel_token_is_fired(arg);
 }
 
 static void expect_overrun(hk_state before, hk_duration limit)
 {
     const hk_error *error = NULL;
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     struct hkt_pair pair;
     hk_future *limited = NULL;
 
@@ -70,6 +70,53 @@ static void when_the_limit_comes_first_it_fails(void)
     expect_overrun(HK_RUNNING, HK_MS(2));
 }
 
+/* --- Without a limit nothing but its source ends it --- */
+
+static void without_a_limit_a_ring_is_found(void)
+{
+    struct hkt_pair pair;
+    hk_future *limited = NULL;
+
+    hkt_pair_open(&pair);
+    HKT_OK_FATAL(hk_within(pair.future, HK_FOREVER, &limited));
+    HKT_STATUS(hk_promise_follow(pair.promise, limited), HK_EDEADLK);
+    HKT_OK(hkt_set_int(pair.promise, 5));
+    HKT_EQ_INT(hkt_peek_int(limited), 5);
+    hk_future_unref(limited);
+    hkt_pair_close(&pair);
+}
+
+struct own_end {
+    struct hkt_gate gate;
+    hk_future *limited;
+};
+
+HK_TASK(waits_for_its_own_end)
+{
+    struct own_end *own = hkt_pointer(in, in_size);
+
+    hkt_gate_wait(&own->gate);
+    HKT_STATUS(hk_future_wait(own->limited, HK_FOREVER), HK_EDEADLK);
+    return HK_OK;
+}
+
+static void without_a_limit_a_wait_for_oneself_is_refused(void)
+{
+    struct own_end own = {.limited = NULL};
+    hk_executor *pool = NULL;
+    hk_future *future;
+
+    hkt_gate_init(&own.gate, "its future is known");
+    HKT_OK_FATAL(hk_executor_open("threads:1", &pool));
+    future = hkt_submit_pointer(pool, waits_for_its_own_end, &own);
+    HKT_OK_FATAL(hk_within(future, HK_FOREVER, &own.limited));
+    hkt_gate_open(&own.gate);
+    hkt_expect_end(future, HK_OK);
+    hk_future_unref(own.limited);
+    HKT_OK(hk_executor_destroy(pool));
+    hkt_gate_fini(&own.gate);
+}
+
 static void no_time_at_all_takes_only_what_has_ended(void)
 {
     struct hkt_pair pair;
@@ -91,7 +138,7 @@ static void without_a_limit_it_only_follows(void)
 
     hkt_pair_open(&pair);
     HKT_OK_FATAL(hk_within(pair.future, HK_FOREVER, &limited));
-    HKT_TRUE(!hk_future_done(limited));
+    HKT_TRUE(!hk_future_has_ended(limited));
     hkt_pair_end(&pair, HK_DONE);
     HKT_EQ_INT(hkt_peek_int(limited), HKT_VALUE);
     hk_future_unref(limited);
@@ -115,7 +162,7 @@ static void an_end_after_the_limit_changes_nothing(void)
 
 static void cancelling_it_cancels_its_source(void)
 {
-    hk_cancel *token = NULL;
+    hk_cancel_token *token = NULL;
     struct hkt_pair pair;
     hk_future *limited = NULL;
 
@@ -132,7 +179,7 @@ static void cancelling_it_cancels_its_source(void)
     HKT_OK_FATAL(hk_promise_token(pair.promise, &token));
     HKT_OK_FATAL(hk_within(pair.future, HK_SEC(FAR_AWAY_SECONDS), &limited));
     HKT_OK(hk_future_cancel(limited, HK_CANCEL_REQUEST));
-    HKT_TRUE(hk_cancel_fired(token));
+    HKT_TRUE(hk_cancel_token_is_fired(token));
     hk_future_unref(limited);
     hkt_pair_close(&pair);
 }
@@ -235,6 +282,9 @@ static CU_TestInfo tests[] = {
     HKT_CASE("what makes no sense is refused", what_makes_no_sense_is_refused),
     HKT_CASE("each ends once when limits race with ends",
              each_ends_once_when_limits_race_with_ends),
+    HKT_CASE("without a limit a ring is found", without_a_limit_a_ring_is_found),
+    HKT_CASE("without a limit a wait for oneself is refused",
+             without_a_limit_a_wait_for_oneself_is_refused),
     CU_TEST_INFO_NULL,
 };
 

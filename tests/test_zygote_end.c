@@ -318,6 +318,38 @@ static void children_of_a_dead_worker_die_with_it(void)
     hkt_expect_good_child(leaves_orphans, NULL);
 }
 
+enum { MANY_WORKERS = 300 };
+
+static void last_worker_leaves_orphans(const struct hki_worker_start *start)
+{
+    if (start->index == MANY_WORKERS) {
+        worker_leaves_orphans(start);
+    }
+    hkt_worker_stays(start);
+}
+
+static void leaves_orphans_behind_many(void *nothing)
+{
+    struct hkt_client client;
+
+    (void)nothing;
+    hkt_zygote_start(last_worker_leaves_orphans);
+    hkt_client_open_wide(&client, MANY_WORKERS + 1);
+    for (uint32_t i = 0; i < MANY_WORKERS; i++) {
+        HKT_CHILD_TRUE(hkt_spawn(&client, i, 1) > 0);
+    }
+    HKT_CHILD_TRUE(hkt_spawn(&client, MANY_WORKERS, 1) > 0);
+    hkt_client_await(&client, &client.died, 1);
+    HKT_CHILD_TRUE(client.seen[MANY_WORKERS].wait_status == 0);
+    hkt_await_gone(&client, MANY_WORKERS);
+    hkt_client_close(&client);
+}
+
+static void children_of_a_dead_worker_die_with_it_among_hundreds(void)
+{
+    hkt_expect_good_child(leaves_orphans_behind_many, NULL);
+}
+
 static void worker_nests(const struct hki_worker_start *start)
 {
     struct hkt_client client;
@@ -454,6 +486,7 @@ static CU_TestInfo end_tests[] = {
     HKT_TEST(a_child_of_the_application_does_not_keep_the_zygote),
     HKT_TEST(a_child_of_the_application_may_have_a_zygote_of_its_own),
     HKT_TEST(children_of_a_dead_worker_die_with_it),
+    HKT_TEST(children_of_a_dead_worker_die_with_it_among_hundreds),
     HKT_TEST(a_worker_may_have_a_zygote_of_its_own),
     HKT_TEST(closed_descriptors_are_a_lost_zygote),
     HKT_TEST(descriptors_with_new_owners_are_let_alone),

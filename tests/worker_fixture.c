@@ -44,7 +44,7 @@ static _Noreturn void be_worker(const struct hkt_worker *worker, int socket, pid
     for (int number = 1; number < SIGRTMIN; number++) {
         (void)signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
     }
-    if (!hki_pool_memory_hide(worker->page) || !hki_pool_memory_show(worker->page, 0)) {
+    if (!hki_pool_memory_hide(worker->page, -1) || !hki_pool_memory_show(worker->page, 0)) {
         _exit(EXIT_FAILURE);
     }
     hki_os_die_with_parent();

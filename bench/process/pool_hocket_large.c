@@ -21,7 +21,7 @@ HK_TASK(pool_read)
 HK_TASK(pool_write_new)
 {
     void *out;
-    hk_status status = hk_output(call, in_size, &out);
+    hk_status status = hk_return_reserve(call, in_size, &out);
 
     if (status == HK_OK) {
         memcpy(out, in, in_size);
@@ -113,8 +113,8 @@ uint64_t hocket_map(void *arg, const struct pool_item *items, size_t count)
     hk_map_options options = {.chunk = 64, .window = POOL_DEPTH_MAX, .count = count};
     uint64_t sum = 0;
 
-    hocket_must(
-        hk_map_reduce(pool->executor, pool_add_up, hk_source_array, &source, add, &sum, &options),
-        "hk_map_reduce");
+    hocket_must(hk_map_reduce(pool->executor, pool_add_up, hk_array_source_next, &source, add, &sum,
+                              &options),
+                "hk_map_reduce");
     return sum;
 }

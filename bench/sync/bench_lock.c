@@ -118,7 +118,7 @@ static void add_rows(struct bench_rows *rows, const struct bench_case *what)
         return;
     }
     if (what->family == &many) {
-        bench_add_row(rows, "hk_lock_many", &lock_hocket, "");
+        bench_add_row(rows, "hk_lock_acquire_many", &lock_hocket, "");
         bench_add_row(rows, "hk_lock one by one", &lock_hocket_each, "");
         bench_add_row(rows, "pthread one by one", &lock_pthread, "");
         bench_add_row(rows, "std::scoped_lock", &lock_std, "g++");

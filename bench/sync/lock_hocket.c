@@ -52,14 +52,14 @@ static void take_many(void *locks, size_t count, uint64_t turns)
     hk_lock *set[MANY_MAX];
 
     if (count > MANY_MAX) {
-        bench_die("hk_lock_many of another number");
+        bench_die("hk_lock_acquire_many of another number");
     }
     for (size_t i = 0; i < count; i++) {
         set[i] = &cells[i].lock;
     }
     for (uint64_t turn = 0; turn < turns; turn++) {
-        if (hk_lock_many(set, count) != HK_OK) {
-            bench_die("hk_lock_many");
+        if (hk_lock_acquire_many(set, count) != HK_OK) {
+            bench_die("hk_lock_acquire_many");
         }
         if (hk_lock_release_many(set, count) != HK_OK) {
             bench_die("hk_lock_release_many");

@@ -56,8 +56,8 @@ static size_t queue_take_many(queue_type *queue, queue_item *items, size_t max)
 {
     size_t count;
 
-    if (hk_queue_take_many(queue, HK_FOREVER, items, max, &count) != HK_OK) {
-        bench_die("hk_queue_take_many");
+    if (hk_queue_get_many(queue, HK_FOREVER, items, max, &count) != HK_OK) {
+        bench_die("hk_queue_get_many");
     }
     return count;
 }

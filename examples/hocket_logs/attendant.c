@@ -66,7 +66,7 @@ static void *attend(void *arg)
         }
         message = next_message(timeout_ms);
         if (message == MESSAGE_SIGNAL) {
-            (void)hk_cancel_fire(attendant->token, "interrupted");
+            (void)hk_cancel_token_fire(attendant->token, "interrupted");
         } else if (message == 0 && timeout_ms > 0) {
             progress_draw(attendant->progress);
         }
@@ -97,7 +97,7 @@ static void close_pipe(void)
     pipe_fds[0] = pipe_fds[1] = -1;
 }
 
-bool attendant_start(struct attendant *attendant, hk_cancel *token, struct progress *progress)
+bool attendant_start(struct attendant *attendant, hk_cancel_token *token, struct progress *progress)
 {
     int error;
 

@@ -13,14 +13,15 @@
 
 struct attendant {
     pthread_t thread;
-    hk_cancel *token;          /* Borrowed; fired by SIGINT and SIGTERM. */
+    hk_cancel_token *token;    /* Borrowed; fired by SIGINT and SIGTERM. */
     struct progress *progress; /* Borrowed; NULL: nothing is drawn. */
 };
 
 /* Begins to handle SIGINT and SIGTERM, which must not be handled by another
  * attendant. The second one of a kind ends the program at once, as usual. False:
  * the system refused; errno tells. */
-bool attendant_start(struct attendant *attendant, hk_cancel *token, struct progress *progress);
+bool attendant_start(struct attendant *attendant, hk_cancel_token *token,
+                     struct progress *progress);
 
 /* Ends the thread and the drawing. Later signals end the program. */
 void attendant_stop(struct attendant *attendant);

@@ -62,7 +62,7 @@ static hk_status return_packed(hk_call *call, const struct outcome *outcome,
 
     outcome_pack(&packer, outcome);
     tally_pack(&packer, tally);
-    status = hk_output(call, packer.used, &out);
+    status = hk_return_reserve(call, packer.used, &out);
     if (status != HK_OK) {
         return status;
     }

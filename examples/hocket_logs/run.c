@@ -49,7 +49,7 @@ static void take_failure(struct run *run, const hk_map_item *item)
 }
 
 /* Reads the map to its end. */
-static void collect(struct run *run, hk_map_iterator *iterator, const hk_cancel *token,
+static void collect(struct run *run, hk_map_iterator *iterator, const hk_cancel_token *token,
                     struct progress *progress)
 {
     hk_map_item item;
@@ -59,7 +59,7 @@ static void collect(struct run *run, hk_map_iterator *iterator, const hk_cancel 
     /* When the source or a submit fails, the map says so once and what is in flight
      * still comes. Twice would be for ever. */
     while (errors < 2 && (status = hk_map_next(iterator, HK_FOREVER, &item)) != HK_EDONE) {
-        run->is_interrupted = hk_cancel_fired(token);
+        run->is_interrupted = hk_cancel_token_is_fired(token);
         if (status == HK_OK) {
             if (item.status == HK_OK) {
                 take_result(run, progress, &item);
@@ -76,12 +76,12 @@ static void collect(struct run *run, hk_map_iterator *iterator, const hk_cancel 
             run->has_failed = true;
         }
     }
-    run->is_interrupted = hk_cancel_fired(token);
+    run->is_interrupted = hk_cancel_token_is_fired(token);
 }
 
 /* Maps the task over the units on an open executor. */
 static void map_units(struct run *run, hk_executor *executor, struct unit_source *source,
-                      hk_cancel *token, struct progress *progress)
+                      hk_cancel_token *token, struct progress *progress)
 {
     /* Units are large and uneven: each travels alone, and whichever is ready comes
      * first. */
@@ -96,10 +96,10 @@ static void map_units(struct run *run, hk_executor *executor, struct unit_source
         return;
     }
     collect(run, iterator, token, progress);
-    hk_map_close(iterator);
+    hk_map_destroy(iterator);
 }
 
-static void run_on(struct run *run, hk_executor *executor, hk_cancel *token)
+static void run_on(struct run *run, hk_executor *executor, hk_cancel_token *token)
 {
     const struct options *options = run->options;
     struct unit_source source;
@@ -148,17 +148,17 @@ static hk_status open_executor(const struct options *options, hk_executor **exec
 void run_all(struct run *run, const struct options *options)
 {
     hk_executor *executor;
-    hk_cancel *token;
+    hk_cancel_token *token;
     hk_status status;
 
     *run = (struct run){.options = options};
     tally_init(&run->tally);
     status = open_executor(options, &executor);
     if (status == HK_OK) {
-        status = hk_cancel_create(NULL, &token);
+        status = hk_cancel_token_create(NULL, &token);
         if (status == HK_OK) {
             run_on(run, executor, token);
-            hk_cancel_unref(token);
+            hk_cancel_token_unref(token);
         }
         run->workers_lost = count_lost_workers(executor);
         (void)hk_executor_destroy(executor);

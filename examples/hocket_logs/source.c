@@ -8,7 +8,7 @@
 #include "gunzip.h"
 
 void source_init(struct unit_source *source, const struct job *job, uint64_t slice_size,
-                 const hk_cancel *token, char *const *paths, size_t path_count,
+                 const hk_cancel_token *token, char *const *paths, size_t path_count,
                  struct complaints *complaints)
 {
     *source = (struct unit_source){
@@ -81,7 +81,7 @@ hk_status source_next(void *state, hk_map_input *input)
     struct unit_source *source = state;
     struct packer packer = {.data = NULL};
 
-    if (hk_cancel_fired(source->token)) {
+    if (hk_cancel_token_is_fired(source->token)) {
         return HK_EDONE;
     }
     if (source->file_left > 0) {

@@ -19,7 +19,7 @@
 struct unit_source {
     const struct job *job;         /* Borrowed. */
     uint64_t slice_size;           /* Above 0. */
-    const hk_cancel *token;        /* Borrowed; once fired, nothing more is given. */
+    const hk_cancel_token *token;  /* Borrowed; once fired, nothing more is given. */
     struct complaints *complaints; /* Borrowed; what is wrong with paths. */
     struct walk walk;
     struct unit unit;     /* The one given last; while slicing, of the file under way. */
@@ -31,7 +31,7 @@ struct unit_source {
 };
 
 void source_init(struct unit_source *source, const struct job *job, uint64_t slice_size,
-                 const hk_cancel *token, char *const *paths, size_t path_count,
+                 const hk_cancel_token *token, char *const *paths, size_t path_count,
                  struct complaints *complaints);
 void source_fini(struct unit_source *source);
 

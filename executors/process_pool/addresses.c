@@ -155,6 +155,7 @@ static struct hki_list *make_way(const struct range *range, struct hki_list *rem
             errno = EEXIST;
             return NULL;
         }
+        // cppcheck-suppress leakReturnValNotUsed ; it is mapped where it was asked for
         if (map_nothing((void *)other->begin, other->bytes, MAP_FIXED) == MAP_FAILED) {
             return NULL;
         }
@@ -214,6 +215,7 @@ void hki_pool_addresses_give_back(void *address)
         if (range->begin == (uintptr_t)address) {
             /* Where the kernel cannot do it, the range stays taken: what is mapped there
              * harms nobody, and a gap would. */
+            // cppcheck-suppress leakReturnValNotUsed ; likewise
             if (map_nothing(address, range->bytes, MAP_FIXED) != MAP_FAILED) {
                 hki_list_remove(link);
                 hki_list_append(&removed, link);

@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/fork.h"
 #include "base/memory.h"
+#include "base/no_cancel.h"
 #include "executors/process_pool/slabs.h"
 #include "executors/process_pool/spans.h"
 
@@ -123,7 +124,7 @@ static uint64_t take_span(struct hki_arena *arena, uint32_t order)
 }
 
 /* Under the lock. */
-static struct hki_slab *cut_a_page(struct hki_arena *arena)
+static struct hki_slab *cut_a_page(struct hki_arena *arena, bool *no_memory)
 {
     uint32_t page = hki_spans_take(&arena->spans, 0);
     struct hki_slab *slab;
@@ -133,6 +134,7 @@ static struct hki_slab *cut_a_page(struct hki_arena *arena)
     }
     if ((slab = hki_slab_create(&arena->slabs, page)) == NULL) {
         hki_spans_give_back(&arena->spans, page);
+        *no_memory = true;
         return NULL;
     }
     arena->spans.span[page].owner = slab;
@@ -140,12 +142,12 @@ static struct hki_slab *cut_a_page(struct hki_arena *arena)
 }
 
 /* Under the lock. Offset in the arena, or UINT64_MAX. */
-static uint64_t take_small(struct hki_arena *arena, uint32_t order)
+static uint64_t take_small(struct hki_arena *arena, uint32_t order, bool *no_memory)
 {
     uint32_t unit = 0;
     struct hki_slab *slab = hki_slabs_take(&arena->slabs, order, &unit);
 
-    if (slab == NULL && cut_a_page(arena) != NULL) {
+    if (slab == NULL && cut_a_page(arena, no_memory) != NULL) {
         slab = hki_slabs_take(&arena->slabs, order, &unit);
     }
     if (slab == NULL) {
@@ -162,14 +164,19 @@ uint64_t hki_arena_take(struct hki_arena *arena, uint64_t bytes, uint64_t *capac
     bool is_small = bytes <= HKI_SLAB_PAGE / 2;
     uint64_t unit = is_small ? HKI_SLAB_UNIT : HKI_SLAB_PAGE;
     uint32_t order = order_for(bytes, unit);
+    bool no_memory = false;
     uint64_t at;
 
+    *capacity = UINT64_MAX;
     if (bytes > arena->largest || hki_fork_foreign(arena->generation)) {
         return 0;
     }
     pthread_mutex_lock(&arena->lock);
-    while ((at = is_small ? take_small(arena, order) : take_span(arena, order)) == UINT64_MAX &&
-           arena->discarding) {
+    while ((at = is_small ? take_small(arena, order, &no_memory) : take_span(arena, order)) ==
+               UINT64_MAX &&
+           !no_memory && arena->discarding) {
+        HKI_NO_CANCEL;
+
         pthread_cond_wait(&arena->returned, &arena->lock);
     }
     if (at != UINT64_MAX) {
@@ -177,6 +184,7 @@ uint64_t hki_arena_take(struct hki_arena *arena, uint64_t bytes, uint64_t *capac
     }
     pthread_mutex_unlock(&arena->lock);
     if (at == UINT64_MAX) {
+        *capacity = no_memory ? 0 : *capacity;
         return 0;
     }
     *capacity = unit << order;

@@ -28,7 +28,8 @@ struct hki_arena *hki_arena_ref(struct hki_arena *arena);
 void hki_arena_unref(struct hki_arena *arena);
 
 /* A chunk of at least so many bytes: its offset in the pool's memory, and in *capacity its
- * whole size. 0: no room (an offset is never 0). Cost: O(log(bytes)), no system call. */
+ * whole size. 0: no room (an offset is never 0), or, with *capacity 0, no memory to keep account
+ * of it, which no give-back brings. Cost: O(log(bytes)), no system call. */
 uint64_t hki_arena_take(struct hki_arena *arena, uint64_t bytes, uint64_t *capacity);
 
 /* Who found no room says so, and tries once more: from then on the next give-back tells. */

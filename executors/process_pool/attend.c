@@ -19,7 +19,35 @@
 #include "executors/process_pool/pool.h"
 
 #define ANSWER_NS HK_SEC(5)  /* Which the zygote has. */
-#define HEAR_NS   HK_MS(200) /* To find what it said meanwhile. */
+#define PASS_NS   HK_SEC(5)  /* Which a worker has to pass over what was taken back. */
+#define HEAR_NS   HK_MS(200) /* To find what was said or done meanwhile. */
+
+/* Under the lock: until when it has to have passed over it. HKI_NEVER: over nothing. A task that
+ * runs may write into its cell that it has not begun, and looks as if it could be taken back:
+ * then its worker stays where it is, and would be waited for by every shutdown. */
+static int64_t mind_passing(struct seat *seat, int64_t now_ns)
+{
+    if (!hki_seat_has_to_pass(seat)) {
+        seat->passes_since_ns = 0;
+        return HKI_NEVER;
+    }
+    if (seat->passes_since_ns == 0 || seat->passes != seat->done) {
+        seat->passes = seat->done;
+        seat->passes_since_ns = now_ns;
+        seat->suspected_at_ns = 0;
+    }
+    if (now_ns - seat->passes_since_ns < PASS_NS) {
+        return seat->passes_since_ns + PASS_NS;
+    }
+    if (seat->suspected_at_ns == 0) { /* Both it and this process may just have been stopped. */
+        seat->suspected_at_ns = now_ns;
+    }
+    if (now_ns - seat->suspected_at_ns < HEAR_NS) {
+        return seat->suspected_at_ns + HEAR_NS;
+    }
+    hki_seat_expel(seat);
+    return HKI_NEVER;
+}
 
 /* Under the lock: workers that have told of their state, and those whose time has come. */
 static int64_t see_to_seats(struct process_pool *pool, int64_t now_ns)
@@ -32,6 +60,7 @@ static int64_t see_to_seats(struct process_pool *pool, int64_t now_ns)
         struct seat *seat = &pool->seats[i];
 
         hki_seat_check_stage(seat);
+        until_ns = hki_earlier(until_ns, mind_passing(seat, now_ns));
         if (seat->signal != 0 && seat->life != SEAT_EMPTY) {
             if (seat->signal_at_ns <= now_ns) {
                 hki_seat_carry_out(seat);
@@ -83,21 +112,22 @@ static int64_t answer_due_ns(const struct process_pool *pool)
 
 /* Under the lock. A zygote that does not answer is as good as dead, and is made so: else
  * tasks would wait for workers, and a shutdown for deaths, that nobody tells of. */
-static int64_t mind_zygote(struct process_pool *pool, int64_t now_ns)
+static int64_t mind_zygote(struct process_pool *pool, int64_t now_ns, bool *is_severed)
 {
     int64_t due_ns = pool->lost ? HKI_NEVER : answer_due_ns(pool);
 
     if (due_ns > now_ns) {
-        pool->suspected = false;
+        pool->suspected_at_ns = 0;
         return due_ns;
     }
-    if (!pool->suspected) { /* It may be this process that was stopped: first hear. */
-        pool->suspected = true;
-        return now_ns + HEAR_NS;
+    if (pool->suspected_at_ns == 0) { /* It may be this process that was stopped: first hear. */
+        pool->suspected_at_ns = now_ns;
     }
-    hki_log(HK_LOG_ERROR, "the zygote has not answered for %d s; it is killed",
-            (int)(ANSWER_NS / HK_SEC(1)));
+    if (now_ns - pool->suspected_at_ns < HEAR_NS) {
+        return pool->suspected_at_ns + HEAR_NS;
+    }
     hki_zygote_sever();
+    *is_severed = true;
     return HKI_NEVER;
 }
 
@@ -128,7 +158,7 @@ static void give_up_starting(struct process_pool *pool)
 /* Under the lock: workers are wanted, none is ready, and none became so. */
 static int64_t despair(struct process_pool *pool, int64_t now_ns, struct hki_list *jobs)
 {
-    bool is_wanted = pool->starting != 0 || pool->queue.length != 0;
+    bool is_wanted = pool->starting != 0 || pool->queue.length != 0 || pool->prestarting != 0;
     int64_t limit_ns;
 
     if (pool->live > pool->starting || !is_wanted) {
@@ -136,8 +166,10 @@ static int64_t despair(struct process_pool *pool, int64_t now_ns, struct hki_lis
         return HKI_NEVER;
     }
     pool->no_worker_since_ns = pool->no_worker_since_ns == 0 ? now_ns : pool->no_worker_since_ns;
-    if (__builtin_add_overflow(pool->no_worker_since_ns, pool->start_timeout, &limit_ns) ||
-        now_ns < limit_ns) {
+    if (__builtin_add_overflow(pool->no_worker_since_ns, pool->start_timeout, &limit_ns)) {
+        return HKI_NEVER;
+    }
+    if (now_ns < limit_ns) {
         return limit_ns;
     }
     pool->no_worker_since_ns = 0;
@@ -172,6 +204,7 @@ int64_t hki_pool_attend(struct hki_zygote_client *client)
     bool found = !is_led(pool) && hki_pool_collect(pool);
     bool looks;
     int64_t now_ns = hk_now_ns();
+    bool is_severed = false;
     struct hki_list jobs;
     int64_t until_ns;
 
@@ -187,12 +220,16 @@ int64_t hki_pool_attend(struct hki_zygote_client *client)
     pool->minded = true; /* By this very look, until it lies down. */
     hki_pool_dispatch(pool);
     until_ns = hki_earlier(until_ns, pool->respawn_at_ns);
-    until_ns = hki_earlier(until_ns, mind_zygote(pool, now_ns));
+    until_ns = hki_earlier(until_ns, mind_zygote(pool, now_ns, &is_severed));
     until_ns = hki_earlier(until_ns, despair(pool, now_ns, &jobs));
     until_ns = hki_earlier(until_ns, pool->rebalance_at_ns);
     until_ns = hki_earlier(until_ns, lie_down(pool, now_ns, found));
     looks = !pool->has_leader;
     pthread_mutex_unlock(&pool->lock);
+    if (is_severed) {
+        hki_log(HK_LOG_ERROR, "the zygote has not answered for %d s; it is killed",
+                (int)(ANSWER_NS / HK_SEC(1)));
+    }
     hki_discard_all(&jobs, HK_EBROKEN, "no worker process could be started to run it");
     /* What ended before the workers were told to ring. */
     if (looks && hki_pool_has_results(pool)) {

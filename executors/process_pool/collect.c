@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Collecting: from cells that are done to futures that have ended. */
-#include <signal.h>
-
 #include "base/time.h"
 #include "executors/process_pool/pool.h"
 
@@ -37,9 +35,11 @@ bool hki_pool_has_results(const struct process_pool *pool)
     return false;
 }
 
-/* A worker's word for how long its task took; nonsense only makes for bad guesses. */
-static int64_t sane(int64_t ran_ns)
+/* A worker's word for how long its task took, read once; nonsense only makes for bad guesses. */
+static int64_t sane_ran_ns(const volatile struct hki_cell *cell)
 {
+    int64_t ran_ns = cell->ran_ns;
+
     return ran_ns < 0 ? 0 : ran_ns > MOST_NS ? MOST_NS : ran_ns;
 }
 
@@ -84,15 +84,12 @@ static bool take_one(struct seat *seat, uint32_t request, struct finished *finis
         hki_seat_take(seat, request, &finished->outcome);
         hki_cell_show_progress(hki_seat_cell(seat, request), entry->job);
         pool->given--;
-        if (entry->forced) {
-            pool->forced--;
-            atomic_fetch_sub(&pool->executor->straggling, 1);
-        }
+        hki_entry_unforce(entry);
         pool->concluding++;
         seat->ended++;
         pool->refill_ns = 0; /* The workers work: see seats.c. */
-    } else if (word != hki_cell_word(request, HKI_CELL_WITHDRAWN)) {
-        return false;
+    } else if (word != hki_cell_word(request, HKI_CELL_WITHDRAWN) || entry->job != NULL) {
+        return false; /* Nobody but the parent withdraws, and then the job is elsewhere. */
     }
     hki_seat_clear(seat, request);
     return !seat->broke_rules;
@@ -109,7 +106,7 @@ unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned ro
     unsigned passed = 0;
 
     while (sound && at != done && count < room) {
-        ran_ns += sane(hki_seat_cell(seat, at)->ran_ns);
+        ran_ns += sane_ran_ns(hki_seat_cell(seat, at));
         sound = take_one(seat, at, &batch[count]);
         if (!sound && batch[count].job == NULL) {
             break; /* Nothing was taken: its job is judged with the worker's death. */
@@ -127,13 +124,12 @@ unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned ro
             hki_seat_rests(seat);
         }
         hki_seat_review(seat);
+        if (hki_seat_has_to_pass(seat)) {
+            hki_zygote_ring();
+        }
     }
     if (!sound) {
-        seat->broke_rules = true; /* Also of one that is dying: nobody may go on reading it. */
-        hki_pool_withdraw_queued(seat); /* Or the kill could meet one that has begun by then. */
-        if (seat->life != SEAT_DYING) {
-            hki_seat_signal(seat, SIGKILL, 0);
-        }
+        hki_seat_expel(seat);
     }
     return count;
 }

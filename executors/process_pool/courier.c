@@ -8,9 +8,11 @@
 #include <signal.h>
 
 #include "base/memory.h"
+#include "base/no_cancel.h"
 #include "base/os.h"
 #include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/pool.h"
+#include "futures/relay.h"
 
 struct courier {
     struct process_pool *pool;
@@ -41,6 +43,7 @@ static void *courier_main(void *arg)
 {
     struct courier *courier = arg;
     struct hki_list *first;
+    HKI_NO_CANCEL;
 
     hki_os_thread_name("hk-courier");
     atomic_store(&courier->pool->courier_agent, hki_agent_self());

@@ -41,6 +41,7 @@ static void write_report(const siginfo_t *info, const void *context)
 
     crash->signal = info->si_signo;
     crash->code = info->si_code;
+    crash->call = hki_os_signal_call(info);
     crash->address = has_address(info) ? (uint64_t)(uintptr_t)info->si_addr : 0;
     crash->frame[0] = hki_os_signal_place(context);
     atomic_store(&crash->frames, 1);

@@ -10,12 +10,16 @@
 
 #include "base/log.h"
 #include "base/os.h"
+#include "base/snapshot.h"
 #include "base/time.h"
 #include "executors/process_pool/packed_error.h"
 #include "executors/process_pool/pool.h"
 
+/* Workers that a job may find dead before it has begun: as many are bad luck. */
+enum { NEXT_AT_DEATH_MAX = 2, LINE_BYTES = 1024 };
+
 struct death {
-    int wait_status; /* -1: unknown, the zygote died too. */
+    int wait_status; /* -1: unknown, the zygote died too; or it was never born. */
     bool out_of_memory;
 };
 
@@ -30,23 +34,46 @@ static size_t add(char *text, size_t size, size_t at, const char *more)
 
 /* What the worker itself could say in its last moment. A process that it had forked, and that is
  * not dead yet, can still write here. */
-static size_t tell_crash(const struct hki_crash *crash, char *text, size_t size, size_t at)
+static size_t tell_crash(const struct hki_crash *shared, char *text, size_t size, size_t at)
 {
-    uint32_t frames = atomic_load(&((struct hki_crash *)crash)->frames);
+    struct hki_crash crash;
+    uint32_t frames;
     char line[160];
 
+    hki_snapshot(&crash, shared, sizeof(crash));
+    frames = atomic_load(&crash.frames);
     frames = frames < HKI_FRAMES_MAX ? frames : HKI_FRAMES_MAX;
-    if (crash->signal == SIGSEGV || crash->signal == SIGBUS) {
-        snprintf(line, sizeof(line), " at address %#llx", (unsigned long long)crash->address);
+    if (crash.signal == SIGSEGV || crash.signal == SIGBUS) {
+        snprintf(line, sizeof(line), " at address %#llx", (unsigned long long)crash.address);
         at = add(text, size, at, line);
     }
     for (uint32_t i = 0; i < frames; i++) {
         /* The same code lies at the same place here, as the worker is a fork of ours. */
-        hki_os_frame_text(crash->frame[i], line, sizeof(line));
+        hki_os_frame_text(crash.frame[i], line, sizeof(line));
         at = add(text, size, at, i == 0 ? "; in " : ", from ");
         at = add(text, size, at, line);
     }
     return at;
+}
+
+/* Which call it was, if the worker's handler could say it. */
+static size_t tell_call(const struct hki_crash *crash, char *text, size_t size, size_t at)
+{
+    const char *name;
+    char line[192];
+
+    if (atomic_load(&((struct hki_crash *)crash)->said) == 0 || crash->call < 0) {
+        return add(text, size, at,
+                   ": perhaps a filter forbade a system call, and ended the process at once; one "
+                   "that answers with SECCOMP_RET_TRAP lets it tell which");
+    }
+    name = hki_os_call_name(crash->call);
+    snprintf(line, sizeof(line),
+             ": its pool's workers may not make system call %d%s%s%s; their initialiser may, or a "
+             "descriptor may go with the task",
+             (int)crash->call, name == NULL ? "" : " (", name == NULL ? "" : name,
+             name == NULL ? "" : ")");
+    return add(text, size, at, line);
 }
 
 static size_t tell_signal(const struct seat *seat, const struct death *death, char *text,
@@ -68,7 +95,9 @@ static size_t tell_signal(const struct seat *seat, const struct death *death, ch
     } else if (seat->broke_rules) {
         hint = ": it had overwritten memory that it shares with its pool";
     }
-    at = add(text, size, at, hint);
+    at = number == SIGSYS && hki_pool_confines(seat->pool->page)
+             ? tell_call(&seat->channel->crash, text, size, at)
+             : add(text, size, at, hint);
     if (atomic_load(&seat->channel->crash.said) != 0) {
         at = tell_crash(&seat->channel->crash, text, size, at);
     }
@@ -78,7 +107,10 @@ static size_t tell_signal(const struct seat *seat, const struct death *death, ch
 static void tell(const struct seat *seat, const struct death *death, char *text, size_t size)
 {
     if (death->wait_status == -1) {
-        snprintf(text, size, "its worker is gone, for the zygote that all workers depend on died");
+        snprintf(text, size, "%s",
+                 seat->pool->lost
+                     ? "its worker is gone, for the zygote that all workers depend on died"
+                     : "its worker was never born");
     } else if (WIFSIGNALED(death->wait_status)) {
         (void)tell_signal(seat, death, text, size);
     } else {
@@ -120,11 +152,7 @@ static struct hki_error *lost_error(const struct seat *seat, const hk_job *job,
 /* Whether a cell says what neither side ever writes. */
 static bool is_overwritten(const struct seat *seat, uint32_t request)
 {
-    uint32_t word = atomic_load(&hki_seat_cell(seat, request)->state);
-    enum hki_cell_phase phase = hki_cell_phase(word);
-
-    return word != hki_cell_word(request, phase) || phase == HKI_CELL_FREE ||
-           phase > HKI_CELL_KILLING;
+    return !hki_cell_word_possible(request, atomic_load(&hki_seat_cell(seat, request)->state));
 }
 
 /* The task that ran. False: it will be tried again. */
@@ -132,8 +160,9 @@ static bool lose(struct seat *seat, struct entry *entry, const struct death *dea
                  struct finished *finished)
 {
     hk_job *job = entry->job;
-    bool again = !entry->forced && job->attempt < job->attempts_max && !seat->pool->killing &&
-                 !seat->pool->lost;
+    const struct process_pool *pool = seat->pool;
+    bool again = !entry->forced && job->attempt < job->attempts_max && !pool->killing &&
+                 !pool->lost && !pool->broken;
 
     if (again) {
         job->attempt++;
@@ -154,18 +183,33 @@ static void give_up(struct seat *seat, struct entry *entry)
 {
     struct process_pool *pool = seat->pool;
 
-    if (entry->forced) {
-        pool->forced--;
-        atomic_fetch_sub(&pool->executor->straggling, 1);
-    }
+    hki_entry_unforce(entry);
     pool->given--;
     entry->job->slot = NULL;
     hki_seat_clear(seat, entry->request);
 }
 
-/* One request: false if it has not ended, and is to be run again. */
+/* Whether a job that has not begun, as its cell says, is to be taken for the one that ran. A task
+ * may write that into its own cell before it ends its worker: it would come back for ever, and
+ * first. The oldest in its seat is the one that can have, or the one that was about to begin
+ * when something else ended the worker, which does not happen to the same job again and again. */
+static bool seems_to_have_run(const struct seat *seat, hk_job *job, const struct death *death)
+{
+    /* Who breaks the rules is killed by us for that. */
+    if (death->wait_status == -1 || (seat->asked_to_die && !seat->broke_rules)) {
+        return false;
+    }
+    if (job->next_at_death < NEXT_AT_DEATH_MAX) {
+        job->next_at_death++;
+        return false;
+    }
+    return true;
+}
+
+/* One request: false if it has not ended, and is to be run again. is_oldest: whether the worker
+ * had done all before it; kept up to date for the next one. */
 static bool judge_one(struct seat *seat, struct entry *entry, const struct death *death,
-                      struct finished *finished)
+                      bool *is_oldest, struct finished *finished)
 {
     uint32_t request = entry->request;
     uint32_t word = atomic_load(&hki_seat_cell(seat, request)->state);
@@ -178,9 +222,14 @@ static bool judge_one(struct seat *seat, struct entry *entry, const struct death
         hki_cell_show_progress(hki_seat_cell(seat, request), job);
         seat->ended++;
         seat->pool->refill_ns = 0; /* The workers work: see seats.c. */
-    } else if (word == hki_cell_word(request, HKI_CELL_QUEUED) ||
-               !lose(seat, entry, death, finished)) {
-        return false;
+    } else {
+        bool has_begun = word != hki_cell_word(request, HKI_CELL_QUEUED) || entry->forced ||
+                         (*is_oldest && seems_to_have_run(seat, job, death));
+
+        *is_oldest = false;
+        if (!has_begun || !lose(seat, entry, death, finished)) {
+            return false;
+        }
     }
     give_up(seat, entry);
     job->taken = true;
@@ -196,6 +245,7 @@ static unsigned judge(struct seat *seat, const struct death *death, struct finis
     uint32_t first = atomic_load(&seat->done);
     uint32_t outstanding = hki_seat_outstanding(seat);
     unsigned count = 0;
+    bool is_oldest = true;
 
     for (uint32_t i = 0; i < outstanding; i++) {
         seat->broke_rules = seat->broke_rules || is_overwritten(seat, first + i);
@@ -204,7 +254,7 @@ static unsigned judge(struct seat *seat, const struct death *death, struct finis
     for (uint32_t i = 0; i < outstanding; i++) {
         struct entry *entry = hki_seat_entry(seat, first + i);
 
-        if (entry->job != NULL && judge_one(seat, entry, death, &batch[count])) {
+        if (entry->job != NULL && judge_one(seat, entry, death, &is_oldest, &batch[count])) {
             count++;
         }
     }
@@ -216,6 +266,7 @@ static unsigned judge(struct seat *seat, const struct death *death, struct finis
         if (job != NULL) {
             give_up(seat, entry);
             hki_task_queue_push_front(&pool->queue, job);
+            pool->may_pass = true;
         }
     }
     if (outstanding != 0) {
@@ -240,7 +291,7 @@ static struct hki_error *init_error(const struct seat *seat, const struct death 
 
     hki_seat_where(seat, where, sizeof(where));
     if (atomic_load(&seat->channel->stage) == HKI_WORKER_FAILED) {
-        memcpy(copy, channel->failure, sizeof(copy));
+        hki_snapshot(copy, channel->failure, sizeof(copy));
         cause = hki_error_unpack(
             copy, size < sizeof(copy) ? size : sizeof(copy),
             &(struct hki_error_facts){.task = "worker initialiser", .where = where});
@@ -273,14 +324,13 @@ void hki_pool_break(struct process_pool *pool, struct hki_error *error, struct h
 }
 
 /* Under the lock. */
-static void count_init_failure(struct seat *seat, const struct death *death, struct hki_list *jobs)
+static void count_init_failure(struct seat *seat, const struct death *death, struct hki_list *jobs,
+                               char line[LINE_BYTES])
 {
     struct process_pool *pool = seat->pool;
     struct hki_error *error = init_error(seat, death);
-    char line[1024];
 
-    hk_error_format(&error->shown, line, sizeof(line));
-    hki_log(HK_LOG_ERROR, "%s (%u in a row)", line, pool->init_failures + 1);
+    hk_error_format(&error->shown, line, LINE_BYTES);
     if (++pool->init_failures >= HKI_INIT_FAILURES_MAX && !pool->broken) {
         hki_pool_break(pool, error, jobs);
     } else {
@@ -307,16 +357,29 @@ static struct seat *find_seat(struct process_pool *pool, uint32_t index, uint32_
     return seat != NULL && seat->generation == generation && seat->life != SEAT_EMPTY ? seat : NULL;
 }
 
+/* Ends what no worker will be started for any more. */
+static void discard_left(struct process_pool *pool, struct hki_list *jobs, bool is_killed)
+{
+    const struct hki_error *why = atomic_load(&pool->executor->broken);
+
+    if (is_killed || why == NULL) {
+        hki_discard_all(jobs, HK_ECANCELED, "the executor is shut down");
+    } else {
+        hki_discard_all(jobs, why->shown.status, "no worker could be made ready to run it");
+    }
+}
+
 /* Under the lock, which is released for a moment. */
 static void bury(struct seat *seat, const struct death *death)
 {
     struct process_pool *pool = seat->pool;
-    bool broken_before = pool->broken;
-    bool has_broken;
+    bool is_killed = pool->killing;
     int socket = seat->socket;
     int stop_event = seat->stop_event;
     struct finished batch[HKI_CELLS];
+    char line[LINE_BYTES] = "";
     struct hki_list jobs;
+    unsigned failures;
     unsigned count;
 
     hki_list_init(&jobs);
@@ -325,19 +388,23 @@ static void bury(struct seat *seat, const struct death *death)
     pool->heard_ns = hk_now_ns();
     if (failed_to_start(seat) && !seat->asked_to_die && death->wait_status != -1 &&
         !pool->closing) {
-        count_init_failure(seat, death, &jobs);
+        count_init_failure(seat, death, &jobs, line);
     } else if (seat->ended == 0 && !seat->asked_to_die && seat->life != SEAT_LEAVING) {
-        pool->tokens -= 1.0;
+        hki_pool_spend_token(pool);
+    }
+    if (pool->broken || is_killed) {
+        hki_task_queue_take_all(&pool->queue, &jobs); /* What has come back from this seat, too. */
     }
     seat->socket = -1; /* Ours to close, when those who wait have been told. */
     seat->stop_event = -1;
     hki_seat_vacate(seat);
-    has_broken = pool->broken && !broken_before;
+    failures = pool->init_failures;
     pool->concluding++; /* Ours: the pool does not end meanwhile. */
     pthread_mutex_unlock(&pool->lock);
-    if (has_broken) {
-        hki_discard_all(&jobs, HK_EINIT, "no worker could be made ready to run it");
+    if (line[0] != '\0') {
+        hki_log(HK_LOG_ERROR, "%s (%u in a row)", line, failures);
     }
+    discard_left(pool, &jobs, is_killed);
     hki_pool_conclude(pool, batch, count);
     hki_os_close(socket);
     hki_os_close(stop_event);
@@ -366,25 +433,31 @@ void hki_pool_spawned(struct hki_zygote_client *client, uint32_t index, uint32_t
                       int32_t pid, int sys_errno)
 {
     struct process_pool *pool = hki_pool_of_client(client);
+    char name[HKI_NAME_MAX];
+    bool is_missed = false;
     struct seat *seat;
 
     pthread_mutex_lock(&pool->lock);
+    snprintf(name, sizeof(name), "%s", pool->executor->name);
     pool->heard_ns = hk_now_ns();
     if ((seat = find_seat(pool, index, generation)) != NULL) {
         if (pid > 0) {
             seat->pid = pid;
             seat->born = true;
         } else {
-            hki_log(HK_LOG_WARNING,
-                    "executor %s could not start worker %u (%s); it tries again, and works with "
-                    "fewer until then",
-                    pool->executor->name, index, strerror(sys_errno));
-            pool->tokens -= 1.0;
-            hki_seat_vacate(seat);
-            hki_pool_staff(pool);
+            is_missed = true;
+            /* A process that its predecessor left behind may have said in its name that it is
+             * ready, so that it has jobs. */
+            bury(seat, &(struct death){-1, false});
         }
     }
     pthread_mutex_unlock(&pool->lock);
+    if (is_missed) {
+        hki_log(HK_LOG_WARNING,
+                "executor %s could not start worker %u (%s); it tries again, and works with fewer "
+                "until then",
+                name, index, strerror(sys_errno));
+    }
 }
 
 void hki_pool_zygote_lost(struct hki_zygote_client *client)

@@ -4,6 +4,8 @@
  * before others, for it may still be looking for work; then to a new one; then, a few ahead,
  * to the one with the least.
  */
+#include <signal.h>
+
 #include "base/time.h"
 #include "executors/process_pool/pool.h"
 #include "executors/room.h"
@@ -26,7 +28,7 @@ static bool runs_for_long(const struct seat *seat)
     int64_t started_ns =
         atomic_load_explicit(&hki_seat_cell(seat, request)->started_ns, memory_order_relaxed);
 
-    return started_ns != 0 &&
+    return started_ns > 0 && /* Its word; what was never is no time. */
            hki_cell_phase(atomic_load(&hki_seat_cell(seat, request)->state)) == HKI_CELL_RUNNING &&
            hk_now_ns() - started_ns > LONG_RUN_NS;
 }
@@ -55,7 +57,7 @@ static struct seat *least_loaded(struct process_pool *pool)
 {
     struct seat *best = NULL;
 
-    if (pool->crowded) {
+    if (pool->crowded || pool->exact || pool->busy == 0) {
         return NULL;
     }
     for (unsigned i = 0; i < pool->high_seat; i++) {
@@ -116,6 +118,9 @@ static void let_go(struct process_pool *pool, hk_job *job)
 {
     pool->concluding++;
     pthread_mutex_unlock(&pool->lock);
+    if (job->taken) {
+        hki_job_drop_input(job);
+    }
     hk_future_unref(&job->future);
     pthread_mutex_lock(&pool->lock);
     pool->concluding--;
@@ -213,41 +218,132 @@ static void balance(struct process_pool *pool)
             }
             return;
         }
+        if (is_over(job)) {
+            let_go(pool, job);
+            continue;
+        }
         if (hki_seat_give(seat, job) != HK_OK) {
             hki_task_queue_push_front(&pool->queue, job);
+            pool->may_pass = true;
             return;
         }
     }
 }
 
-void hki_pool_dispatch(struct process_pool *pool)
+/* A worker that nothing can be sent to: it is dead, and nobody has told us yet, or a task of it has
+ * closed what was not its own, or reads nothing any more. */
+static void send_away(struct seat *seat)
 {
-    pool->stalled = false;
-    while (pool->queue.length != 0) {
-        hk_job *job = hki_task_queue_peek(&pool->queue);
-        struct seat *seat = choose(pool, job);
-        hk_status status;
+    if (seat->ended == 0) {
+        hki_pool_spend_token(seat->pool); /* As for one that died by itself: see seats.c. */
+    }
+    hki_seat_signal(seat, SIGKILL, 0);
+}
 
-        if (seat == NULL) {
-            break;
-        }
-        job = hki_task_queue_pop(&pool->queue);
-        if (is_over(job)) {
-            let_go(pool, job);
-            continue;
-        }
-        status = hki_seat_give(seat, job);
-        if (status == HK_EFULL) {
-            pool->stalled = true;
-            hki_task_queue_push_front(&pool->queue, job);
-            break;
-        }
-        if (status != HK_OK) {
-            refuse(pool, job, status);
+/* False: it, or one before it, waits for memory. */
+static bool give_or_wait(struct process_pool *pool, struct seat *seat, hk_job *job)
+{
+    hk_status status;
+
+    if (is_over(job)) {
+        let_go(pool, job);
+        return true;
+    }
+    status = hki_seat_give(seat, job);
+    switch (status) {
+    case HK_OK:
+        return true;
+    case HK_EFULL:
+        hki_task_queue_push_front(&pool->queue, job);
+        return false;
+    case HK_EWORKER:
+        send_away(seat);
+        hki_task_queue_push_front(&pool->queue, job);
+        pool->may_pass = true;
+        return true;
+    default:
+        refuse(pool, job, status);
+        return true;
+    }
+}
+
+static void give_in_turn(struct process_pool *pool)
+{
+    struct seat *seat;
+
+    pool->stalled = false;
+    while (pool->queue.length != 0 && !pool->stalled &&
+           (seat = choose(pool, hki_task_queue_peek(&pool->queue))) != NULL) {
+        pool->stalled = !give_or_wait(pool, seat, hki_task_queue_pop(&pool->queue));
+    }
+}
+
+/* The first in the queue that needs none of the pool's memory. */
+static hk_job *find_passer(struct process_pool *pool)
+{
+    for (int lane = 0; lane < HKI_LANES; lane++) {
+        struct hki_list *end = &pool->queue.lanes[lane];
+
+        for (struct hki_list *at = end->next; at != end; at = at->next) {
+            hk_job *job = HKI_CONTAINER(at, hk_job, link);
+
+            if (!hki_job_needs_room(pool, job)) {
+                return job;
+            }
         }
     }
+    return NULL;
+}
+
+/* Gives a task that stands behind others. False: it, too, waits for memory. */
+static bool give_passer(struct process_pool *pool, struct seat *seat, hk_job *job)
+{
+    (void)hki_task_queue_remove(&pool->queue, job);
+    return give_or_wait(pool, seat, job);
+}
+
+/* The first in the queue waits for memory, and workers have nothing to do. It may be that only
+ * tasks behind it will give some back, which have buffers, or somebody who waits for one of them.
+ * So those that need none pass by. newest: just put at the end of its lane, if it is still there;
+ * or NULL. Of all others it is known whether one may be among them. */
+static void let_pass(struct process_pool *pool, const struct hki_list *lane, const hk_job *newest)
+{
+    bool is_there = newest != NULL && lane->previous == &newest->link;
+    struct seat *seat = pool->stalled ? idle_seat(pool) : NULL;
+    hk_job *job = is_there ? HKI_CONTAINER(lane->previous, hk_job, link) : NULL;
+
+    if (job != NULL && !hki_job_needs_room(pool, job)) {
+        if (seat != NULL && !pool->may_pass) {
+            (void)give_passer(pool, seat, job);
+            seat = idle_seat(pool); /* It may have come back, and the seat be gone. */
+        } else {
+            pool->may_pass = true;
+        }
+    }
+    while (pool->may_pass && seat != NULL) {
+        job = find_passer(pool);
+        pool->may_pass = job != NULL;
+        if (job != NULL && !give_passer(pool, seat, job)) {
+            return;
+        }
+        seat = idle_seat(pool);
+    }
+}
+
+/* newest: just put at the end of a lane, or NULL. It may be gone before this returns. */
+static void dispatch(struct process_pool *pool, const hk_job *newest)
+{
+    const struct hki_list *lane = newest == NULL ? NULL : newest->link.next;
+
+    give_in_turn(pool);
+    let_pass(pool, lane, newest);
     balance(pool);
     hki_pool_staff(pool);
+}
+
+void hki_pool_dispatch(struct process_pool *pool)
+{
+    dispatch(pool, NULL);
 }
 
 /* --- submitting --- */
@@ -275,10 +371,10 @@ static hk_status make_room(struct process_pool *pool, hk_duration queue_wait, hk
     hk_status status;
 
     switch (pool->queue.when_full) {
-    case HK_FULL_FAILS:
+    case HK_FULL_FAIL:
     case HK_FULL_CALLER_RUNS: /* Not in this process: it asked for others. */
         return HK_EFULL;
-    case HK_FULL_DROPS_OLDEST:
+    case HK_FULL_DROP_OLDEST:
         *victim = hki_task_queue_pop_oldest(&pool->queue);
         return HK_OK;
     default:
@@ -293,23 +389,34 @@ hk_status hki_pool_submit(void *self, hk_job *job, hk_duration queue_wait)
     struct process_pool *pool = self;
     hk_job *victim = NULL;
     bool looks = false;
+    bool is_over;
     hk_status status;
 
     pthread_mutex_lock(&pool->lock);
     status = open_state(pool);
-    if (status == HK_OK && !job->forced && hki_task_queue_full(&pool->queue)) {
+    /* A limit or a token may have ended it before it came here, or while it waits for room: then
+     * its input has been dropped. Whoever ends it from now on finds it, under this lock. */
+    is_over = hki_phase(hki_future_state(&job->future)) >= HKI_ENDING;
+    if (status == HK_OK && !is_over && !job->forced && hki_task_queue_full(&pool->queue)) {
         status = make_room(pool, queue_wait, &victim);
     }
-    if (status == HK_OK) {
+    is_over = status == HK_OK && hki_phase(hki_future_state(&job->future)) >= HKI_ENDING;
+    if (status == HK_OK && !is_over) {
         hki_task_queue_push(&pool->queue, job);
-        hki_pool_dispatch(pool);
+        dispatch(pool, job);
         /* What no worker takes now waits for the end of another one. */
         looks = pool->queue.length != 0 && hki_pool_end_quiet(pool, HKI_RING_COALESCED);
         /* Who submits more than it waits would leave all results to the supervisor, and would
          * contend with that for every lock. */
         looks = ++pool->submits % LOOK_EVERY == 0 || looks;
+    } else if (is_over) {
+        /* It may have been woken for room: the next one is. */
+        hki_task_queue_made_room(&pool->queue);
     }
     pthread_mutex_unlock(&pool->lock);
+    if (is_over) {
+        hk_future_unref(&job->future); /* Of who would have run it. */
+    }
     if (looks) {
         hki_pool_look(pool);
     }

@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 
 #include "base/assert.h"
+#include "base/os.h"
+#include "base/time.h"
 
 enum { FAULTS_MAX = 32, NAME_MAX_BYTES = 32 };
 
@@ -49,6 +51,12 @@ static struct fault *find(const char *name, int32_t who)
     return NULL;
 }
 
+static void disarm(struct fault *fault)
+{
+    atomic_store(&fault->armed, 0);
+    hki_os_futex_wake_shared(&fault->armed, UINT32_MAX >> 1); /* Who is held there. */
+}
+
 bool hki_fault_set(const char *name, int32_t who, uint32_t nth, enum hki_fault_action action)
 {
     struct fault *fault = find(name, who);
@@ -59,7 +67,7 @@ bool hki_fault_set(const char *name, int32_t who, uint32_t nth, enum hki_fault_a
         }
         fault = &table->faults[atomic_load(&table->used)];
     }
-    atomic_store(&fault->armed, 0);
+    disarm(fault);
     fault->who = who;
     fault->nth = nth;
     fault->action = action;
@@ -72,10 +80,19 @@ bool hki_fault_set(const char *name, int32_t who, uint32_t nth, enum hki_fault_a
     return true;
 }
 
+void hki_fault_release(const char *name, int32_t who)
+{
+    struct fault *fault = find(name, who);
+
+    if (fault != NULL) {
+        disarm(fault);
+    }
+}
+
 void hki_fault_clear(void)
 {
     for (uint32_t i = 0; i < FAULTS_MAX; i++) {
-        atomic_store(&table->faults[i].armed, 0);
+        disarm(&table->faults[i]);
     }
     atomic_store(&table->used, 0);
 }
@@ -93,9 +110,9 @@ void hki_fault_i_am(int32_t who)
 }
 
 /* True: the caller has to fail. Does not return if the process is to end. */
-static bool carry_out(enum hki_fault_action action)
+static bool carry_out(struct fault *fault)
 {
-    switch (action) {
+    switch (fault->action) {
     case HKI_FAULT_DIES:
         (void)raise(SIGKILL);
         break;
@@ -106,6 +123,11 @@ static bool carry_out(enum hki_fault_action action)
         exit(HKI_FAULT_EXIT_STATUS);
     case HKI_FAULT_FAILS:
         break;
+    case HKI_FAULT_HOLDS:
+        while (atomic_load(&fault->armed) != 0) {
+            (void)hki_os_futex_wait_shared(&fault->armed, 1, HKI_NEVER);
+        }
+        return false;
     }
     return true;
 }
@@ -126,7 +148,7 @@ bool hki_fault_point(const char *name)
         }
         pass = atomic_fetch_add(&fault->passes, 1) + 1;
         if (fault->nth == HKI_FAULT_EVERY || fault->nth == pass) {
-            fails = carry_out(fault->action);
+            fails = carry_out(fault);
         }
     }
     return fails;

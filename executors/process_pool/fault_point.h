@@ -21,6 +21,7 @@ enum hki_fault_action {
     HKI_FAULT_CRASHES, /* SIGSEGV, likewise. */
     HKI_FAULT_EXITS,   /* exit(HKI_FAULT_EXIT_STATUS). */
     HKI_FAULT_FAILS,   /* HKI_FAULT() is true. */
+    HKI_FAULT_HOLDS,   /* Waits there until hki_fault_release(), or hki_fault_clear(). */
 };
 
 /* Who passes a point: the index of a worker in its pool, or one of these. */
@@ -40,6 +41,9 @@ enum {
 /* At the nth pass from now (1: the next one), once; HKI_FAULT_EVERY: at each. A later call
  * for the same name and who replaces it. False: there are too many of them. */
 bool hki_fault_set(const char *name, int32_t who, uint32_t nth, enum hki_fault_action action);
+
+/* Forgets one of them; who is held there goes on. */
+void hki_fault_release(const char *name, int32_t who);
 
 /* Forgets all of them. */
 void hki_fault_clear(void);

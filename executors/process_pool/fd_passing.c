@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include "base/assert.h"
+#include "base/no_cancel.h"
 #include "base/os.h"
 
 enum { FDS_ROOM = HKI_FDS_MAX + 1 };
@@ -25,6 +26,7 @@ bool hki_socket_pair(int pair[2])
 bool hki_send_fds(int socket, const void *bytes, size_t size, const int *fds, size_t count,
                   bool wait)
 {
+    HKI_NO_CANCEL;
     struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     union ancillary ancillary;
@@ -75,6 +77,7 @@ static size_t take_fds(struct msghdr *message, int *fds, size_t max)
 ssize_t hki_receive_fds(int socket, void *bytes, size_t size, int *fds, size_t max, size_t *count,
                         bool wait)
 {
+    HKI_NO_CANCEL;
     struct iovec part = {.iov_base = bytes, .iov_len = size};
     union ancillary ancillary;
     struct msghdr message = {.msg_iov = &part,

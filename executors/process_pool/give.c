@@ -15,19 +15,23 @@
 /* Larger results than this are not made room for before anybody saw one. */
 enum { RESERVED_LEAST = HKI_CELL_PAGE };
 
-struct chunk *hki_chunk_reserve(struct process_pool *pool, uint64_t bytes)
+hk_status hki_chunk_reserve(struct process_pool *pool, uint64_t bytes, struct chunk **out)
 {
     struct chunk *chunk = hki_alloc(sizeof(*chunk));
+    hk_status status;
 
+    *out = NULL;
     if (chunk == NULL) {
-        return NULL;
+        return HK_ENOMEM;
     }
     if ((chunk->at = hki_arena_take(pool->arena, bytes, &chunk->capacity)) == 0) {
+        status = chunk->capacity == 0 ? HK_ENOMEM : HK_EFULL;
         hki_free(chunk, sizeof(*chunk));
-        return NULL;
+        return status;
     }
     chunk->arena = hki_arena_ref(pool->arena);
-    return chunk;
+    *out = chunk;
+    return HK_OK;
 }
 
 void hki_chunk_release(struct chunk *chunk)
@@ -49,6 +53,12 @@ static bool must_spill(const struct process_pool *pool, const hk_job *job)
            job->input.size > hki_arena_largest(pool->arena) / 2;
 }
 
+bool hki_job_needs_room(const struct process_pool *pool, const hk_job *job)
+{
+    return job->input.size > HKI_CELL_INPUT && hki_pool_buffer_chunk(pool, job) == NULL &&
+           !must_spill(pool, job);
+}
+
 bool hki_job_needs_socket(const struct process_pool *pool, const hk_job *job)
 {
     return hki_job_fds(job) != NULL || must_spill(pool, job);
@@ -57,6 +67,21 @@ bool hki_job_needs_socket(const struct process_pool *pool, const hk_job *job)
 static size_t fd_count(const hk_job *job)
 {
     return hki_job_fds(job) == NULL ? 0 : hki_job_fds(job)->count;
+}
+
+/* Why a message did not leave. A worker that has nothing to do has read all that came before: one
+ * whose socket is full does not read, and one that has closed it, or is dead, never will again. */
+static hk_status send_failure(int error)
+{
+    switch (error) {
+    case EAGAIN:
+    case EPIPE:
+    case ECONNRESET:
+    case ENOTCONN:
+        return HK_EWORKER;
+    default:
+        return HK_ESYS;
+    }
 }
 
 /* A spilled input and the task's descriptors, in one message. */
@@ -82,9 +107,9 @@ static hk_status send_descriptors(struct seat *seat, const hk_job *job, uint32_t
     for (size_t i = 0; i < fd_count(job); i++) {
         fds[count++] = hki_job_fds(job)->fds[i];
     }
-    status = hki_send_fds(seat->socket, &request, sizeof(request), fds, count, false) ? HK_OK
-             : errno == EAGAIN                                                        ? HK_EFULL
-                                                                                      : HK_ESYS;
+    status = hki_send_fds(seat->socket, &request, sizeof(request), fds, count, false)
+                 ? HK_OK
+                 : send_failure(errno);
     if (spills) {
         hki_os_close(fds[0]);
     }
@@ -96,6 +121,7 @@ static hk_status place_input(struct seat *seat, const hk_job *job, struct hki_ce
 {
     struct process_pool *pool = seat->pool;
     const struct chunk *own;
+    hk_status status;
 
     cell->input_size = job->input.size;
     cell->input_at = 0;
@@ -115,11 +141,13 @@ static hk_status place_input(struct seat *seat, const hk_job *job, struct hki_ce
         cell->input_place = HKI_INPUT_SPILL;
         return HK_OK;
     }
-    if ((entry->input = hki_chunk_reserve(pool, job->input.size)) == NULL) {
+    status = hki_chunk_reserve(pool, job->input.size, &entry->input);
+    if (status == HK_EFULL) {
         hki_arena_want(pool->arena); /* What was given back before this was not told. */
-        if ((entry->input = hki_chunk_reserve(pool, job->input.size)) == NULL) {
-            return HK_EFULL;
-        }
+        status = hki_chunk_reserve(pool, job->input.size, &entry->input);
+    }
+    if (status != HK_OK) {
+        return status; /* Without memory nobody would tell when to try again: the task fails. */
     }
     cell->input_place = HKI_INPUT_ARENA;
     cell->input_at = entry->input->at;
@@ -141,7 +169,7 @@ static void reserve_output(struct seat *seat, const hk_job *job, struct hki_cell
     /* What is to be salvaged from a dead worker must lie where nobody else writes meanwhile. */
     if ((bytes > RESERVED_LEAST || job->salvage != NULL) &&
         bytes <= hki_arena_largest(pool->arena) / 4 &&
-        (entry->reserved = hki_chunk_reserve(pool, bytes)) != NULL) {
+        hki_chunk_reserve(pool, bytes, &entry->reserved) == HK_OK) {
         cell->reserved_at = entry->reserved->at;
         cell->reserved_size = entry->reserved->capacity;
     }

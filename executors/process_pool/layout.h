@@ -3,9 +3,11 @@
  * What a pool and its worker processes share: plain memory, mapped at the same address
  * in all of them.
  *
- *     pool page      written by the parent, read by all workers: settings, attention
+ *     attention      written by the parent, read by all workers
+ *     settings       of the pool; written once. Workers have a copy of the zygote's own
  *     channel i      written by both sides, seen by the parent and worker i alone
- *     arena          inputs and reserved results; owned by the parent (arena.h)
+ *     arena          inputs and reserved results; owned by the parent (arena.h), and written by
+ *                    all workers of the pool: it is common ground
  *
  * A channel is a ring of cells with one producer and one consumer. Request number r (from
  * 0, modulo 2^32) lies in cell r % HKI_CELLS. The parent fills the cell, sets its state to
@@ -33,8 +35,11 @@
 #include <hocket/task.h>
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
+
+#include "base/os.h"
 
 enum {
     HKI_CHANNELS_MAX = 1024,
@@ -71,6 +76,15 @@ static inline uint32_t hki_cell_word(uint32_t request, enum hki_cell_phase phase
 static inline enum hki_cell_phase hki_cell_phase(uint32_t word)
 {
     return (enum hki_cell_phase)(word & 0xff);
+}
+
+/* Whether one of the two sides may have written this for a request that was given. */
+static inline bool hki_cell_word_possible(uint32_t request, uint32_t word)
+{
+    enum hki_cell_phase phase = hki_cell_phase(word);
+
+    return word == hki_cell_word(request, phase) && phase > HKI_CELL_FREE &&
+           phase <= HKI_CELL_KILLING;
 }
 
 /* Where the bytes of an input lie. */
@@ -126,6 +140,7 @@ struct hki_crash {
                              * follow, if the stack can be walked. */
     int32_t signal;
     int32_t code; /* si_code. */
+    int32_t call; /* The system call that a filter forbade; -1: none. */
     _Atomic(uint32_t) frames;
     uint64_t address; /* si_addr. */
     void *frame[HKI_FRAMES_MAX];
@@ -179,7 +194,7 @@ enum {
     HKI_RING_COALESCED = 2, /* When it has done most of what it was given, half the ring is
                              * unreported, or the request is urgent. */
     HKI_RING_WHEN = 3,      /* The mask of these. */
-    HKI_RING_CALLER = 4,    /* Wake a caller by `bell`; else the supervisor by its eventfd. */
+    HKI_RING_CALLER = 4,    /* Wake a caller by `bell`; else the supervisor by its pipe. */
     HKI_RING_STEP = 8,
 };
 
@@ -188,12 +203,14 @@ struct hki_rlimit {
     struct rlimit limit;
 };
 
-/* Written before the first worker is forked, but for attention. */
 struct hki_pool_page {
     _Atomic(uint32_t) attention HKI_LINE;
-    uint64_t base HKI_LINE; /* Address of this page. */
-    uint64_t bytes;         /* Of the whole region. */
-    uint64_t channels_at;   /* Offset; channel i lies at channels_at + i * channel_stride. */
+    /* The settings, from here on: written before the pool is registered. They begin on a page of
+     * their own, for the zygote replaces them by a copy: what a worker believes about itself before
+     * any limit holds for it must not be another worker's to write. */
+    uint64_t base __attribute__((aligned(4096))); /* Address of this struct. */
+    uint64_t bytes;                               /* Of the whole region. */
+    uint64_t channels_at; /* Offset; channel i lies at channels_at + i * channel_stride. */
     uint64_t channel_stride;
     uint32_t channel_count;
     uint64_t overflow_at; /* Offset; the extent of worker i at overflow_at + i * extent. */
@@ -203,8 +220,8 @@ struct hki_pool_page {
     uint64_t rss_limit; /* 0: the workers need not look at their memory. */
     uint64_t max_payload;
     char name[HKI_WORKER_NAME_MAX]; /* Of the pool. */
-    hk_worker_init_fn *initializer;
-    hk_worker_fini_fn *finalizer;
+    hk_worker_initializer_fn *initializer;
+    hk_worker_finalizer_fn *finalizer;
     void *worker_arg;
     uint32_t has_nice;
     int32_t nice;
@@ -212,10 +229,20 @@ struct hki_pool_page {
     struct hki_rlimit rlimits[HKI_RLIMITS_MAX];
     uint32_t has_cpus;
     uint64_t cpus[HKI_CPUS_WORDS];
+    uint32_t no_new_privs;
+    uint32_t sandbox;                  /* enum hki_os_sandbox */
+    uint32_t filter_count;             /* 0: no filter of the application's. */
     uint32_t depth;                    /* How many pools of processes are around this one. */
     uint32_t environment_count;        /* Strings NAME=VALUE, or NAME alone to remove it. */
     char environment[HKI_SETUP_BYTES]; /* Each ended by a zero byte. */
+    struct hki_os_filter_step filter[HKI_OS_FILTER_MAX];
 };
+
+/* Whether its workers may not do all that the application may. */
+static inline bool hki_pool_confines(const struct hki_pool_page *page)
+{
+    return page->sandbox != HKI_OS_SANDBOX_NONE || page->filter_count != 0;
+}
 
 #define HKI_OVERFLOW_EXTENT ((uint64_t)HKI_OVERFLOW_UNITS * HKI_OVERFLOW_UNIT)
 

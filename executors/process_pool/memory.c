@@ -80,6 +80,7 @@ static bool map_there(void *address, size_t bytes, int fd)
         errno = ENOMEM;
         return false;
     }
+    // cppcheck-suppress leakReturnValNotUsed ; it is mapped where it was asked for
     return mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
                 0) != MAP_FAILED;
 }
@@ -198,14 +199,58 @@ void hki_pool_memory_unmap_fixed(void *address, size_t bytes)
     hki_pool_addresses_give_back(address);
 }
 
+/* Replaces the settings by a copy of them that is this process's own. */
+static bool own_settings(struct hki_pool_page *page)
+{
+    size_t at = offsetof(struct hki_pool_page, base);
+    size_t bytes = (size_t)page->channels_at - at;
+    void *settings = (unsigned char *)page + at;
+    void *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int error;
+
+    if (copy == MAP_FAILED) {
+        return false;
+    }
+    memcpy(copy, settings, bytes);
+    if (mprotect(copy, bytes, PROT_READ) == 0 &&
+        mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, settings) != MAP_FAILED) {
+        return true;
+    }
+    error = errno;
+    (void)munmap(copy, bytes);
+    errno = error;
+    return false;
+}
+
+/* A mapping of a file that was opened for reading alone can never be written; one that is only
+ * protected could be again. */
+static bool only_read(struct hki_pool_page *page, int fd)
+{
+    size_t bytes = offsetof(struct hki_pool_page, base);
+    int reader = hki_os_open_again_to_read(fd);
+    bool is_mapped;
+
+    if (reader < 0) {
+        return mprotect(page, bytes, PROT_READ) == 0;
+    }
+    // cppcheck-suppress leakReturnValNotUsed ; it takes the place of the page
+    is_mapped = mmap(page, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, reader, 0) != MAP_FAILED;
+    hki_os_close(reader);
+    return is_mapped;
+}
+
 /* A core file holds nothing of what is hidden: reading all of a sparse file would fill it. */
-bool hki_pool_memory_hide(struct hki_pool_page *page)
+bool hki_pool_memory_hide(struct hki_pool_page *page, int fd)
 {
     size_t hidden = (size_t)(page->arena_at - page->channels_at);
     void *first = hki_pool_at(page, page->channels_at);
+    /* On larger pages the settings do not begin one: then all of it is protected as it is. */
+    bool is_apart = offsetof(struct hki_pool_page, base) % (size_t)sysconf(_SC_PAGESIZE) == 0;
+    bool is_safe = is_apart ? own_settings(page) && only_read(page, fd)
+                            : mprotect(page, (size_t)page->channels_at, PROT_READ) == 0;
 
-    return mprotect(page, (size_t)page->channels_at, PROT_READ) == 0 &&
-           mprotect(first, hidden, PROT_NONE) == 0 && madvise(first, hidden, MADV_DONTDUMP) == 0;
+    return is_safe && mprotect(first, hidden, PROT_NONE) == 0 &&
+           madvise(first, hidden, MADV_DONTDUMP) == 0;
 }
 
 bool hki_pool_memory_show(const struct hki_pool_page *page, uint32_t index)
@@ -219,6 +264,25 @@ bool hki_pool_memory_show(const struct hki_pool_page *page, uint32_t index)
     }
     (void)madvise(channel, (size_t)page->channel_stride, MADV_DODUMP);
     return true;
+}
+
+/* Nothing comes to these addresses, as before. */
+static bool leave(const struct hki_pool_page *page, uint64_t from, uint64_t to)
+{
+    return from == to ||
+           // cppcheck-suppress leakReturnValNotUsed ; it takes the place of what was there
+           mmap(hki_pool_at(page, from), (size_t)(to - from), PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+bool hki_pool_memory_leave_others(const struct hki_pool_page *page, uint32_t index)
+{
+    uint64_t channel = page->channels_at + index * page->channel_stride;
+    uint64_t extent = page->overflow_at + index * HKI_OVERFLOW_EXTENT;
+
+    return leave(page, page->channels_at, channel) &&
+           leave(page, channel + page->channel_stride, extent) &&
+           leave(page, extent + HKI_OVERFLOW_EXTENT, page->arena_at);
 }
 
 void hki_pool_memory_discard(struct hki_pool_memory *memory, uint64_t offset, uint64_t bytes)

@@ -32,11 +32,15 @@ hk_status hki_pool_addresses_reserve(void);
 int hki_pool_memory_map_fixed(void *address, size_t bytes, int fd);
 void hki_pool_memory_unmap_fixed(void *address, size_t bytes);
 
-/* In the zygote, for its workers to inherit: the page is read only, and what belongs to one
- * worker is out of reach. False with errno. */
-bool hki_pool_memory_hide(struct hki_pool_page *page);
+/* In the zygote, for its workers to inherit: the page is read only, and cannot be made anything
+ * else where its file can be opened anew; its settings are a copy; and what belongs to one worker
+ * is out of reach. False with errno. */
+bool hki_pool_memory_hide(struct hki_pool_page *page, int fd);
 /* In a worker: its own channel and extent are within reach again. False with errno. */
 bool hki_pool_memory_show(const struct hki_pool_page *page, uint32_t index);
+/* In a worker that is confined, which may still change the access to what it has mapped: what
+ * belongs to the others is not mapped any more. False with errno. */
+bool hki_pool_memory_leave_others(const struct hki_pool_page *page, uint32_t index);
 
 /*
  * Makes one for so many channels and bytes of arena, with the layout of the page filled in

@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "base/snapshot.h"
 
 enum {
     MAGIC = 0x31454b48, /* "HKE1" */
@@ -180,7 +181,7 @@ static bool take(struct reader *reader, void *out, size_t size)
     if (reader->left < size) {
         return false;
     }
-    memcpy(out, reader->at, size);
+    hki_snapshot(out, reader->at, size); /* In need of memory they are read where they lie. */
     reader->at += size;
     reader->left -= size;
     return true;
@@ -321,7 +322,7 @@ struct hki_error *hki_error_unpack(const unsigned char *bytes, size_t size,
     if ((copy = hki_alloc(size)) == NULL) {
         return hki_error_static(status_of(bytes, size));
     }
-    memcpy(copy, bytes, size);
+    hki_snapshot(copy, bytes, size);
     error = unpack((struct reader){copy, size}, about);
     hki_free(copy, size);
     return error != NULL ? error : senseless(about);

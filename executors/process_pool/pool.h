@@ -48,6 +48,7 @@ enum {
 };
 
 #define HKI_MEMORY_DEFAULT ((uint64_t)256 << 20)
+#define HKI_MEMORY_MAX     (SIZE_MAX / 4)
 #define HKI_SPIN_NS        50000
 #define HKI_NAP_NS         300000
 
@@ -96,6 +97,9 @@ struct seat {
     int signal;         /* What it is to get at signal_at_ns; 0: nothing. */
     int64_t signal_at_ns;
     uint32_t signal_request; /* The task it is for, unless the worker is to die in any case. */
+    int64_t passes_since_ns; /* Since when it has to pass over `passes`; 0: nothing. */
+    uint32_t passes;         /* The oldest request, if it was taken back. */
+    int64_t suspected_at_ns; /* When it was found not to have done so in time; 0: never. */
     bool asked_to_die;       /* By us. */
     atomic_bool broke_rules; /* It wrote what it should not have. */
     struct hki_list idle;    /* In pool->idle while READY with nothing to do. */
@@ -121,22 +125,26 @@ struct process_pool {
     atomic_uint high_seat; /* Seats from here on were never used. */
     struct hki_list idle;  /* Seats, the last that worked first. */
     unsigned target;
-    unsigned live;     /* Seats that are not EMPTY. */
-    unsigned standing; /* Workers there were of late, and are replaced when they die. */
-    unsigned starting; /* Of these, not READY yet. */
-    atomic_uint busy;  /* Seats with something outstanding. */
+    unsigned live;        /* Seats that are not EMPTY. */
+    unsigned standing;    /* Workers there were of late, and are replaced when they die. */
+    unsigned prestarting; /* Callers that want workers though no task waits. */
+    unsigned starting;    /* Of these, not READY yet. */
+    atomic_uint busy;     /* Seats with something outstanding. */
     size_t outstanding;
     size_t given;      /* Jobs in entries. */
     size_t forced;     /* Of these, ended by force. */
     size_t concluding; /* Jobs taken out, whose futures are about to end. */
     unsigned depth;    /* Jobs that a worker may have at a time. */
+    bool exact;        /* Only one, as a capacity or policy was asked for: what lies ahead in a
+                        * worker's cells would wait beyond the capacity. Never changes. */
     int64_t mean_ns;   /* Of a task's time; 0: unknown. */
     unsigned rotation; /* Where the search for the least loaded begins. */
     /* When to look again at a worker that rests while another one has jobs that it has not
      * begun. HKI_NEVER: there was none. */
     int64_t rebalance_at_ns;
-    bool crowded; /* No worker takes more until something ends. */
-    bool stalled; /* The first in the queue waits for memory, and the others behind it. */
+    bool crowded;  /* No worker takes more until something ends. */
+    bool stalled;  /* The first in the queue waits for memory, and so do others behind it. */
+    bool may_pass; /* There may be tasks in the queue that need no memory. */
     uint64_t started_ever;
     bool closing;
     bool killing;
@@ -164,7 +172,7 @@ struct process_pool {
     int64_t respawn_at_ns;      /* INT64_MAX: nothing is waiting for a token. */
     int64_t no_worker_since_ns; /* 0: there is one that is ready, or none is wanted. */
     int64_t heard_ns;           /* When the zygote said something last. */
-    bool suspected;             /* The zygote has not answered in time: looked at once more. */
+    int64_t suspected_at_ns; /* When the zygote was found not to have answered in time; 0: not. */
     hk_duration start_timeout;
 
     /* Options. */
@@ -207,6 +215,17 @@ static inline struct entry *hki_seat_entry(struct seat *seat, uint32_t request)
     return &seat->entries[request % HKI_CELLS];
 }
 
+/* Under the lock: whether the worker has come to a request that was taken back before it began.
+ * Whoever may be the first to see that rings the supervisor, which minds that it passes over it. */
+static inline bool hki_seat_has_to_pass(struct seat *seat)
+{
+    uint32_t request = atomic_load(&seat->done);
+
+    return (seat->life == SEAT_READY || seat->life == SEAT_LEAVING) &&
+           hki_seat_outstanding(seat) != 0 && hki_seat_entry(seat, request)->job == NULL &&
+           atomic_load(&seat->channel->done) == request;
+}
+
 /* "worker procs_1 (pid 4711)" */
 void hki_seat_where(const struct seat *seat, char *text, size_t size);
 
@@ -219,9 +238,13 @@ hk_status hki_pool_submit(void *self, hk_job *job, hk_duration queue_wait);
 /* --- give.c --- */
 
 /* Under the lock: puts a job in the next cell of a seat; the worker is woken if it sleeps.
- * HK_OK; HK_EFULL: not now, the pool's memory is full; any other status: it can never be
- * given. The job stays the caller's then. */
+ * HK_OK; HK_EFULL: not now, the pool's memory is full; HK_EWORKER: not to this worker, which had
+ * nothing to do and cannot be sent anything any more; any other status: it can never be given.
+ * The job stays the caller's then. */
 hk_status hki_seat_give(struct seat *seat, hk_job *job);
+
+/* Whether its input needs a place in the pool's memory that it does not have yet. */
+bool hki_job_needs_room(const struct process_pool *pool, const hk_job *job);
 
 /* Whether it needs a descriptor sent, which waits for a worker with nothing to do. */
 bool hki_job_needs_socket(const struct process_pool *pool, const hk_job *job);
@@ -230,7 +253,8 @@ bool hki_job_needs_socket(const struct process_pool *pool, const hk_job *job);
 void hki_seat_wake(struct seat *seat);
 
 void hki_chunk_release(struct chunk *chunk);
-struct chunk *hki_chunk_reserve(struct process_pool *pool, uint64_t bytes);
+/* HK_EFULL: one that is given back makes room. HK_ENOMEM: none will. */
+hk_status hki_chunk_reserve(struct process_pool *pool, uint64_t bytes, struct chunk **out);
 
 /* --- take.c --- */
 
@@ -301,8 +325,14 @@ int64_t hki_pool_attend(struct hki_zygote_client *client);
 bool hki_pool_hire(struct process_pool *pool);
 /* Under the lock: starts as many as are wanted now. */
 void hki_pool_staff(struct process_pool *pool);
+
+/* A worker was lost, or could not be had: the next one may have to wait. */
+void hki_pool_spend_token(struct process_pool *pool);
 void hki_seat_retire(struct seat *seat);
 void hki_seat_signal(struct seat *seat, int signal, hk_duration later);
+/* Under the lock: what it says, or does not, cannot be: what it has not begun goes to others, and
+ * it is killed. */
+void hki_seat_expel(struct seat *seat);
 /* Under the lock: its process is gone, and its cells are judged. */
 void hki_seat_vacate(struct seat *seat);
 /* Under the lock: a worker that has just reported READY, or a failed initialiser. */
@@ -326,15 +356,17 @@ void hki_pool_break(struct process_pool *pool, struct hki_error *error, struct h
 
 /* Under the lock: takes back a request that has not begun; its job is the caller's then. */
 bool hki_seat_withdraw(struct seat *seat, uint32_t request);
+/* Under the lock: the job leaves its entry, and what force there was with it. */
+void hki_entry_unforce(struct entry *entry);
 /* Under the lock: puts all that has not begun back into the queue. */
 void hki_pool_withdraw_queued(struct seat *seat);
 
 bool hki_pool_remove(void *self, hk_job *job);
-bool hki_pool_recall(void *self, hk_job *job);
+bool hki_pool_recall(void *self, hk_job *job, bool *removed);
 void hki_pool_refresh(void *self, hk_job *job);
 void hki_pool_stop(void *self, hk_job *job);
-bool hki_pool_overrun(void *self, hk_job *job);
-bool hki_pool_kill(void *self, hk_job *job);
+enum hki_force hki_pool_overrun(void *self, hk_job *job);
+enum hki_force hki_pool_kill(void *self, hk_job *job);
 /* Under the lock: the time has come for the seat's signal. */
 void hki_seat_carry_out(struct seat *seat);
 int64_t hki_pool_run_end_ns(void *self, hk_job *job, hk_duration timeout);

@@ -27,7 +27,7 @@ hk_status hki_pool_buffer_create(void *self, size_t size, hk_buffer **out)
     if (made == NULL) {
         return HK_ENOMEM;
     }
-    if ((made->chunk = hki_chunk_reserve(pool, size)) == NULL) {
+    if (hki_chunk_reserve(pool, size, &made->chunk) != HK_OK) {
         hki_free(made, sizeof(*made));
         return HK_ENOMEM;
     }

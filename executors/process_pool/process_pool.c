@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/memory.h"
+#include "base/no_cancel.h"
 #include "base/os.h"
 #include "base/time.h"
 #include "executors/process_pool/code_map.h"
@@ -139,6 +140,7 @@ static hk_status resize(void *self, unsigned workers)
         hki_seat_review(&pool->seats[i - 1]);
     }
     hki_pool_dispatch(pool);
+    hki_condition_broadcast(&pool->settled); /* Fewer may be enough for a prestart. */
     pthread_mutex_unlock(&pool->lock);
     return HK_OK;
 }
@@ -174,29 +176,38 @@ static unsigned ready(const struct process_pool *pool)
     return count;
 }
 
-/* Under the lock. */
+/* Under the lock: as many as were asked for then and are still wanted. Those of a later resize come
+ * when there is work for them, so nobody waits for them here. */
 static bool has_started(const void *self)
 {
     const struct process_pool *pool = self;
+    unsigned asked = pool->standing < pool->target ? pool->standing : pool->target;
 
-    return pool->broken || pool->closing || ready(pool) >= pool->target;
+    return pool->broken || pool->closing || ready(pool) >= asked;
 }
 
 static hk_status prestart(void *self, hk_duration wait)
 {
     struct process_pool *pool = self;
+    hk_status status = HK_OK;
     bool waits;
 
     pthread_mutex_lock(&pool->lock);
     pool->standing = pool->target;
+    pool->prestarting++; /* Before the first answer: it may be that there is no worker to be had. */
     hki_pool_staff(pool);
     waits = wait != 0 && !has_started(pool);
     pthread_mutex_unlock(&pool->lock);
-    /* Workers come up in other processes, and the supervisor that hears of it waits for nobody: so
-     * there is no look_at_start. */
-    return waits ? hki_start_await(pool->executor, &pool->lock, &pool->settled, has_started,
-                                   hki_deadline(wait))
-                 : HK_OK;
+    if (waits) {
+        /* Workers come up in other processes, and the supervisor that hears of it waits for
+         * nobody: so there is no look_at_start. */
+        status = hki_start_await(pool->executor, &pool->lock, &pool->settled, has_started,
+                                 hki_deadline(wait));
+    }
+    pthread_mutex_lock(&pool->lock);
+    pool->prestarting--;
+    pthread_mutex_unlock(&pool->lock);
+    return status;
 }
 
 /* The one thread of this process that the end can wait for: it runs callbacks. */
@@ -264,6 +275,43 @@ static hk_status check_limits(unsigned workers)
     return HK_OK;
 }
 
+_Static_assert(sizeof(hk_filter_step) == sizeof(struct hki_os_filter_step) &&
+                   (int)HK_SANDBOX_READ_FILES == (int)HKI_OS_SANDBOX_READ_FILES &&
+                   (int)HK_SANDBOX_COMPUTE == (int)HKI_OS_SANDBOX_COMPUTE,
+               "what the application says is what the system hears");
+
+static void copy_filter(struct hki_os_filter_step *steps, const hk_executor_options *options)
+{
+    for (size_t i = 0; i < options->filter_count; i++) {
+        const hk_filter_step *step = &options->filter[i];
+
+        steps[i] =
+            (struct hki_os_filter_step){step->code, step->jump_true, step->jump_false, step->value};
+    }
+}
+
+/* A program that the kernel would not take would only fail in each worker. */
+static hk_status check_sandbox(const hk_executor_options *options)
+{
+    struct hki_os_filter_step steps[HKI_OS_FILTER_MAX];
+
+    if (options->sandbox < HK_SANDBOX_NONE || options->sandbox > HK_SANDBOX_COMPUTE ||
+        options->filter_count > HKI_OS_FILTER_MAX ||
+        (options->filter == NULL) != (options->filter_count == 0)) {
+        return HK_EINVAL;
+    }
+    if (options->filter_count != 0) {
+        copy_filter(steps, options);
+        if (!hki_os_filter_sound(steps, options->filter_count)) {
+            return HK_EINVAL;
+        }
+    }
+    if (options->filter_count != 0 && !hki_os_filter_available()) {
+        return HK_ESYS;
+    }
+    return options->sandbox == HK_SANDBOX_NONE || hki_os_sandbox_available() ? HK_OK : HK_ESYS;
+}
+
 static hk_status check_options(const hk_executor_options *options, unsigned workers)
 {
     hk_status status = hki_executor_check_options(options);
@@ -273,9 +321,12 @@ static hk_status check_options(const hk_executor_options *options, unsigned work
     }
     if (workers > HKI_PROCESSES_MAX || options->limit_count > HKI_RLIMITS_MAX ||
         (options->limit_count != 0 && options->limits == NULL) || options->kill_grace < 0 ||
-        options->start_timeout < 0 || options->memory_bytes > SIZE_MAX / 4 ||
+        options->start_timeout < 0 || options->memory_bytes > HKI_MEMORY_MAX ||
         options->when_full == HK_FULL_CALLER_RUNS) {
         return HK_EINVAL;
+    }
+    if ((status = check_sandbox(options)) != HK_OK) {
+        return status;
     }
     return check_limits(workers);
 }
@@ -322,6 +373,10 @@ static hk_status fill_page(struct process_pool *pool, const hk_executor_options 
         }
     }
     page->depth = hki_process_depth + 1;
+    page->no_new_privs = options->no_new_privs;
+    page->sandbox = (uint32_t)options->sandbox;
+    page->filter_count = (uint32_t)options->filter_count;
+    copy_filter(page->filter, options);
     return copy_environment(page, options->environment);
 }
 
@@ -332,6 +387,7 @@ static void set_up(struct process_pool *pool, const hk_executor_options *options
     hki_task_queue_init(&pool->queue, options);
     hki_list_init(&pool->idle);
     pool->depth = HKI_DEPTH_LEAST;
+    pool->exact = options->queue_capacity != 0 || options->when_full != HK_FULL_BLOCK;
     pool->cpus = hki_os_cpu_count();
     pool->respawn_at_ns = HKI_NEVER;
     pool->idle_look_at_ns = HKI_NEVER;
@@ -395,6 +451,10 @@ static hk_status build(struct process_pool *pool, const hk_executor_options *opt
         return status;
     }
     named.name = pool->page->name; /* A number was drawn for it, if it had none. */
+    named.no_new_privs = false;    /* These are the workers' affair. */
+    named.sandbox = HK_SANDBOX_NONE;
+    named.filter = NULL;
+    named.filter_count = 0;
     if ((status = hk_executor_create(&ops, pool, &named, &pool->executor)) != HK_OK) {
         return status;
     }
@@ -413,6 +473,7 @@ hk_status hk_process_pool_create(const hk_executor_options *options, hk_executor
     unsigned workers = hki_executor_workers(options);
     struct process_pool *pool;
     hk_status status;
+    HKI_NO_CANCEL;
 
     if (out == NULL) {
         return HK_EINVAL;
@@ -421,7 +482,7 @@ hk_status hk_process_pool_create(const hk_executor_options *options, hk_executor
     if ((status = check_options(options, workers)) != HK_OK) {
         return status;
     }
-    if (hki_process_depth >= (options->nesting_max == 0 ? NESTING_DEFAULT : options->nesting_max)) {
+    if (hki_process_depth >= (options->max_nesting == 0 ? NESTING_DEFAULT : options->max_nesting)) {
         return HK_EINVAL;
     }
     if ((status = hk_zygote_start()) != HK_OK) {

@@ -49,6 +49,13 @@ static void refill(struct process_pool *pool)
     }
 }
 
+/* Of what is there: workers are started on the word of one token, and many may die before the
+ * next is asked for. A debt would have to be waited for by those who did nothing. */
+void hki_pool_spend_token(struct process_pool *pool)
+{
+    pool->tokens = pool->tokens > 1.0 ? pool->tokens - 1.0 : 0.0;
+}
+
 /* Whether another worker may be started now; if not, respawn_at_ns says when to ask again. */
 static bool may_start(struct process_pool *pool)
 {
@@ -134,6 +141,7 @@ static void sit_down(struct seat *seat, int socket, int stop_event)
     seat->started_ns = hk_now_ns();
     seat->killed_ns = 0;
     seat->signal = 0;
+    seat->passes_since_ns = 0;
     seat->asked_to_die = false;
     seat->broke_rules = false;
     pool->live++;
@@ -153,7 +161,7 @@ static void sit_down(struct seat *seat, int socket, int stop_event)
 /* Without descriptors, or a zygote, to be had now: again in a while. */
 static bool later(struct process_pool *pool)
 {
-    pool->tokens -= 1.0;
+    hki_pool_spend_token(pool);
     (void)may_start(pool);
     if (pool->respawn_at_ns == HKI_NEVER) {
         pool->respawn_at_ns = hki_deadline(REFILL_LEAST_NS);
@@ -245,6 +253,15 @@ void hki_seat_signal(struct seat *seat, int signal, hk_duration later_ns)
         hki_zygote_ring(); /* Likewise. */
     }
     (void)hki_zygote_kill(&seat->pool->client, seat->index, seat->generation, signal);
+}
+
+void hki_seat_expel(struct seat *seat)
+{
+    seat->broke_rules = true;       /* Also of one that is dying: nobody may go on reading it. */
+    hki_pool_withdraw_queued(seat); /* Or the kill could meet one that has begun by then. */
+    if (seat->life != SEAT_DYING) {
+        hki_seat_signal(seat, SIGKILL, 0);
+    }
 }
 
 void hki_seat_rests(struct seat *seat)

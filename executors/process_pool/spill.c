@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "base/no_cancel.h"
 #include "base/os.h"
 #include "executors/process_pool/memory.h"
 
@@ -45,7 +47,31 @@ hk_status hki_spill_create(size_t size, int *fd, void **data)
 hk_status hki_spill_seal(int fd, void *data, size_t size)
 {
     hki_spill_close(data, size);
-    return hki_os_memfd_seal(fd) ? HK_OK : HK_ESYS;
+    /* A child of the task may have it mapped still: then the reader copies it. */
+    return hki_os_memfd_freeze(fd) || hki_os_memfd_seal(fd) ? HK_OK : HK_ESYS;
+}
+
+/* A copy of what its sender can still change. It is read as a file: in a mapping, pages that the
+ * sender takes away meanwhile would have to be found anew, which may fail by a signal. */
+static void *copy(int fd, size_t size)
+{
+    unsigned char *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t at = 0;
+    HKI_NO_CANCEL;
+
+    while (memory != MAP_FAILED && at < size) {
+        ssize_t got = pread(fd, memory + at, size - at, (off_t)at);
+
+        if (got > 0) {
+            at += (size_t)got;
+        } else if (got == 0 || errno != EINTR) {
+            (void)munmap(memory, size);
+            errno = EINVAL;
+            return MAP_FAILED;
+        }
+    }
+    return memory;
 }
 
 hk_status hki_spill_open(int fd, size_t size, void **data)
@@ -54,7 +80,9 @@ hk_status hki_spill_open(int fd, size_t size, void **data)
     hk_status status = HK_EINVAL;
 
     if (size != 0 && hki_os_memfd_sealed(fd, size)) {
-        memory = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+        /* Kernels before 6.7 map what is sealed against writing only as private. */
+        memory = hki_os_memfd_frozen(fd, size) ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0)
+                                               : copy(fd, size);
         status = memory != MAP_FAILED ? HK_OK : errno == ENOMEM ? HK_ENOMEM : HK_EINVAL;
     }
     hki_os_close(fd);

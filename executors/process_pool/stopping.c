@@ -4,9 +4,21 @@
 
 #include "base/os.h"
 #include "base/time.h"
+#include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/pool.h"
 
 /* --- before it begins --- */
+
+void hki_entry_unforce(struct entry *entry)
+{
+    struct process_pool *pool = entry->seat->pool;
+
+    if (entry->forced) {
+        entry->forced = false;
+        pool->forced--;
+        atomic_fetch_sub(&pool->executor->straggling, 1);
+    }
+}
 
 bool hki_seat_withdraw(struct seat *seat, uint32_t request)
 {
@@ -19,8 +31,15 @@ bool hki_seat_withdraw(struct seat *seat, uint32_t request)
         return false;
     }
     entry->job->slot = NULL;
+    /* A task may have forged its state after its time was over: then nobody else drops its input.
+     */
+    entry->job->taken = entry->job->taken || entry->forced;
+    hki_entry_unforce(entry);
     pool->given--;
     hki_seat_clear(seat, request); /* The cell stays taken until the worker passes over it. */
+    if (hki_seat_has_to_pass(seat)) {
+        hki_zygote_ring();
+    }
     if (seat->tasks_left != UINT_MAX) {
         seat->tasks_left++;
     }
@@ -35,18 +54,17 @@ void hki_pool_withdraw_queued(struct seat *seat)
 
         if (job != NULL && hki_seat_withdraw(seat, request)) {
             hki_task_queue_push_front(&seat->pool->queue, job);
+            seat->pool->may_pass = true;
         }
     }
 }
 
-bool hki_pool_remove(void *self, hk_job *job)
+/* Under the lock. */
+static bool take_back(struct process_pool *pool, hk_job *job)
 {
-    struct process_pool *pool = self;
-    struct entry *entry;
+    struct entry *entry = hki_pool_find(job);
     bool removed;
 
-    pthread_mutex_lock(&pool->lock);
-    entry = hki_pool_find(job);
     removed = hki_task_queue_remove(&pool->queue, job) ||
               (entry != NULL && hki_seat_withdraw(entry->seat, entry->request));
     if (removed && pool->closing) {
@@ -56,6 +74,16 @@ bool hki_pool_remove(void *self, hk_job *job)
     if (removed && pool->stalled) {
         hki_zygote_ring(); /* It may be the one that kept the others: the supervisor looks. */
     }
+    return removed;
+}
+
+bool hki_pool_remove(void *self, hk_job *job)
+{
+    struct process_pool *pool = self;
+    bool removed;
+
+    pthread_mutex_lock(&pool->lock);
+    removed = take_back(pool, job);
     pthread_mutex_unlock(&pool->lock);
     return removed;
 }
@@ -64,9 +92,9 @@ bool hki_pool_remove(void *self, hk_job *job)
 static void show(hk_job *job, const struct entry *entry)
 {
     struct hki_cell *cell = hki_seat_cell(entry->seat, entry->request);
-    enum hki_cell_phase phase = hki_cell_phase(atomic_load(&cell->state));
 
-    if (phase == HKI_CELL_RUNNING || phase == HKI_CELL_DONE || phase == HKI_CELL_KILLING) {
+    /* Also what makes no sense: it was written by a task that runs. */
+    if (atomic_load(&cell->state) != hki_cell_word(entry->request, HKI_CELL_QUEUED)) {
         (void)hki_future_start(&job->future, NULL);
     }
     hki_cell_show_progress(cell, job);
@@ -80,19 +108,33 @@ void hki_pool_refresh(void *self, hk_job *job)
     pthread_mutex_lock(&pool->lock);
     if ((entry = hki_pool_find(job)) != NULL) {
         show(job, entry);
+    } else if (job->taken) {
+        /* It is in no cell any more, and its end is on its way: too late for a cancel. */
+        (void)hki_future_start(&job->future, NULL);
     }
     pthread_mutex_unlock(&pool->lock);
 }
 
-bool hki_pool_recall(void *self, hk_job *job)
+/* A task that is tried again is in the queue, and its future may be RUNNING since the first try:
+ * who cannot cancel it any more may not take it away. Futures become RUNNING under this lock, and
+ * jobs come into the queue under it, which are not over then: one whose submit is not there yet is
+ * claimed before, and one that was given to a worker meanwhile is not. */
+bool hki_pool_recall(void *self, hk_job *job, bool *removed)
 {
     struct process_pool *pool = self;
+    bool claimed = false;
 
-    if (hki_pool_remove(self, job)) {
-        return true;
+    pthread_mutex_lock(&pool->lock);
+    if (hki_phase(hki_future_state(&job->future)) == HKI_PENDING) {
+        *removed = take_back(pool, job);
+        if (!*removed && (hki_pool_find(job) != NULL || job->taken)) {
+            /* It has begun, whatever its cell, which a task may write to, says by now. */
+            (void)hki_future_start(&job->future, NULL);
+        }
+        claimed = hki_future_claim_cancel(&job->future, true);
     }
-    hki_pool_refresh(pool, job);
-    return false;
+    pthread_mutex_unlock(&pool->lock);
+    return claimed;
 }
 
 /* --- while it runs --- */
@@ -129,30 +171,58 @@ static void force(struct entry *entry)
     ask_to_stop(entry);
 }
 
-/* Under the lock: only if it still runs, and then it will run on to no end. */
+/* Whether a task that runs wrote this into its own cell: what neither side ever writes; that its
+ * job was withdrawn, which the parent says, and takes the job out of the entry; or that it is
+ * being killed, while its worker is not. It cannot get to DONE from any of them. */
+static bool is_forged(const struct entry *entry, uint32_t word)
+{
+    switch (hki_cell_phase(word)) {
+    case HKI_CELL_WITHDRAWN:
+        return true;
+    case HKI_CELL_KILLING:
+        return entry->seat->life != SEAT_DYING;
+    default:
+        return !hki_cell_word_possible(entry->request, word);
+    }
+}
+
+/* Under the lock, while the job is in its entry: only if it still runs, and then it will run on
+ * to no end. */
 static bool condemn(struct entry *entry)
 {
     uint32_t word = hki_cell_word(entry->request, HKI_CELL_RUNNING);
 
-    return atomic_compare_exchange_strong(&hki_seat_cell(entry->seat, entry->request)->state, &word,
-                                          hki_cell_word(entry->request, HKI_CELL_KILLING));
+    if (atomic_compare_exchange_strong(&hki_seat_cell(entry->seat, entry->request)->state, &word,
+                                       hki_cell_word(entry->request, HKI_CELL_KILLING))) {
+        return true;
+    }
+    if (!is_forged(entry, word)) {
+        return false;
+    }
+    entry->seat->broke_rules = true;
+    return true;
 }
 
-/* Stops the worker of a job, if one has it. False: no worker has or had it. */
-static bool stop_by(struct process_pool *pool, const hk_job *job, void (*stop)(struct entry *entry))
+/* Takes a job out, or stops its worker if one has it. */
+static enum hki_force end_by_force(struct process_pool *pool, hk_job *job,
+                                   void (*stop)(struct entry *entry))
 {
+    enum hki_force result = HKI_FORCE_ABSENT;
     struct entry *entry;
-    bool kept;
 
+    (void)HKI_FAULT("before_force");
     pthread_mutex_lock(&pool->lock);
-    entry = hki_pool_find(job);
-    kept = entry != NULL || job->taken;
-    if (entry != NULL) {
+    if (take_back(pool, job)) {
+        result = HKI_FORCE_REMOVED;
+    } else if ((entry = hki_pool_find(job)) != NULL) {
         force(entry);
         stop(entry);
+        result = HKI_FORCE_STOPS;
+    } else if (job->taken) {
+        result = HKI_FORCE_STOPS;
     }
     pthread_mutex_unlock(&pool->lock);
-    return kept;
+    return result;
 }
 
 /* Under the lock: SIGKILL after the grace, if it still runs then; without one at once. */
@@ -168,9 +238,9 @@ static void overrun_entry(struct entry *entry)
     }
 }
 
-bool hki_pool_overrun(void *self, hk_job *job)
+enum hki_force hki_pool_overrun(void *self, hk_job *job)
 {
-    return stop_by(self, job, overrun_entry);
+    return end_by_force(self, job, overrun_entry);
 }
 
 /* Under the lock. SIGTERM, and SIGKILL after the grace; without one SIGKILL at once. */
@@ -190,9 +260,9 @@ static void kill_entry(struct entry *entry)
     }
 }
 
-bool hki_pool_kill(void *self, hk_job *job)
+enum hki_force hki_pool_kill(void *self, hk_job *job)
 {
-    return stop_by(self, job, kill_entry);
+    return end_by_force(self, job, kill_entry);
 }
 
 void hki_seat_carry_out(struct seat *seat)
@@ -278,8 +348,14 @@ static void stop_running(struct process_pool *pool, hk_cancel_level level)
  * no other way to be asked to stop. */
 static void kill_workers(struct process_pool *pool, bool all)
 {
+    struct hki_list jobs;
+
+    hki_list_init(&jobs);
     pthread_mutex_lock(&pool->lock);
     pool->killing = pool->killing || all;
+    if (all) {
+        take_queued(pool, &jobs); /* What came back from a lost worker since it was taken last. */
+    }
     for (unsigned i = 0; i < pool->high_seat; i++) {
         struct seat *seat = &pool->seats[i];
 
@@ -295,6 +371,7 @@ static void kill_workers(struct process_pool *pool, bool all)
         }
     }
     pthread_mutex_unlock(&pool->lock);
+    hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
 }
 
 void hki_pool_shutdown(void *self, hk_shutdown_how how)
@@ -310,19 +387,22 @@ void hki_pool_shutdown(void *self, hk_shutdown_how how)
             pool->seats[i].entries[n].told = false;
         }
     }
-    if (how >= HK_CANCEL_QUEUED) {
+    if (how >= HK_SHUTDOWN_CANCEL_QUEUED) {
         take_queued(pool, &jobs);
     }
     hki_condition_broadcast(&pool->queue.room);
     pthread_mutex_unlock(&pool->lock);
     hki_discard_all(&jobs, HK_ECANCELED, "the executor is shut down");
-    if (how >= HK_CANCEL_ALL) {
-        stop_running(pool, how == HK_KILL ? HK_CANCEL_KILL : HK_CANCEL_REQUEST);
+    if (how >= HK_SHUTDOWN_CANCEL_ALL) {
+        stop_running(pool, how == HK_SHUTDOWN_KILL ? HK_CANCEL_KILL : HK_CANCEL_REQUEST);
     }
-    if (how >= HK_CANCEL_ALL) {
-        kill_workers(pool, how == HK_KILL);
+    if (how >= HK_SHUTDOWN_CANCEL_ALL) {
+        kill_workers(pool, how == HK_SHUTDOWN_KILL);
     }
     pthread_mutex_lock(&pool->lock);
     hki_pool_dispatch(pool); /* Tells those that have nothing to do to leave. */
+    /* What was taken may have been all that an earlier shutdown waits for, with no worker there
+     * whose end would tell it. */
+    hki_condition_broadcast(&pool->settled);
     pthread_mutex_unlock(&pool->lock);
 }

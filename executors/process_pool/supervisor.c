@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/os.h"
 #include "base/time.h"
@@ -195,34 +196,49 @@ static int64_t patience_ns(unsigned quiet)
                                                             : HKI_NEVER;
 }
 
+/* What workers rang counts once, however often they did. One buffer at a time: who rings on and
+ * on does not keep the supervisor here. */
+static void drain(int fd)
+{
+    char rings[4096];
+
+    while (read(fd, rings, sizeof(rings)) < 0 && errno == EINTR) {
+    }
+}
+
 /* Sleeps until somebody has something to say. False: the zygote is lost. */
 static bool serve_once(int64_t asked_ns, unsigned *quiet)
 {
     int64_t until_ns = hki_earlier(asked_ns, patience_ns(*quiet));
     struct pollfd fds[] = {{.fd = parent->control.fd, .events = POLLIN},
-                           {.fd = parent->ring.fd, .events = POLLIN}};
+                           {.fd = parent->ring.fd, .events = POLLIN},
+                           {.fd = parent->rung.fd, .events = POLLIN}};
     int64_t left_ns = until_ns == HKI_NEVER ? 0 : until_ns - hk_now_ns();
     struct timespec left = hki_timespec(left_ns > 0 ? left_ns : 0);
     bool is_rung;
     int ready;
 
-    if (!hki_own_fd_valid(&parent->control) || !hki_own_fd_valid(&parent->ring)) {
+    if (!hki_own_fd_valid(&parent->control) || !hki_own_fd_valid(&parent->ring) ||
+        !hki_own_fd_valid(&parent->rung)) {
         return false;
     }
-    ready = ppoll(fds, 2, until_ns == HKI_NEVER ? NULL : &left, NULL);
+    ready = ppoll(fds, 3, until_ns == HKI_NEVER ? NULL : &left, NULL);
     if (ready < 0) {
         return true;
     }
     *quiet = ready == 0 ? *quiet + 1 : 0;
-    if ((fds[0].revents | fds[1].revents) & POLLNVAL) {
+    if ((fds[0].revents | fds[1].revents | fds[2].revents) & POLLNVAL) {
         return false;
     }
-    is_rung = fds[1].revents != 0;
-    if (is_rung) {
-        if (!hki_own_fd_valid(&parent->control)) {
-            return false;
-        }
+    is_rung = (fds[1].revents | fds[2].revents) != 0;
+    if (is_rung && !hki_own_fd_valid(&parent->control)) {
+        return false;
+    }
+    if (fds[1].revents != 0) {
         hki_os_event_drain(parent->ring.fd);
+    }
+    if (fds[2].revents != 0) {
+        drain(parent->rung.fd);
     }
     if (fds[0].revents != 0 && !listen_to_zygote()) {
         return false;
@@ -244,15 +260,15 @@ static void serve_without_zygote(void)
     do {
         bool due = false;
 
-        seen = atomic_load(&parent->rung);
+        seen = atomic_load(&parent->rings);
         attend(true);
         while (!due && !is_over(&until_ns)) {
             pthread_mutex_lock(&parent->lock);
-            if (!parent->ending && atomic_load(&parent->rung) == seen) {
+            if (!parent->ending && atomic_load(&parent->rings) == seen) {
                 due = !hki_condition_wait(&parent->changed, &parent->lock, until_ns);
             }
             pthread_mutex_unlock(&parent->lock);
-            due = due || atomic_load(&parent->rung) != seen;
+            due = due || atomic_load(&parent->rings) != seen;
         }
     } while (!is_over(&until_ns));
 }

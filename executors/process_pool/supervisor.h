@@ -22,14 +22,15 @@
 
 struct hki_zygote_parent {
     pthread_mutex_t lock;         /* A leaf, held across forks; not while clients are called. */
-    struct hki_condition changed; /* lost, calling, ending; and rung, once it is lost. */
+    struct hki_condition changed; /* lost, calling, ending; and rings, once it is lost. */
     struct hki_own_fd control;
-    struct hki_own_fd ring;
-    pid_t pid; /* 0: there is none, or it was reaped. */
+    struct hki_own_fd ring; /* An event descriptor, for this process's own threads. */
+    struct hki_own_fd rung; /* The end to read from of the pipe by which workers ring. */
+    pid_t pid;              /* 0: there is none, or it was reaped. */
     atomic_bool lost;
-    atomic_uint rung; /* Counts calls of hki_zygote_ring(). */
-    unsigned holders; /* Clients, and registrations that are under way. */
-    uint64_t numbers; /* Given to clients so far. */
+    atomic_uint rings; /* Counts calls of hki_zygote_ring(). */
+    unsigned holders;  /* Clients, and registrations that are under way. */
+    uint64_t numbers;  /* Given to clients so far. */
     struct hki_list clients;
     struct hki_zygote_client *calling; /* Which the supervisor calls just now. */
     bool running;                      /* The supervisor's thread. */

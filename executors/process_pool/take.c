@@ -9,6 +9,7 @@
 #include "base/fork.h"
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/snapshot.h"
 #include "executors/process_pool/fd_passing.h"
 #include "executors/process_pool/packed_error.h"
 #include "executors/process_pool/pool.h"
@@ -96,33 +97,45 @@ static bool find_overflow(struct seat *seat, const struct said *said, struct byt
 
 /* --- the other places --- */
 
+/* The spill of a request. Those that nobody wanted any more come first: no more of them than the
+ * socket holds, or a worker that goes on sending would keep its reader here. -1: there is none. */
+static int receive_spill(struct seat *seat, uint32_t request)
+{
+    enum { STALE_MAX = 1024 };
+
+    for (unsigned stale = 0; stale < STALE_MAX; stale++) {
+        uint32_t number = 0;
+        size_t count = 0;
+        int fd = -1;
+        bool is_whole = hki_receive_fds(seat->socket, &number, sizeof(number), &fd, 1, &count,
+                                        false) == (ssize_t)sizeof(number);
+
+        if (is_whole && count == 1 && number == request) {
+            return fd;
+        }
+        if (count == 1) {
+            hki_os_close(fd);
+        }
+        if (!is_whole || count != 1) {
+            return -1;
+        }
+    }
+    seat->broke_rules = true;
+    return -1;
+}
+
 static bool find_spill(struct seat *seat, uint32_t request, const struct said *said,
                        struct bytes *bytes)
 {
     struct spilled *spilled = hki_alloc(sizeof(*spilled));
-    uint32_t number = request;
-    size_t count = 0;
-    int fd = -1;
+    int fd;
 
     if (spilled == NULL) {
         return false;
     }
-    do { /* Spills of requests that nobody wanted any more come first. */
-        if (count != 0) {
-            hki_os_close(fd);
-        }
-        if (hki_receive_fds(seat->socket, &number, sizeof(number), &fd, 1, &count, false) !=
-                sizeof(number) ||
-            count != 1) {
-            if (count == 1) {
-                hki_os_close(fd);
-            }
-            hki_free(spilled, sizeof(*spilled));
-            return false;
-        }
-    } while (number != request);
     spilled->size = said->size;
-    if (hki_spill_open(fd, said->size, &spilled->data) != HK_OK) {
+    if ((fd = receive_spill(seat, request)) < 0 ||
+        hki_spill_open(fd, said->size, &spilled->data) != HK_OK) {
         hki_free(spilled, sizeof(*spilled));
         return false;
     }
@@ -179,7 +192,9 @@ static bool find(struct seat *seat, uint32_t request, const struct said *said, s
     case HKI_OUTPUT_OVERFLOW:
         return find_overflow(seat, said, bytes);
     case HKI_OUTPUT_SPILL:
-        return find_spill(seat, request, said, bytes);
+        /* Before any of it is copied. Errors never lie there. */
+        return said->outcome == HK_OK && said->size <= entry->job->executor->max_payload &&
+               find_spill(seat, request, said, bytes);
     default:
         return false;
     }
@@ -210,7 +225,7 @@ static void unpack(struct seat *seat, const hk_job *job, const struct bytes *byt
     size_t size = said->size < sizeof(copy) ? said->size : sizeof(copy);
     char where[128];
 
-    memcpy(copy, bytes->data, size); /* It must not change while it is read. */
+    hki_snapshot(copy, bytes->data, size); /* It must not change while it is read. */
     hki_seat_where(seat, where, sizeof(where));
     outcome->phase = HKI_FAILED;
     outcome->error = hki_error_unpack(copy, size,

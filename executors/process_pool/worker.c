@@ -3,7 +3,6 @@
 #include "executors/process_pool/worker.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "base/fork.h"
@@ -116,7 +115,10 @@ static void measure(struct hki_worker *worker, int64_t now_ns)
     }
     worker->until_look = LOOK_EVERY;
     worker->looked_ns = now_ns;
-    atomic_store(&worker->channel->rss_bytes, hki_os_private_bytes());
+    if (!hki_own_fd_valid(&worker->memory)) {
+        return; /* A task has closed it. */
+    }
+    atomic_store(&worker->channel->rss_bytes, hki_os_private_bytes(worker->memory.fd));
 }
 
 /* What was sent with a request that is passed over. */
@@ -163,6 +165,9 @@ static void serve(struct hki_worker *worker, uint32_t request)
     (void)HKI_FAULT("claimed");
     hki_worker_run(worker, request, started_ns);
     hki_worker_keep_open(worker);
+    /* What it printed is out when its end is told. It may take long, where nobody reads: so that
+     * is a time of this task, and between two of them a worker is never kept. */
+    hki_os_flush_output();
     worker->ended_ns = hk_now_ns();
     cell->ran_ns = worker->ended_ns - started_ns;
     /* The result is there: this announces it, unless the parent is about to kill. */
@@ -216,7 +221,6 @@ static bool await_request(struct hki_worker *worker, uint32_t next)
         if (spin(worker, next)) {
             continue;
         }
-        (void)fflush(stdout); /* What the task before printed may be waited for. */
         rings = atomic_load(&channel->doorbell);
         atomic_store(&channel->sleeping, 1);
         /* The parent counts tail up, then looks at `sleeping`: so one of the two sees. */
@@ -259,16 +263,19 @@ _Noreturn void hki_worker_main(const struct hki_worker_start *start)
     if (hki_worker_prepare(&worker, start, &failure) != HK_OK) {
         leave_failed(&worker, failure);
     }
-    if (start->page->initializer != NULL) {
+    if (start->page->initializer != NULL || hki_pool_confines(start->page)) {
         atomic_store(&worker.channel->stage, (uint32_t)HKI_WORKER_INITIALISING);
     }
     /* A task that ends its thread would leave a process that does nothing. */
     pthread_cleanup_push(thread_ended, NULL);
     if (hki_worker_try_initialise(worker.executor, &worker.hooks, worker.where, &worker.local,
                                   &failure) != HK_OK ||
-        hki_worker_limit(&worker, &failure) != HK_OK) {
+        hki_worker_limit(&worker, &failure) != HK_OK ||
+        hki_worker_confine(&worker, &failure) != HK_OK ||
+        hki_worker_check(&worker, &failure) != HK_OK) {
         leave_failed(&worker, failure);
     }
+    hki_os_flush_output();
     (void)HKI_FAULT("before_ready");
     enter_stage(&worker, HKI_WORKER_READY);
     serve_all(&worker);

@@ -12,7 +12,7 @@ struct hki_worker_start {
     int32_t zygote_pid; /* It dies with it. */
     int socket;         /* For descriptors, both ways. */
     int stop_event;     /* An eventfd that the parent signals to stop a task. */
-    int ring;           /* The supervisor's eventfd. */
+    int ring;           /* The end to write to of the supervisor's pipe. */
 };
 
 /*

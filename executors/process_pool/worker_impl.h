@@ -33,6 +33,7 @@ struct hki_worker {
     int stop_event;
     int ring;
     struct hki_own_fd witness; /* The socket: who closes it closes the ring as well. */
+    struct hki_own_fd memory;  /* What its size is read from; none if nobody asks for it. */
     hk_executor *executor;     /* Inline, for what tasks submit. */
     struct hki_worker_hooks hooks;
     void *local;
@@ -68,8 +69,14 @@ struct hki_worker_call {
 hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_start *start,
                              struct hki_error **failure);
 
-/* After the initialiser: limits of the system. */
+/* After the initialiser: whether what is the worker's is still there. */
+hk_status hki_worker_check(struct hki_worker *worker, struct hki_error **failure);
+
+/* Limits of the system. */
 hk_status hki_worker_limit(struct hki_worker *worker, struct hki_error **failure);
+
+/* After that: filters of system calls. */
+hk_status hki_worker_confine(struct hki_worker *worker, struct hki_error **failure);
 
 /* Gives the worker a new executor of its own if a task has shut the old one down. */
 void hki_worker_keep_open(struct hki_worker *worker);

@@ -13,6 +13,7 @@
 #include "base/fork.h"
 #include "base/memory.h"
 #include "base/os.h"
+#include "base/time.h"
 #include "executors/process_pool/crash_report.h"
 #include "executors/process_pool/worker_impl.h"
 
@@ -140,6 +141,16 @@ static hk_status make_executor(const struct hki_worker *worker, hk_executor **ou
     return hk_inline_create(&options, out);
 }
 
+/* Without its own descriptors nobody would hear of what it does. */
+hk_status hki_worker_check(struct hki_worker *worker, struct hki_error **failure)
+{
+    if (hki_own_fd_valid(&worker->witness)) {
+        return HK_OK;
+    }
+    errno = EBADF;
+    return refused(worker, "its initialiser has closed descriptors that it did not open", failure);
+}
+
 void hki_worker_keep_open(struct hki_worker *worker)
 {
     hk_executor *fresh;
@@ -209,6 +220,13 @@ hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_
         errno = ENOMEM;
         return refused(worker, "its way out", failure);
     }
+    if ((page->no_new_privs != 0 || hki_pool_confines(page)) && !hki_os_give_up_privileges()) {
+        return refused(worker, "no_new_privs", failure);
+    }
+    worker->memory.fd = -1;
+    if (page->rss_limit != 0) {
+        hki_own_fd_set(&worker->memory, hki_os_private_bytes_open());
+    }
     return HK_OK;
 }
 
@@ -225,6 +243,41 @@ hk_status hki_worker_limit(struct hki_worker *worker, struct hki_error **failure
             snprintf(what, sizeof(what), "its system limit %u", i);
             return refused(worker, what, failure);
         }
+    }
+    return HK_OK;
+}
+
+/* What the loop asks of the system, asked once: a filter that forbids it ends the worker here,
+ * where it costs no task, and three times in a row break the pool with what is to be said about it.
+ */
+static void try_the_loop(struct hki_worker *worker)
+{
+    _Atomic(uint32_t) unlike = 0; /* A word of its own: the doorbell may be rung meanwhile. */
+
+    (void)hki_own_fd_valid(&worker->witness);
+    hki_os_event_signal(worker->ring);
+    (void)hki_os_futex_wake_shared(&worker->channel->bell, 0);
+    (void)hki_os_futex_wait_shared(&unlike, 1, HKI_NEVER);
+}
+
+hk_status hki_worker_confine(struct hki_worker *worker, struct hki_error **failure)
+{
+    const struct hki_pool_page *page = worker->page;
+
+    if (page->sandbox != HKI_OS_SANDBOX_NONE) {
+        struct hki_os_filter_step steps[HKI_OS_FILTER_MAX];
+        size_t count = hki_os_sandbox_build((enum hki_os_sandbox)page->sandbox,
+                                            page->filter_count == 0, steps);
+
+        if (count == 0 || !hki_os_filter_install(steps, count)) {
+            return refused(worker, "its sandbox", failure);
+        }
+    }
+    if (page->filter_count != 0) {
+        if (!hki_os_filter_install(page->filter, page->filter_count)) {
+            return refused(worker, "its filter of system calls", failure);
+        }
+        try_the_loop(worker);
     }
     return HK_OK;
 }

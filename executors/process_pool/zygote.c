@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/fork.h"
+#include "base/no_cancel.h"
 #include "base/os.h"
 #include "base/time.h"
 #include "executors/process_pool/code_map.h"
@@ -26,11 +27,15 @@
 /* How long a zygote may be stopped before its answer is not waited for any more. */
 static const int64_t answer_limit_ns = 5000000000;
 
+/* How often a message is tried again that the kernel has no memory for: for half a second. */
+enum { INSIST_TRIES = 500, INSIST_PAUSE_NS = 1000000 };
+
 struct hki_zygote_parent hki_zygote_parent = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .changed = HKI_CONDITION_INIT,
     .control = HKI_OWN_FD_NONE,
     .ring = HKI_OWN_FD_NONE,
+    .rung = HKI_OWN_FD_NONE,
     .clients = {&hki_zygote_parent.clients, &hki_zygote_parent.clients},
 };
 
@@ -42,12 +47,12 @@ static struct hki_zygote_parent *const parent = &hki_zygote_parent;
 static bool is_child(pid_t pid)
 {
     siginfo_t ended = {0};
+    HKI_NO_CANCEL;
 
     return pid > 0 && waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-/* Also for descriptors that cannot be used any more: its end wakes the supervisor, whose
- * poll() keeps the socket itself. */
+/* Also for descriptors that are of no use any more: the supervisor's poll() keeps the socket. */
 void hki_zygote_sever(void)
 {
     pthread_mutex_lock(&parent->lock);
@@ -61,6 +66,7 @@ void hki_zygote_sever(void)
 void hki_zygote_bury(void)
 {
     pid_t pid;
+    HKI_NO_CANCEL;
 
     pthread_mutex_lock(&parent->lock);
     pid = parent->pid;
@@ -77,11 +83,12 @@ void hki_zygote_bury(void)
 /* Under the lock, when nobody holds it. */
 static void close_descriptors(void)
 {
-    /* The event's own inode says little; but who closes one closes the other as well. */
+    /* The event's own inode says little; but who closes one closes the others as well. */
     if (!hki_own_fd_valid(&parent->control)) {
         parent->ring.fd = -1;
     }
     hki_own_fd_close(&parent->ring);
+    hki_own_fd_close(&parent->rung);
     hki_own_fd_close(&parent->control);
 }
 
@@ -90,6 +97,7 @@ static bool is_there(void)
 {
     struct pollfd control = {.fd = parent->control.fd};
     int ready;
+    HKI_NO_CANCEL;
 
     if (atomic_load(&parent->lost) || !hki_own_fd_valid(&parent->control)) {
         return false;
@@ -123,7 +131,23 @@ static void close_all(const int *fds, size_t count)
     }
 }
 
-enum { PARENT_END, ZYGOTE_END, RING, START_FDS };
+enum { PARENT_END, ZYGOTE_END, RING, RUNG, WORKERS_RING, START_FDS };
+
+/* Workers ring by a pipe, of which they have the end to write to alone: from an event descriptor
+ * one could read, and so keep what the others rang from the supervisor. Nor do they share one with
+ * the parent's threads, for who shares it can make it block. */
+static bool open_rings(int fds[START_FDS])
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+        return false;
+    }
+    fds[RUNG] = above_streams(ends[0]);
+    fds[WORKERS_RING] = above_streams(ends[1]);
+    fds[RING] = above_streams(hki_os_event_create());
+    return fds[RUNG] >= 0 && fds[WORKERS_RING] >= 0 && fds[RING] >= 0;
+}
 
 /* False with errno. */
 static bool open_descriptors(int fds[START_FDS])
@@ -131,12 +155,13 @@ static bool open_descriptors(int fds[START_FDS])
     int pair[2];
     int error;
 
-    fds[PARENT_END] = fds[ZYGOTE_END] = fds[RING] = -1;
+    for (size_t i = 0; i < START_FDS; i++) {
+        fds[i] = -1;
+    }
     if (hki_socket_pair(pair)) {
         fds[PARENT_END] = above_streams(pair[0]);
         fds[ZYGOTE_END] = above_streams(pair[1]);
-        fds[RING] = above_streams(hki_os_event_create());
-        if (fds[PARENT_END] >= 0 && fds[ZYGOTE_END] >= 0 && fds[RING] >= 0) {
+        if (fds[PARENT_END] >= 0 && fds[ZYGOTE_END] >= 0 && open_rings(fds)) {
             return true;
         }
     }
@@ -159,7 +184,7 @@ static pid_t fork_zygote(const int fds[START_FDS])
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pid = fork();
     if (pid == 0) {
-        hki_zygote_process_main(fds[ZYGOTE_END], fds[RING]);
+        hki_zygote_process_main(fds[ZYGOTE_END], fds[WORKERS_RING]);
     }
     error = errno;
     if (pid > 0) {
@@ -198,9 +223,11 @@ static hk_status start_alone(void)
         return HK_ESYS;
     }
     hki_os_close(fds[ZYGOTE_END]);
+    hki_os_close(fds[WORKERS_RING]);
     pthread_mutex_lock(&parent->lock);
     hki_own_fd_set(&parent->control, fds[PARENT_END]);
     hki_own_fd_set(&parent->ring, fds[RING]);
+    hki_own_fd_set(&parent->rung, fds[RUNG]);
     parent->pid = pid;
     atomic_store(&parent->lost, false);
     pthread_mutex_unlock(&parent->lock);
@@ -209,6 +236,7 @@ static hk_status start_alone(void)
 
 hk_status hki_zygote_start(void)
 {
+    unsigned threads;
     bool is_running;
 
     pthread_mutex_lock(&parent->lock);
@@ -217,8 +245,9 @@ hk_status hki_zygote_start(void)
     if (is_running) {
         return HK_OK;
     }
-    if (hki_os_thread_count() != 1) {
-        return HK_ETHREADS;
+    /* That it cannot be told (no descriptor is left, no /proc) is not that there are several. */
+    if ((threads = hki_os_thread_count()) != 1) {
+        return threads == 0 ? HK_ESYS : HK_ETHREADS;
     }
     /* One thread: no supervisor, so nobody holds what may be left of a former one. */
     hki_zygote_bury();
@@ -228,15 +257,23 @@ hk_status hki_zygote_start(void)
 
 hk_status hk_zygote_start(void)
 {
+    HKI_NO_CANCEL;
+
     return hki_zygote_start();
 }
 
 /* --- Requests ---------------------------------------------------------------- */
 
+static bool is_short_of_memory(int error)
+{
+    return error == ENOBUFS || error == ENOMEM;
+}
+
 /* Sends one, and waits for room if the zygote is behind. */
 static hk_status ask(const struct hki_zygote_message *message, const int *fds, size_t count)
 {
     int64_t deadline_ns = hki_deadline(answer_limit_ns);
+    HKI_NO_CANCEL;
 
     for (;;) {
         struct pollfd control = {.fd = parent->control.fd, .events = POLLOUT};
@@ -259,10 +296,30 @@ static hk_status ask(const struct hki_zygote_message *message, const int *fds, s
             return is_gone ? HK_EBROKEN : HK_ESYS;
         }
         if (left_ns <= 0) {
+            hki_zygote_sever(); /* It reads nothing: nobody else is to wait as long. */
             return HK_EBROKEN;
         }
         (void)ppoll(&control, 1, &left, NULL);
     }
+}
+
+/* Sends one that nobody repeats: if the kernel has no memory for it, it is tried again for a
+ * while. A zygote that then does not know what it should is of no use, and goes. */
+static hk_status insist(const struct hki_zygote_message *message)
+{
+    static const struct timespec pause = {.tv_nsec = INSIST_PAUSE_NS};
+    hk_status status = ask(message, NULL, 0);
+    HKI_NO_CANCEL;
+
+    for (unsigned i = 0; i < INSIST_TRIES && status == HK_ESYS && is_short_of_memory(errno); i++) {
+        (void)ppoll(NULL, 0, &pause, NULL);
+        status = ask(message, NULL, 0);
+    }
+    if (status != HK_ESYS) {
+        return status;
+    }
+    hki_zygote_sever();
+    return HK_EBROKEN;
 }
 
 /* The zygote's answer to a registration, from the pipe that went with it. */
@@ -334,7 +391,7 @@ static void unmap_in_zygote(const struct hki_zygote_client *client)
 {
     struct hki_zygote_message message = {.kind = HKI_ZYGOTE_UNREGISTER, .number = client->number};
 
-    (void)ask(&message, NULL, 0); /* If it does not hear it, it is lost or about to be. */
+    (void)insist(&message); /* If it does not hear it, it is lost or about to be. */
 }
 
 /* --- Clients ----------------------------------------------------------------- */
@@ -457,12 +514,12 @@ hk_status hki_zygote_kill(struct hki_zygote_client *client, uint32_t index, uint
                                          .generation = generation,
                                          .value = signal};
 
-    return ask(&message, NULL, 0);
+    return insist(&message);
 }
 
 void hki_zygote_ring(void)
 {
-    atomic_fetch_add(&parent->rung, 1);
+    atomic_fetch_add(&parent->rings, 1);
     if (atomic_load(&parent->lost)) {
         pthread_mutex_lock(&parent->lock);
         hki_condition_broadcast(&parent->changed);
@@ -478,6 +535,7 @@ bool hki_zygote_is_stopped(void)
 {
     siginfo_t stopped = {0};
     bool is_stopped;
+    HKI_NO_CANCEL;
 
     pthread_mutex_lock(&parent->lock);
     is_stopped = parent->pid > 0 &&

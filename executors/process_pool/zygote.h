@@ -4,7 +4,7 @@
  * and the supervisor, the thread that hears of deaths.
  *
  * The supervisor lives while a pool is registered. It sleeps in poll() on the zygote's
- * socket and on an eventfd that workers write, all without time limit but for what pools
+ * socket and on a pipe that workers write, all without time limit but for what pools
  * ask for by their `until`. It calls pools with no lock held.
  */
 #ifndef HOCKET_EXECUTORS_PROCESS_POOL_ZYGOTE_H

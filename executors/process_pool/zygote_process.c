@@ -25,7 +25,6 @@
 #include "executors/process_pool/memory.h"
 
 enum {
-    ORPHANS_MAX = 256,
     REQUESTS_AT_ONCE = 64,
     QUIET_MS = 1, /* Deaths come in bursts, each to be heard of at once; and starts do. */
 };
@@ -170,21 +169,34 @@ static void report(struct hki_zygote_worker *worker)
     }
 }
 
+/* --- Signals ----------------------------------------------------------------- */
+
+/* The worker and its group. A task may have put its process into another group: then its own
+ * may be empty, and the process is to be found by its number alone, which nobody else has as
+ * long as it is not reaped. */
+static void signal_worker(pid_t pid, int number)
+{
+    (void)kill(-pid, number);
+    if (number == SIGKILL || getpgid(pid) != pid) {
+        (void)kill(pid, number); /* A second SIGKILL harms nobody; another signal would count. */
+    }
+}
+
 /* --- Deaths ------------------------------------------------------------------ */
 
 /* Children that are no workers were some worker's, which is dead, or has left them. What
  * they leave comes here when they have died, and is found then. */
+static void kill_orphan(int process)
+{
+    if (find_worker(process) == NULL && process != zygote.spare) {
+        (void)kill(process, SIGKILL);
+    }
+}
+
+/* All of them, as the last to come stand behind all workers; how many children there are. */
 static size_t kill_orphans(void)
 {
-    int processes[ORPHANS_MAX];
-    size_t count = hki_os_children(processes, ORPHANS_MAX);
-
-    for (size_t i = 0; i < count; i++) {
-        if (find_worker(processes[i]) == NULL && processes[i] != zygote.spare) {
-            (void)kill(processes[i], SIGKILL);
-        }
-    }
-    return count;
+    return hki_os_each_child(kill_orphan);
 }
 
 static void bury(struct hki_zygote_worker *worker, int status)
@@ -243,7 +255,7 @@ static size_t kill_workers(void)
 
         for (uint32_t i = 0; i < pool->count; i++) {
             if (pool->workers[i].pid > 0) {
-                (void)kill(-pool->workers[i].pid, SIGKILL);
+                signal_worker(pool->workers[i].pid, SIGKILL);
                 count++;
             }
         }
@@ -281,7 +293,7 @@ static int32_t map_pool(const struct hki_zygote_pool *pool, int memory)
     if (hki_pool_memory_map_fixed(pool->page, pool->bytes, memory) != 0) {
         return errno;
     }
-    if (!hki_pool_memory_hide(pool->page)) {
+    if (!hki_pool_memory_hide(pool->page, memory)) {
         int32_t error = errno;
 
         hki_pool_memory_unmap_fixed(pool->page, pool->bytes);
@@ -322,7 +334,7 @@ static void serve_unregister(const struct hki_zygote_message *message)
     for (uint32_t i = 0; i < pool->count; i++) {
         hki_list_remove(&pool->workers[i].report);
         if (pool->workers[i].pid > 0) {
-            (void)kill(-pool->workers[i].pid, SIGKILL);
+            signal_worker(pool->workers[i].pid, SIGKILL);
         }
     }
     if (pool->alive == 0) {
@@ -373,7 +385,7 @@ static void serve_kill(const struct hki_zygote_message *message)
 
     if (worker != NULL && worker->pid > 0 && worker->generation == message->generation) {
         worker->killed = worker->killed || message->value == SIGKILL;
-        (void)kill(-worker->pid, message->value);
+        signal_worker(worker->pid, message->value);
     }
 }
 

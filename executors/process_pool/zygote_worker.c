@@ -65,7 +65,8 @@ void hki_zygote_become_worker(const struct hki_zygote_process *zygote,
 
     HKI_FAULT_I_AM((int32_t)worker->index);
     unmap_other_pools(zygote, worker->pool);
-    if (!hki_pool_memory_show(start.page, start.index)) {
+    if (!hki_pool_memory_show(start.page, start.index) ||
+        (hki_pool_confines(start.page) && !hki_pool_memory_leave_others(start.page, start.index))) {
         _exit(EXIT_FAILURE); /* There is no place to say why. */
     }
     hki_zygote_worker_main(&start);

@@ -4,7 +4,7 @@
  * @brief Large payloads that move instead of being copied.
  *
  * A buffer belongs to an executor, which knows what memory its workers can
- * reach: the heap for inline and threads.
+ * reach: the heap for inline and threads, memory shared with the workers for processes.
  *
  * **Thread safety.** One owner at a time.
  * **Ownership.** The creator's, until a submit or a return takes it over.

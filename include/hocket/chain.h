@@ -6,6 +6,25 @@
  * A derived future ends when its sources say so; cancelling it cancels them.
  * A failure that a chain passes on counts as read.
  *
+ * A task that shall begin when other futures have ended is submitted by a step, which
+ * lets its result follow it; nobody waits meanwhile:
+ *
+ *     static hk_status begin(hk_future *needs, hk_promise *result, void *arg)
+ *     {
+ *         struct job *job = arg;
+ *         hk_future *task;
+ *         hk_status status = hk_submit_ref(job->executor, work, job, NULL, NULL, &task);
+ *
+ *         if (status == HK_OK) {
+ *             status = hk_promise_follow(result, task);
+ *             hk_future_unref(task);
+ *         }
+ *         return status;
+ *     }
+ *
+ *     status = hk_settle_all(needs, count, &all);
+ *     status = hk_then(all, NULL, begin, job, &future); // and hk_future_unref(all)
+ *
  * **Thread safety.** Any thread. **Ownership.** Sources are borrowed and kept
  * alive as long as needed; results are new references.
  * @{
@@ -84,12 +103,13 @@ HK_API HK_MUST_CHECK hk_status hk_when_any_at(const hk_site *site, hk_future *co
 /**
  * DONE, with no bytes, when all are; the first failure (or cancel) ends it the
  * same way at once and cancels the rest: hk_when_all(hk_future *const *futures,
- * size_t count, hk_future **out). Of no futures it is DONE at once.
+ * size_t count, hk_future **out). Of no futures it is DONE at once. Where others wait for
+ * the same sources hk_settle_all() leaves these alone.
  *
  * @param futures  Borrowed.
  * @param count    How many.
  * @param out      Receives a new reference.
- * @return HK_OK, HK_ENOMEM, HK_EINVAL (a NULL), HK_EFORKED.
+ * @return HK_OK, HK_ENOMEM, HK_EINVAL (a NULL, or @p count beyond any memory), HK_EFORKED.
  */
 #define hk_when_all(futures, count, out) hk_when_all_at(HK_SITE, (futures), (count), (out))
 

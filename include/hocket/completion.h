@@ -77,6 +77,9 @@ HK_API size_t hk_completion_outstanding(const hk_completion *completion);
  * A descriptor that is readable while hk_completion_next() would deliver at
  * once. Belongs to the queue: poll it, do not read or close it.
  *
+ * It does not tell that the limit of hk_as_completed() has run out: an event loop needs a
+ * timer of its own for that.
+ *
  * @param completion  Borrowed.
  * @param[out] fd     An eventfd.
  * @retval HK_OK
@@ -99,17 +102,17 @@ HK_API void hk_completion_destroy(hk_completion *completion);
  *
  * @param futures   @p count borrowed futures, of any executors.
  * @param count     May be 0.
- * @param total     Time for all of them, counted from here. What has ended by then is still
+ * @param limit     Time for all of them, counted from here. What has ended by then is still
  *                  delivered, then comes HK_ETIMEDOUT, with a line in the log that says how many
- *                  of how many are unfinished.
+ *                  of how many are unfinished (#HK_LOG_INFO, not printed by default).
  * @param[out] out  Owned by the caller.
  * @retval HK_OK
  * @retval HK_ENOMEM
- * @retval HK_EINVAL   A pointer is NULL or @p total negative.
+ * @retval HK_EINVAL   A pointer is NULL, @p limit negative, or @p count beyond any memory.
  * @retval HK_EFORKED  An unfinished one belongs to the parent process.
  */
 HK_API HK_MUST_CHECK hk_status hk_as_completed(hk_future *const *futures, size_t count,
-                                               hk_duration total, hk_completion **out);
+                                               hk_duration limit, hk_completion **out);
 
 #ifdef __cplusplus
 }

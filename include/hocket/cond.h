@@ -72,7 +72,7 @@ HK_API HK_MUST_CHECK hk_status hk_cond_wait_at(const hk_site *site, hk_cond *con
  * @retval HK_EFORKED    The same, in a child process. It is NOT held.
  * @retval HK_ENOMEM     No memory to find out whether the wait can end: before it, with the lock
  *                       held; or, with other locks held as well, when it was to be taken again.
- *                       hk_lock_held_by_me() tells which.
+ *                       hk_lock_is_held_by_me() tells which.
  */
 #define hk_cond_wait(cond, lock, timeout) hk_cond_wait_at(HK_SITE, (cond), (lock), (timeout))
 

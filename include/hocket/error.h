@@ -22,7 +22,13 @@
 extern "C" {
 #endif
 
-/** A line of source; made by the macros, always static. */
+/**
+ * A line of source; made by the macros, always static.
+ *
+ * A macro that records its line, such as hk_submit(...), is the function of the same name with
+ * _at behind it and the line in front of its arguments: hk_submit_at(HK_SITE, ...). A wrapper that
+ * is to show its caller's line in errors and reports takes a hk_site and calls that function.
+ */
 typedef struct hk_site {
     const char *file;     /**< As given to the compiler. */
     int line;             /**< From 1; 0 is unknown. */
@@ -43,7 +49,7 @@ typedef struct hk_site {
 typedef struct hk_error {
     hk_status status;             /**< What the future ended with. */
     int app_code;                 /**< The number the task gave to hk_fail(). */
-    int sys_errno;                /**< The errno behind HK_ESYS. */
+    int sys_errno;                /**< The errno behind HK_ESYS, or that hk_fail_errno() found. */
     int exit_status;              /**< Exit code of a worker that left. */
     int term_signal;              /**< Signal that ended a worker. */
     unsigned attempt;             /**< 1 for the first try. */
@@ -88,7 +94,8 @@ typedef void hk_unobserved_fn(const hk_error *error, void *arg);
  * or once a chain or a map passed it on. Cancelled futures are no failures.
  *
  * @param fn   NULL goes back to one warning in the log.
- * @param arg  Handed to @p fn.
+ * @param arg  Handed to @p fn. Has to live until calls have returned that had begun before the
+ *             hook was replaced, and nothing tells when that is: best it is static.
  */
 HK_API void hk_on_unobserved(hk_unobserved_fn *fn, void *arg);
 

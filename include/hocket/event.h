@@ -11,7 +11,8 @@
  * What a thread has written before it sets the event is seen by every thread that
  * was let through by it.
  *
- * **Thread safety.** Any thread.
+ * **Thread safety.** Any thread. hk_event_set(), hk_event_reset() and hk_event_is_set() also in
+ * signal handlers.
  * **Ownership.** The event is the caller's memory, static or not; zero-filled memory is
  * an event that is not set. It holds nothing, so there is nothing to destroy: the
  * memory may go once nobody waits any more. A thread that was let through may free it at

@@ -46,7 +46,10 @@ typedef struct hk_executor_ops {
      * usual: hk_job_run() then does nothing but release it.
      */
     bool (*remove)(void *self, hk_job *job);
-    /** Begin to end as told; must not wait. Called with rising @p how. */
+    /**
+     * Begin to end as told; must not wait. Called again for each harder @p how. Of two threads
+     * that shut down at once the one with the milder may come last: then that is to be ignored.
+     */
     void (*shutdown)(void *self, hk_shutdown_how how);
     /**
      * Wait until every job has ended and no worker is left. HK_EDEADLK from one of
@@ -70,12 +73,16 @@ typedef struct hk_executor_ops {
  *
  * @param ops       Must outlive the executor.
  * @param self      Handed to its functions.
- * @param options   Name, task_timeout, max_payload, roundtrip, drain_at_exit and workers (as a
- *                  hint for hk_map()) are used here; the rest is the back end's. NULL for defaults.
+ * @param options   Name, task_timeout, max_payload, retries, roundtrip, drain_at_exit and workers
+ *                  (as a hint for hk_map()) are used here; the rest is the back end's, but for
+ *                  no_new_privs, sandbox and filter, which it cannot keep. NULL for defaults.
  * @param[out] out  Owned by the caller.
  * @retval HK_OK
- * @retval HK_EINVAL  A needed function is missing, or an option is absurd. @p self is untouched.
+ * @retval HK_EINVAL  A needed function is missing, or an option is absurd, or one of those last
+ *                    three is set. @p self is untouched.
  * @retval HK_ENOMEM  Likewise.
+ * @retval HK_ECLOSED Likewise. The library's destructor has run, at the end of the process: no
+ *                    executor of any kind is made after it.
  */
 HK_API HK_MUST_CHECK hk_status hk_executor_create(const hk_executor_ops *ops, void *self,
                                                   const hk_executor_options *options,
@@ -85,9 +92,9 @@ HK_API HK_MUST_CHECK hk_status hk_executor_create(const hk_executor_ops *ops, vo
  * Run a job here and now, and end it. Does nothing but release it if it was
  * cancelled or run before.
  *
- * @param job     Taken.
- * @param local   What hk_worker_local() shall give.
- * @param where   Who runs it, for errors: "worker 3"; borrowed for the call.
+ * @param job     Taken; NULL is allowed.
+ * @param local   What hk_call_worker_local() shall give.
+ * @param where   Who runs it, for errors: "worker 3"; borrowed for the call. May be NULL.
  * @return true if the task really ran here.
  */
 HK_API bool hk_job_run(hk_job *job, void *local, const char *where);
@@ -95,9 +102,11 @@ HK_API bool hk_job_run(hk_job *job, void *local, const char *where);
 /**
  * End a job without running it.
  *
- * @param job      Taken.
- * @param status   HK_ECANCELED ends it CANCELLED, any other failure FAILED.
- * @param message  For people; copied.
+ * @param job      Taken; NULL is allowed.
+ * @param status   HK_ECANCELED ends it CANCELLED, any other failure FAILED. What is no failure
+ *                 counts as HK_EFAILED; so do HK_ETIMEDOUT, HK_EDEADLK, HK_EFORKED and
+ *                 HK_EINVAL, which tell of a wait and not of an end: they become the cause.
+ * @param message  For people; copied. May be NULL.
  */
 HK_API void hk_job_discard(hk_job *job, hk_status status, const char *message);
 
@@ -105,7 +114,7 @@ HK_API void hk_job_discard(hk_job *job, hk_status status, const char *message);
  * The lane a job was submitted to.
  *
  * @param job  Borrowed.
- * @return the priority.
+ * @return the priority; normal for NULL.
  */
 HK_API hk_priority hk_job_priority(const hk_job *job);
 
@@ -113,7 +122,7 @@ HK_API hk_priority hk_job_priority(const hk_job *job);
  * A pointer of the back end's own in each job, so that a queue needs no memory.
  *
  * @param job  Borrowed.
- * @return where to keep it; NULL at first.
+ * @return where to keep it; it is NULL at first. NULL for NULL.
  */
 HK_API void **hk_job_slot(hk_job *job);
 

@@ -8,11 +8,13 @@
  *     PENDING ---> RUNNING ---> DONE | FAILED | CANCELLED
  *        \_______________________________________/
  *
- * For everybody at the same moment: waiters, hk_wait(), completion queues,
- * callbacks and descriptors. Cancelled is done.
+ * For everybody at the same moment: who looks from then on, by whatever call, finds it ended.
+ * Whom that moment wakes or calls first is not said: a waiter may go on before callbacks have
+ * run; hk_hook_remove() waits for a callback. Cancelled is done.
  *
  * **Thread safety.** Every function may be called from any thread, while the
- * caller holds a reference.
+ * caller holds a reference. Of these only hk_future_has_ended() may be called in signal
+ * handlers.
  * **Ownership.** Futures are reference counted. Whoever is handed one marked
  * "new reference" calls hk_future_unref() once. Dropping the last reference
  * neither cancels nor waits. A result may be read after its executor is gone.
@@ -28,6 +30,7 @@
 #include <stdint.h>
 
 #include <hocket/error.h>
+#include <hocket/memory.h>
 #include <hocket/status.h>
 #include <hocket/time.h>
 
@@ -42,9 +45,6 @@ typedef struct hk_executor hk_executor;
 
 /** The size that stands for "a reference, not bytes". */
 #define HK_BY_REF SIZE_MAX
-
-/** Releases something that was passed by reference. Called exactly once. */
-typedef void hk_drop_fn(void *value);
 
 /** Where a future stands. */
 typedef enum hk_state {
@@ -84,7 +84,8 @@ HK_API void hk_future_unref(hk_future *future);
  * Where the future stands now.
  *
  * @param future  Borrowed.
- * @return the state; HK_CANCELLED for NULL. Cost: one atomic load.
+ * @return the state; HK_CANCELLED for NULL. Cost: one atomic load; of an unfinished task of a
+ *         process pool also a lock.
  */
 HK_API hk_state hk_future_state(const hk_future *future);
 
@@ -94,7 +95,7 @@ HK_API hk_state hk_future_state(const hk_future *future);
  * @param future  Borrowed.
  * @return true once ended, for ever. Cost: one atomic load.
  */
-HK_API bool hk_future_done(const hk_future *future);
+HK_API bool hk_future_has_ended(const hk_future *future);
 
 /**
  * Wait until it has ended, however.
@@ -120,7 +121,8 @@ HK_API HK_MUST_CHECK hk_status hk_future_wait(hk_future *future, hk_duration tim
  * @param future      Borrowed.
  * @param timeout     As in hk_future_wait().
  * @param[out] value  On HK_OK a view, valid while the caller holds the future and nobody takes
- *                    the value; NULL for a value of no bytes; may be NULL.
+ *                    the value; aligned for any type of that size; NULL for a value of no bytes;
+ *                    may be NULL.
  * @param[out] size   Its bytes, or #HK_BY_REF when @p value is a reference; may be NULL.
  * @retval HK_OK          Ended with a value.
  * @retval HK_ECANCELED   Cancelled.
@@ -206,7 +208,8 @@ HK_API const char *hk_future_why(hk_future *future);
  * @param future  Borrowed.
  * @param level   How hard.
  * @retval HK_OK       CANCELLED now or before; or, running and @p level above PENDING, asked to
- * stop.
+ *                     stop. If another thread is just cancelling it, it will be CANCELLED for
+ *                     certain, but waiters, callbacks and the state may be a moment behind.
  * @retval HK_ESTATE   DONE, FAILED, or running and @p level is HK_CANCEL_PENDING. Unchanged.
  * @retval HK_EINVAL   NULL or an unknown level.
  * @retval HK_EFORKED  Unfinished, and it belongs to the parent process.
@@ -248,6 +251,7 @@ typedef struct hk_future_view {
     const void *value;     /**< DONE and not taken: the value. */
     size_t value_size;     /**< Its bytes or #HK_BY_REF. */
     const hk_error *error; /**< FAILED: the error. */
+    uint64_t reserved[4];  /**< For later versions; 0. */
 } hk_future_view;
 
 /**
@@ -262,7 +266,7 @@ HK_API hk_status hk_future_snapshot(hk_future *future, hk_future_view *view);
 
 /**
  * Write address, task and state for people: "future 0x55... count_errors
- * pending", "... finished, 8 bytes", "... failed: HK_EFAILED".
+ * pending", "... finished, 8 bytes", "... finished, failed: HK_EFAILED".
  *
  * @param future  Borrowed.
  * @param text    Receives the line, cut to fit; may be NULL if @p size is 0.

@@ -17,7 +17,7 @@ extern "C" {
  * debuggers, and as the base line that others are compared with.
  *
  * Time limits are judged when the task returns: hk_should_stop() and hk_sleep() know
- * of them, the descriptor of hk_stop_fd() does not. The initialiser runs within the
+ * of them, the descriptor of hk_call_stop_fd() does not. The initialiser runs within the
  * first submit (or hk_executor_prestart()), the finalizer within the shutdown.
  *
  * @param options   name, task_timeout, max_payload, initializer, finalizer, worker_arg and
@@ -26,6 +26,7 @@ extern "C" {
  * @retval HK_OK
  * @retval HK_EINVAL  An option is absurd.
  * @retval HK_ENOMEM
+ * @retval HK_ECLOSED  The process is ending, see hk_executor_create().
  */
 HK_API HK_MUST_CHECK hk_status hk_inline_create(const hk_executor_options *options,
                                                 hk_executor **out);

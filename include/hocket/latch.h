@@ -5,7 +5,7 @@
  *
  *     static hk_latch parts = HK_LATCH_INIT("parts", 3);
  *
- *     status = hk_latch_done(&parts, 1);          // each of three threads
+ *     status = hk_latch_count_down(&parts, 1);          // each of three threads
  *     status = hk_latch_wait(&parts, HK_FOREVER); // any number of others
  *
  * As a wait group it starts at zero, and hk_latch_add() counts up what is begun.
@@ -15,10 +15,11 @@
  * nothing to reset. While the count is zero a wait returns at once, so add before
  * somebody may wait for it: before the work is handed out, not inside it.
  *
- * What a thread has written before hk_latch_done() is seen by every thread that was let
+ * What a thread has written before hk_latch_count_down() is seen by every thread that was let
  * through.
  *
- * **Thread safety.** Any thread.
+ * **Thread safety.** Any thread. hk_latch_add(), hk_latch_count() and, unless a thread was ever
+ * bound to the latch, hk_latch_count_down() also in signal handlers.
  * **Ownership.** The latch is the caller's memory, static or not; zero-filled memory is a
  * latch at zero. Unless threads were bound to it there is nothing to destroy: the memory may go
  * once nobody waits any more. A thread that was let through may free it at once if no other
@@ -99,7 +100,7 @@ HK_API HK_MUST_CHECK hk_status hk_latch_add(hk_latch *latch, uint32_t count);
  *
  * Cost: one atomic operation; a system call only at zero, if somebody waits.
  */
-HK_API HK_MUST_CHECK hk_status hk_latch_done(hk_latch *latch, uint32_t count);
+HK_API hk_status hk_latch_count_down(hk_latch *latch, uint32_t count);
 
 /**
  * Wait until the count is zero, or has been since this call began.
@@ -131,7 +132,7 @@ HK_API uint32_t hk_latch_count(const hk_latch *latch);
  * zero when every thread bound to it can go on. A wait that this rules out is refused with
  * HK_EDEADLK.
  *
- * The declaration is taken back by the thread's next hk_latch_done(), so a thread that will
+ * The declaration is taken back by the thread's next hk_latch_count_down(), so a thread that will
  * count down again binds itself again; by hk_latch_unbind(); inside a task by the end of
  * the task; and by the end of the thread. Binding twice is as good as once.
  *
@@ -140,7 +141,7 @@ HK_API uint32_t hk_latch_count(const hk_latch *latch);
  * @retval HK_ENOMEM
  * @retval HK_EINVAL  @p latch is NULL.
  *
- * Cost: a small allocation and a lock. From then on hk_latch_done() takes a lock too.
+ * Cost: a small allocation and a lock. From then on hk_latch_count_down() takes a lock too.
  */
 HK_API HK_MUST_CHECK hk_status hk_latch_bind(hk_latch *latch);
 

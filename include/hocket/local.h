@@ -35,6 +35,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <hocket/memory.h>
 #include <hocket/status.h>
 
 #ifdef __cplusplus
@@ -51,13 +52,6 @@ extern "C" {
 typedef hk_status hk_local_make_fn(void *arg, void **object);
 
 /**
- * Drops an object; in the thread that it belonged to, or in one that destroys the local.
- *
- * @param object  The object.
- */
-typedef void hk_local_drop_fn(void *object);
-
-/**
  * Adds one object to another of the same kind. Calls none of this library.
  *
  * @param total   What is added to.
@@ -70,16 +64,16 @@ typedef void hk_local_fold_fn(void *total, const void *object);
  * Looks at one object.
  *
  * @param object  The object; its thread may be using it meanwhile.
- * @param user    As given.
+ * @param arg     As given.
  */
-typedef void hk_local_visit_fn(void *object, void *user);
+typedef void hk_local_visit_fn(void *object, void *arg);
 
 /** A per-thread object; its fields are private. */
 typedef struct hk_local {
     /** @cond */
     uint64_t key_ __attribute__((aligned(8)));
     hk_local_make_fn *make_;
-    hk_local_drop_fn *drop_;
+    hk_drop_fn *drop_;
     void *arg_;
     hk_local_fold_fn *fold_;
     void *retired_;
@@ -109,15 +103,16 @@ typedef struct hk_local {
  * Make a local.
  *
  * @param make      May be NULL if objects are only set.
- * @param drop      May be NULL if there is nothing to drop.
+ * @param drop      Drops an object, in the thread that it belonged to or in one that destroys the
+ *                  local. May be NULL if there is nothing to drop.
  * @param arg       For @p make.
  * @param[out] out  Owned by the caller.
  * @retval HK_OK
  * @retval HK_ENOMEM
  * @retval HK_EINVAL  @p out is NULL.
  */
-HK_API HK_MUST_CHECK hk_status hk_local_create(hk_local_make_fn *make, hk_local_drop_fn *drop,
-                                               void *arg, hk_local **out);
+HK_API HK_MUST_CHECK hk_status hk_local_create(hk_local_make_fn *make, hk_drop_fn *drop, void *arg,
+                                               hk_local **out);
 
 /**
  * Add up what is dropped, as #HK_LOCAL_FOLD_INIT does; before the local is used.
@@ -182,13 +177,13 @@ HK_API HK_MUST_CHECK hk_status hk_local_set(hk_local *local, void *object);
  *
  * @param local  Borrowed.
  * @param visit  Called for each, on the calling thread.
- * @param user   For @p visit.
+ * @param arg    For @p visit.
  * @retval HK_OK
  * @retval HK_EINVAL  @p local or @p visit is NULL.
  *
  * Cost: about 50 ns for each thread that uses any local.
  */
-HK_API HK_MUST_CHECK hk_status hk_local_each(hk_local *local, hk_local_visit_fn *visit, void *user);
+HK_API HK_MUST_CHECK hk_status hk_local_each(hk_local *local, hk_local_visit_fn *visit, void *arg);
 
 /**
  * Add up the objects of all threads and of those that have ended. Each is counted exactly

@@ -55,7 +55,7 @@ extern "C" {
 /**
  * Many locks that are alike (one in each account, one in each node): they share one
  * place in the order. Two of one class and subclass may not be held at once, but by
- * hk_lock_many(); a parent and its children take different subclasses. Static, or
+ * hk_lock_acquire_many(); a parent and its children take different subclasses. Static, or
  * zero-filled.
  */
 typedef struct hk_lock_class {
@@ -99,6 +99,7 @@ typedef struct hk_lock {
 
 /** What hk_lock_init() is told; zero-filled is the default. */
 typedef struct hk_lock_options {
+    size_t size;               /**< sizeof this struct, or 0. */
     const char *name;          /**< Not copied: a literal, or alive as long as the lock. */
     unsigned flags;            /**< #HK_LOCK_RECURSIVE, #HK_LOCK_NOORDER. */
     hk_lock_policy policy;     /**< For inversions that this lock would make. */
@@ -128,10 +129,10 @@ HK_API hk_status hk_lock_destroy(hk_lock *lock);
 
 /** @cond */
 HK_API HK_MUST_CHECK hk_status hk_lock_acquire_at(const hk_site *site, hk_lock *lock);
-HK_API HK_MUST_CHECK hk_status hk_lock_timed_at(const hk_site *site, hk_lock *lock,
-                                                hk_duration timeout);
-HK_API HK_MUST_CHECK hk_status hk_lock_many_at(const hk_site *site, hk_lock *const *locks,
-                                               size_t count, hk_duration timeout);
+HK_API HK_MUST_CHECK hk_status hk_lock_acquire_timed_at(const hk_site *site, hk_lock *lock,
+                                                        hk_duration timeout);
+HK_API HK_MUST_CHECK hk_status hk_lock_acquire_many_at(const hk_site *site, hk_lock *const *locks,
+                                                       size_t count, hk_duration timeout);
 /** @endcond */
 
 /**
@@ -163,7 +164,7 @@ HK_API HK_MUST_CHECK hk_status hk_lock_many_at(const hk_site *site, hk_lock *con
  * @return else as hk_lock_acquire(). A timed wait that is part of a ring runs out and
  *         refuses nobody; one that closes a ring of untimed ones is refused.
  */
-#define hk_lock_timed(lock, timeout) hk_lock_timed_at(HK_SITE, (lock), (timeout))
+#define hk_lock_acquire_timed(lock, timeout) hk_lock_acquire_timed_at(HK_SITE, (lock), (timeout))
 
 /**
  * Take a lock if it is free. Never waits, so nothing is checked; but what is taken
@@ -173,7 +174,7 @@ HK_API HK_MUST_CHECK hk_status hk_lock_many_at(const hk_site *site, hk_lock *con
  * @retval HK_ETIMEDOUT  Another thread holds it.
  * @return else as hk_lock_acquire(), without HK_EORDER.
  */
-#define hk_lock_try(lock) hk_lock_timed_at(HK_SITE, (lock), 0)
+#define hk_lock_try(lock) hk_lock_acquire_timed_at(HK_SITE, (lock), 0)
 
 /**
  * Give a lock back; in any order, not only the last one first.
@@ -192,22 +193,24 @@ HK_API hk_status hk_lock_release(hk_lock *lock);
  *
  * @param locks  An hk_lock *const *: any order; the same one twice counts once.
  * @param count  How many; 0 is HK_OK.
- * @return as hk_lock_acquire(); on failure none of them is held.
+ * @return as hk_lock_acquire(); on failure none of them is held. HK_EINVAL also if @p count is
+ *         beyond any memory.
  *
  * Cost: sorting under one lock of the process, about 0.3 us for a pair.
  */
-#define hk_lock_many(locks, count) hk_lock_many_at(HK_SITE, (locks), (count), HK_FOREVER)
+#define hk_lock_acquire_many(locks, count)                                                         \
+    hk_lock_acquire_many_at(HK_SITE, (locks), (count), HK_FOREVER)
 
 /**
  * The same, waiting for a time in all.
  *
- * @param locks    As hk_lock_many().
- * @param count    As hk_lock_many().
+ * @param locks    As hk_lock_acquire_many().
+ * @param count    As hk_lock_acquire_many().
  * @param timeout  An #hk_duration; 0 takes them only if all are free.
- * @return as hk_lock_timed(); on failure none of them is held.
+ * @return as hk_lock_acquire_timed(); on failure none of them is held.
  */
-#define hk_lock_many_timed(locks, count, timeout)                                                  \
-    hk_lock_many_at(HK_SITE, (locks), (count), (timeout))
+#define hk_lock_acquire_many_timed(locks, count, timeout)                                          \
+    hk_lock_acquire_many_at(HK_SITE, (locks), (count), (timeout))
 
 /**
  * Give a set back, the last one taken first.
@@ -226,7 +229,7 @@ HK_API hk_status hk_lock_release_many(hk_lock *const *locks, size_t count);
  * @param lock  Borrowed.
  * @return true if so. Cost: two loads.
  */
-HK_API bool hk_lock_held_by_me(const hk_lock *lock);
+HK_API bool hk_lock_is_held_by_me(const hk_lock *lock);
 
 /** @cond */
 HK_API void hk_lock_assert_held_at(const hk_site *site, const hk_lock *lock);
@@ -254,12 +257,13 @@ HK_API HK_MUST_CHECK hk_status hk_lock_allow(hk_lock *one, hk_lock *other);
 
 /** One line of code that had to wait for locks. */
 typedef struct hk_lock_contention {
-    const hk_site *site; /**< Where the lock was asked for. */
-    const char *name;    /**< Of the lock that it first waited for there, cut to 47 bytes; may be
-                              NULL. The library's copy, which stays. */
-    uint64_t waits;      /**< How often it slept. */
-    int64_t waited_ns;   /**< How long in all. */
-    int64_t longest_ns;  /**< The longest wait. */
+    const hk_site *site;  /**< Where the lock was asked for. */
+    const char *name;     /**< Of the lock that it first waited for there, cut to 47 bytes; may be
+                               NULL. The library's copy, which stays. */
+    uint64_t waits;       /**< How often it slept. */
+    int64_t waited_ns;    /**< How long in all. */
+    int64_t longest_ns;   /**< The longest wait. */
+    uint64_t reserved[4]; /**< For later versions; 0. */
 } hk_lock_contention;
 
 /**

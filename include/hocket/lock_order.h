@@ -55,7 +55,7 @@ typedef enum hk_lock_policy {
  *
  * Cost: every chain of locks is checked once more afterwards.
  */
-HK_API HK_MUST_CHECK hk_status hk_lock_policy_set(hk_lock_policy policy);
+HK_API hk_status hk_lock_policy_set(hk_lock_policy policy);
 
 /**
  * The policy of the process.
@@ -117,7 +117,8 @@ typedef void hk_lock_report_fn(const hk_lock_report *report, void *arg);
  * Send reports to a function, in place of the log.
  *
  * @param fn   Replaces the one before. NULL goes back to the log: the text, as one warning.
- * @param arg  Handed to @p fn; must live as long as the hook is set.
+ * @param arg  Handed to @p fn. Has to live until calls have returned that had begun before the
+ *             hook was replaced, and nothing tells when that is: best it is static.
  */
 HK_API void hk_on_lock_report(hk_lock_report_fn *fn, void *arg);
 
@@ -134,7 +135,7 @@ typedef enum hk_lock_format {
  * @param format  Text or Graphviz.
  * @param fd      An open, blocking descriptor.
  * @retval HK_OK
- * @retval HK_EINVAL  @p report is NULL, or no such format.
+ * @retval HK_EINVAL  @p report is NULL, no such format, or a negative @p fd.
  * @retval HK_ESYS    It could not be written; errno tells.
  */
 HK_API HK_MUST_CHECK hk_status hk_lock_report_write(const hk_lock_report *report,
@@ -146,18 +147,20 @@ HK_API HK_MUST_CHECK hk_status hk_lock_report_write(const hk_lock_report *report
  *
  * @param fd  An open, blocking descriptor.
  * @retval HK_OK
- * @retval HK_ESYS  It could not be written; errno tells.
+ * @retval HK_EINVAL  A negative @p fd.
+ * @retval HK_ESYS    It could not be written; errno tells.
  */
 HK_API HK_MUST_CHECK hk_status hk_lock_graph_write(int fd);
 
 /** What hk_lock_order_stats() fills in. */
 typedef struct hk_lock_order_statistics {
-    uint64_t nodes;      /**< Locks and classes that are known now. */
-    uint64_t edges;      /**< Steps between them that are kept now, without those that follow. */
-    uint64_t chains;     /**< Chains of locks that were found right, and need no check again. */
-    uint64_t checks;     /**< Chains that were looked at. */
-    uint64_t inversions; /**< Of these, wrong ones. */
-    uint64_t dropped;    /**< Chains of which something could not be kept: no memory. */
+    uint64_t nodes;       /**< Locks and classes that are known now. */
+    uint64_t edges;       /**< Steps between them that are kept now, without those that follow. */
+    uint64_t chains;      /**< Chains of locks that were found right, and need no check again. */
+    uint64_t checks;      /**< Chains that were looked at. */
+    uint64_t inversions;  /**< Of these, wrong ones. */
+    uint64_t dropped;     /**< Chains of which something could not be kept: no memory. */
+    uint64_t reserved[8]; /**< For later versions; 0. */
 } hk_lock_order_statistics;
 
 /**
@@ -169,7 +172,7 @@ typedef struct hk_lock_order_statistics {
  *
  * Cost: one mutex.
  */
-HK_API HK_MUST_CHECK hk_status hk_lock_order_stats(hk_lock_order_statistics *statistics);
+HK_API hk_status hk_lock_order_stats(hk_lock_order_statistics *statistics);
 
 #ifdef __cplusplus
 }

@@ -4,7 +4,8 @@
  * @brief The few lines the library has to say, and where they go.
  *
  * The library prints nothing by itself but warnings of the kind "a failure that
- * nobody read", one line each, on standard error. A hook takes them instead.
+ * nobody read", on standard error: one line each, but for the report of a lock
+ * that was taken out of order, which has several. A hook takes them instead.
  *
  * **Thread safety.** Any thread; the hook may be called from any thread, several
  * at once. **Ownership.** Texts are borrowed for the call.
@@ -26,14 +27,16 @@ typedef enum hk_log_level {
     HK_LOG_INFO = 2,    /**< Good to know; not printed by default. */
 } hk_log_level;
 
-/** Takes one line, without its newline. No lock of the library is held. */
+/** Takes one line, or the several of a report, without the last newline. No lock of the library
+ * is held. */
 typedef void hk_log_fn(hk_log_level level, const char *text, void *arg);
 
 /**
  * Send the library's lines to a function.
  *
  * @param fn   NULL goes back to standard error (errors and warnings only).
- * @param arg  Handed to @p fn; must live as long as the hook is set.
+ * @param arg  Handed to @p fn. Has to live until calls have returned that had begun before the
+ *             hook was replaced, and nothing tells when that is: best it is static.
  */
 HK_API void hk_on_log(hk_log_fn *fn, void *arg);
 

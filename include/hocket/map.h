@@ -30,7 +30,8 @@ typedef struct hk_map_input {
 
 /**
  * Gives the next item. Called by the thread that reads the map, never
- * concurrently with itself.
+ * concurrently with itself. It may cancel its map, and even destroy it; hk_map_next() of that
+ * map gives HK_ESTATE in it.
  *
  * @param state       As given to hk_map().
  * @param[out] input  All zero before.
@@ -39,7 +40,7 @@ typedef struct hk_map_input {
  */
 typedef hk_status hk_source_fn(void *state, hk_map_input *input);
 
-/** An array as a source: pass hk_source_array and a pointer to this. */
+/** An array as a source: pass hk_array_source_next and a pointer to this. */
 typedef struct hk_array_source {
     const void *items; /**< count elements of stride bytes. */
     size_t count;      /**< How many. */
@@ -54,7 +55,7 @@ typedef struct hk_array_source {
  * @param input  Receives the next element.
  * @return HK_OK, HK_EDONE, or HK_EINVAL for a NULL.
  */
-HK_API hk_status hk_source_array(void *state, hk_map_input *input);
+HK_API hk_status hk_array_source_next(void *state, hk_map_input *input);
 
 /** How a map runs; NULL or all zero means defaults. */
 typedef struct hk_map_options {
@@ -70,15 +71,15 @@ typedef struct hk_map_options {
                                returns. */
     hk_duration limit;    /**< For the whole map, from the call; 0: none. */
     hk_priority priority; /**< Lane. */
-    hk_cancel *token;     /**< Cancels what is in flight; borrowed until the iterator is closed. */
-    const char *label;    /**< Copied; shown in errors. */
+    hk_cancel_token *token; /**< Cancels what is in flight. Borrowed; kept as long as needed. */
+    const char *label;      /**< Copied; shown in errors. */
 } hk_map_options;
 
 /** One result. */
 typedef struct hk_map_item {
     uint64_t index;        /**< Its place in the source, from 0. */
     hk_status status;      /**< HK_OK, or why this item has no value. */
-    const void *data;      /**< The value; NULL for no bytes. */
+    const void *data;      /**< The value, aligned for any type of that size; NULL for no bytes. */
     size_t size;           /**< Its bytes or #HK_BY_REF. */
     const hk_error *error; /**< For a failure its details. */
     void *owner;           /**< Private: what hk_map_item_drop() releases. */
@@ -88,7 +89,7 @@ typedef struct hk_map_item {
 typedef struct hk_map_iterator hk_map_iterator;
 
 /** @cond */
-HK_API HK_MUST_CHECK hk_status hk_map_at(hk_executor *executor, const hk_site *site,
+HK_API HK_MUST_CHECK hk_status hk_map_at(const hk_site *site, hk_executor *executor,
                                          const hk_task *task, hk_source_fn *source, void *state,
                                          const hk_map_options *options, hk_map_iterator **out);
 /** @endcond */
@@ -101,14 +102,17 @@ HK_API HK_MUST_CHECK hk_status hk_map_at(hk_executor *executor, const hk_site *s
  * @param executor  Borrowed; must outlive the iterator's last hk_map_next().
  * @param task      Sees one item as its input.
  * @param source    Gives the items.
- * @param state     For the source; must live until the source is exhausted or the map closed.
+ * @param state     For the source; must live until the source has ended or failed, or the map was
+ *                  cancelled or destroyed.
  * @param options   NULL for defaults.
- * @param out       Receives the iterator, ended by hk_map_close().
- * @return HK_OK, HK_EINVAL (before anything ran), HK_ENOMEM, HK_ECLOSED, HK_EINIT, HK_EFORKED,
- *         HK_EPORTABLE (an item by reference where that cannot be).
+ * @param out       Receives the iterator, ended by hk_map_destroy().
+ * @return HK_OK; or, before anything ran: HK_EINVAL, HK_ENOMEM, HK_EFORKED, and what hk_submit()
+ *         gives for the first chunk (HK_ECLOSED, HK_EINIT, HK_EBROKEN, HK_ECANCELED, HK_EFULL,
+ *         HK_ESYS, HK_EDEADLK, HK_ENOTASK, HK_ESTATE). What is wrong with the source and its items
+ *         hk_map_next() tells.
  */
 #define hk_map(executor, task, source, state, options, out)                                        \
-    hk_map_at((executor), HK_SITE, (task), (source), (state), (options), (out))
+    hk_map_at(HK_SITE, (executor), (task), (source), (state), (options), (out))
 
 /**
  * Wait for the next result and pull more from the source.
@@ -121,10 +125,14 @@ HK_API HK_MUST_CHECK hk_status hk_map_at(hk_executor *executor, const hk_site *s
  * @retval HK_ETIMEDOUT  None within @p timeout: call again. Or the limit of the whole map ran out:
  *                       once, the rest is cancelled, then comes HK_EDONE.
  * @retval HK_EDEADLK    This wait could never end.
- * @retval HK_ENOMEM     Inside a task: no memory to find out whether it could end.
+ * @retval HK_ENOMEM     Inside a task: no memory to find out whether it could end. Or, once, none
+ *                       for the next items: see below. Either way call again.
  * @retval HK_EINVAL     A pointer is NULL or @p timeout negative.
+ * @retval HK_ESTATE     Called by its own source, or by a task that a call of it runs.
  * @retval HK_EFORKED    It belongs to the parent process.
- * @return or, once, the status of a source that failed or of a submit that was refused.
+ * @return or, once, after what was pulled before: why there are no more items. The status of a
+ *         source that failed or of a submit that was refused; HK_EPORTABLE for an item by reference
+ *         where that cannot be, HK_ETOOBIG for one over the executor's max_payload, HK_ENOMEM.
  */
 HK_API HK_MUST_CHECK hk_status hk_map_next(hk_map_iterator *iterator, hk_duration timeout,
                                            hk_map_item *item);
@@ -137,21 +145,23 @@ HK_API HK_MUST_CHECK hk_status hk_map_next(hk_map_iterator *iterator, hk_duratio
 HK_API void hk_map_item_drop(hk_map_item *item);
 
 /**
- * Cancel what is queued, drop unread results, wait for nothing; hk_map_next()
- * gives HK_EDONE from now on.
+ * Cancel what is queued, ask items under way to stop (hk_should_stop()), drop unread results,
+ * wait for nothing; hk_map_next() gives HK_EDONE from now on.
  *
  * @param iterator  Borrowed.
  * @retval HK_OK
- * @retval HK_EINVAL  NULL.
+ * @retval HK_EINVAL   NULL.
  */
 HK_API hk_status hk_map_cancel(hk_map_iterator *iterator);
 
 /**
- * hk_map_cancel(), and release the iterator.
+ * hk_map_cancel(), and release the iterator. Items under way are asked to stop and not waited
+ * for: what they refer to stays in use until their drop functions were called. To know that
+ * nothing is under way, read the map to HK_EDONE before.
  *
  * @param iterator  Taken; NULL is allowed.
  */
-HK_API void hk_map_close(hk_map_iterator *iterator);
+HK_API void hk_map_destroy(hk_map_iterator *iterator);
 
 /**
  * Takes one result into an accumulator. Runs in the caller's thread, one at a
@@ -164,7 +174,7 @@ HK_API void hk_map_close(hk_map_iterator *iterator);
 typedef hk_status hk_reduce_fn(void *accumulator, const hk_map_item *item);
 
 /** @cond */
-HK_API HK_MUST_CHECK hk_status hk_map_reduce_at(hk_executor *executor, const hk_site *site,
+HK_API HK_MUST_CHECK hk_status hk_map_reduce_at(const hk_site *site, hk_executor *executor,
                                                 const hk_task *task, hk_source_fn *source,
                                                 void *state, hk_reduce_fn *reduce,
                                                 void *accumulator, const hk_map_options *options);
@@ -186,7 +196,7 @@ HK_API HK_MUST_CHECK hk_status hk_map_reduce_at(hk_executor *executor, const hk_
  *         hk_map() and hk_map_next().
  */
 #define hk_map_reduce(executor, task, source, state, reduce, accumulator, options)                 \
-    hk_map_reduce_at((executor), HK_SITE, (task), (source), (state), (reduce), (accumulator),      \
+    hk_map_reduce_at(HK_SITE, (executor), (task), (source), (state), (reduce), (accumulator),      \
                      (options))
 
 #ifdef __cplusplus

@@ -31,19 +31,22 @@
 extern "C" {
 #endif
 
+/** Releases something that was handed over by reference. Called exactly once. */
+typedef void hk_drop_fn(void *value);
+
 /** An allocator of the application's own. */
 typedef struct hk_allocator {
     /**
      * Return @p size bytes aligned for any type, or NULL. @p size is never 0.
      */
-    void *(*allocate)(size_t size, void *context);
+    void *(*allocate)(size_t size, void *arg);
     /**
      * Release what allocate returned. @p size is the size that was asked for;
      * @p memory is never NULL.
      */
-    void (*release)(void *memory, size_t size, void *context);
+    void (*release)(void *memory, size_t size, void *arg);
     /** Handed to both functions. */
-    void *context;
+    void *arg;
 } hk_allocator;
 
 /**
@@ -64,6 +67,7 @@ typedef struct hk_memory_statistics {
     uint64_t process_allocated;    /**< Bytes the process's allocator has handed out. */
     uint64_t process_resident;     /**< Bytes it keeps in physical memory; 0 if it cannot say. */
     const char *process_allocator; /**< "jemalloc" or "malloc": whose figures those are. */
+    uint64_t reserved[8];          /**< For later versions; 0. */
 } hk_memory_statistics;
 
 /**
@@ -80,14 +84,6 @@ typedef struct hk_memory_statistics {
  * Cost: some microseconds.
  */
 HK_API hk_status hk_memory_stats(hk_memory_statistics *statistics);
-
-/**
- * Release memory that the library handed over to the caller, where a function
- * says so.
- *
- * @param memory  From such a function, or NULL.
- */
-HK_API void hk_free(void *memory);
 
 #ifdef __cplusplus
 }

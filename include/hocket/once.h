@@ -30,6 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <hocket/memory.h>
 #include <hocket/status.h>
 
 #ifdef __cplusplus
@@ -63,8 +64,8 @@ typedef struct hk_once {
  * See to it that it has been done: do it, wait for who does it, or find it done.
  *
  * The function runs as a callback does: waits inside it are seen by the wait-for graph, and it
- * holds no lock of the library. It must return: a thread that ends inside it leaves it running
- * for ever.
+ * holds no lock of the library. It must return: a thread that ends inside it stops the program, as
+ * inside a task.
  *
  * @param once  Borrowed.
  * @param fn    Run by the first caller; all callers should give the same.
@@ -98,20 +99,13 @@ HK_API bool hk_once_is_done(const hk_once *once);
  */
 typedef hk_status hk_lazy_make_fn(void *arg, void **value);
 
-/**
- * Drops a lazy value.
- *
- * @param value  The value.
- */
-typedef void hk_lazy_drop_fn(void *value);
-
 /** A lazy value; its fields are private. */
 typedef struct hk_lazy {
     /** @cond */
     hk_once once_;
     void *value_;
     hk_lazy_make_fn *make_;
-    hk_lazy_drop_fn *drop_;
+    hk_drop_fn *drop_;
     void *arg_;
     /** @endcond */
 } hk_lazy;
@@ -125,16 +119,9 @@ typedef struct hk_lazy {
         HK_ONCE_INIT(name), NULL, (make), (drop), (arg)                                            \
     }
 
-/**
- * The value, built if there is none. hk_lazy_get() is the fast way to the same.
- *
- * @param lazy        Borrowed.
- * @param[out] value  Belongs to @p lazy.
- * @return as hk_lazy_get().
- */
-HK_API HK_MUST_CHECK hk_status hk_lazy_build(hk_lazy *lazy, void **value);
-
 /** @cond */
+HK_API HK_MUST_CHECK hk_status hk_lazy_build_(hk_lazy *lazy, void **value);
+
 #define HK_ONCE_DONE_ 3U
 /** @endcond */
 
@@ -160,7 +147,7 @@ HK_MUST_CHECK static inline hk_status hk_lazy_get(hk_lazy *lazy, void **value)
         *value = lazy->value_;
         return HK_OK;
     }
-    return hk_lazy_build(lazy, value);
+    return hk_lazy_build_(lazy, value);
 }
 
 /**

@@ -8,6 +8,10 @@
  * program's code, and its memory as it was when the zygote was forked; what they change is
  * theirs alone. The application gets no SIGCHLD from them.
  *
+ * **Signals.** Workers have a process group of their own, so that Ctrl-C at a terminal reaches
+ * the application alone. In them no signal is blocked, all have their default actions, and SIGPIPE
+ * is ignored, whatever the application has set. They do not outlive it.
+ *
  * **What a crash costs.** The task that the worker ran ends FAILED with HK_EWORKER; the error
  * has the signal or exit code, the worker's pid, and what it could say about the cause. What
  * was queued stays queued, and the worker is replaced.
@@ -47,17 +51,21 @@ HK_API HK_MUST_CHECK hk_status hk_zygote_start(void);
  * hk_submit_buffer()); references are refused with HK_EPORTABLE, functions that were loaded
  * after the zygote's fork with HK_ENOTASK.
  *
- * @param options   All fields apply but stack_size and spare_workers. At most 1024 workers.
+ * @param options   All fields apply but stack_size and spare_workers. At most 1024 workers: where
+ *                  there are more processors, the number has to be given.
  *                  The initialiser, and what worker_arg points to, must be older than the
  *                  zygote; three failures of it in a row break the executor with HK_EINIT.
  *                  NULL for defaults.
  * @param[out] out  Owned by the caller.
  * @retval HK_OK
- * @retval HK_EINVAL    An option is absurd, or pools are nested too deep.
+ * @retval HK_EINVAL    An option is absurd (#HK_FULL_CALLER_RUNS, too: the caller is no worker
+ *                      process), pools are nested too deep, or the limits of this process
+ *                      (RLIMIT_NPROC, RLIMIT_NOFILE) stand against so many workers.
  * @retval HK_ETHREADS  No zygote, and more than one thread: see hk_zygote_start().
  * @retval HK_ENOMEM
  * @retval HK_ESYS      The system refused memory, a descriptor or a process.
  * @retval HK_EBROKEN   The zygote is gone, and a new one could not be started.
+ * @retval HK_ECLOSED   The process is ending, see hk_executor_create().
  *
  * Cost: some system calls; workers start when tasks come, in about 0.2 ms each.
  */

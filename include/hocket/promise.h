@@ -26,7 +26,7 @@ typedef struct hk_promise hk_promise;
 /** @cond */
 HK_API HK_MUST_CHECK hk_status hk_promise_create_at(const hk_site *site, hk_promise **promise,
                                                     hk_future **future);
-HK_API HK_PRINTF(4, 5) hk_status hk_promise_fail_at(hk_promise *promise, const hk_site *site,
+HK_API HK_PRINTF(4, 5) hk_status hk_promise_fail_at(const hk_site *site, hk_promise *promise,
                                                     int app_code, const char *format, ...);
 /** @endcond */
 
@@ -54,7 +54,7 @@ HK_API HK_MUST_CHECK hk_status hk_promise_start(hk_promise *promise);
 
 /**
  * End it DONE with a copy of some bytes. Callbacks without a place of their own
- * run in this thread before it returns.
+ * run in this thread before it returns; those of a step's own result once the step has returned.
  *
  * @param promise  Borrowed.
  * @param value    Copied; may be NULL if @p size is 0.
@@ -86,11 +86,12 @@ HK_API HK_MUST_CHECK hk_status hk_promise_set_ref(hk_promise *promise, void *val
  * *format, ...), with the line of the call in the error.
  *
  * @param promise   Borrowed.
- * @param app_code  Any number; a failure is a failure whatever it is.
+ * @param app_code  Any number; a failure is a failure whatever it is. Behind it a format as for
+ *                  printf(), with what it asks for.
  * @return HK_OK, HK_ESTATE if it had ended before, HK_EFORKED, HK_EINVAL for NULL.
  */
 #define hk_promise_fail(promise, app_code, ...)                                                    \
-    hk_promise_fail_at((promise), HK_SITE, (app_code), __VA_ARGS__)
+    hk_promise_fail_at(HK_SITE, (promise), (app_code), __VA_ARGS__)
 
 /**
  * End as another future will end.
@@ -101,7 +102,9 @@ HK_API HK_MUST_CHECK hk_status hk_promise_set_ref(hk_promise *promise, void *val
  * @param source   Borrowed; kept alive. Its value is shared, not copied.
  * @retval HK_OK
  * @retval HK_ESTATE   Ended, or following already.
- * @retval HK_EDEADLK  @p source is, or follows, this promise's own future.
+ * @retval HK_EDEADLK  @p source is, or follows, or is derived from this promise's own future (and
+ *                     has not failed or been cancelled); or it cannot end before this does, as the
+ *                     only worker that could run it waits for this promise.
  * @retval HK_ENOMEM   Nothing happened.
  * @retval HK_EINVAL   NULL.
  * @retval HK_EFORKED  The promise, or @p source unfinished, belongs to the parent process.
@@ -117,7 +120,7 @@ HK_API HK_MUST_CHECK hk_status hk_promise_follow(hk_promise *promise, hk_future 
  * @retval HK_ENOMEM
  * @retval HK_EINVAL  A pointer is NULL.
  */
-HK_API HK_MUST_CHECK hk_status hk_promise_token(hk_promise *promise, hk_cancel **out);
+HK_API HK_MUST_CHECK hk_status hk_promise_token(hk_promise *promise, hk_cancel_token **out);
 
 /**
  * Give the promise up; unset, its future ends FAILED with HK_EBROKEN.

@@ -4,12 +4,14 @@
  * @brief Items handed from thread to thread: bounded or not, in four orders.
  *
  * A queue holds `void *` items, which it never looks into; NULL is an item like any
- * other. hk_ring.h has a faster queue of a fixed size with the same calls.
+ * other. hocket/ring.h has a faster queue of a fixed size with the same calls.
  *
  * **Waiting.** Every call that can wait takes a duration: 0 tries, #HK_FOREVER waits
  * without limit. A wait wakes exactly one thread that can go on; nobody spins.
  * **Closing.** hk_queue_close() refuses putters from then on; getters drain what is
- * there and then get HK_ECLOSED.
+ * there and then get HK_EDONE. In a thread that gets from one queue and puts into the next the
+ * one is the end of its work, and HK_ECLOSED from the put says that who comes after it has given
+ * up: then it closes and drains its own source, or those before it wait on.
  * **Impossible waits.** Anybody may put into a queue, so a getter of an empty one waits
  * for nobody in particular. Threads that declare themselves with hk_queue_bind() are
  * those it waits for; then a wait that can never end gives HK_EDEADLK.
@@ -20,7 +22,7 @@
  * status than HK_OK it is still the caller's.
  * **Fork.** In a forked child every call on a queue of the parent gives HK_EFORKED.
  * **Cost.** A put or get that need not wait is one lock and one unlock; see
- * hk_queue_put_many() and hk_queue_take_many() for what is cheaper by far.
+ * hk_queue_put_many() and hk_queue_get_many() for what is cheaper by far.
  * @{
  */
 #ifndef HOCKET_QUEUE_H
@@ -57,6 +59,7 @@ typedef void hk_item_drop_fn(void *item, void *arg);
 
 /** How a queue is made; all zero means defaults. */
 typedef struct hk_queue_options {
+    size_t size;           /**< sizeof this struct, or 0. */
     hk_queue_order order;  /**< Default: first in, first out. */
     size_t capacity;       /**< Most items it holds, exactly; 0: no limit. */
     const char *name;      /**< For reports; copied, cut to 31 bytes. NULL: none. */
@@ -147,7 +150,8 @@ HK_API HK_MUST_CHECK hk_status hk_queue_put_delayed(hk_queue *queue, void *item,
  * @param timeout   For all of them together; 0 puts what fits.
  * @param[out] put  How many were put, whatever the status; 0 with HK_EINVAL and HK_EFORKED.
  * @retval HK_OK         All of them.
- * @return else as hk_queue_put(), which holds for the rest.
+ * @return else as hk_queue_put(), which holds for the rest; HK_EINVAL also if @p count is beyond
+ * any memory.
  *
  * Cost: in batches of 32 about a fifth of single puts.
  */
@@ -162,7 +166,7 @@ HK_API HK_MUST_CHECK hk_status hk_queue_put_many(hk_queue *queue, void *const *i
  * @param[out] item  The caller's from now on; unchanged unless HK_OK.
  * @retval HK_OK
  * @retval HK_ETIMEDOUT  None there, or none due.
- * @retval HK_ECLOSED    Closed, and nothing left.
+ * @retval HK_EDONE    Closed, and nothing left.
  * @retval HK_EDEADLK    The bound putters can never put.
  * @retval HK_ENOMEM     With bound threads or inside a task: no memory to find out whether the wait
  *                       could end.
@@ -179,12 +183,12 @@ HK_API HK_MUST_CHECK hk_status hk_queue_get(hk_queue *queue, hk_duration timeout
  * @param[out] items  Room for @p max items.
  * @param max         Not 0.
  * @param[out] taken  How many; 0 unless HK_OK, then at least 1.
- * @return as hk_queue_get(); HK_EINVAL also if @p max is 0.
+ * @return as hk_queue_get(); HK_EINVAL also if @p max is 0, or beyond any memory.
  *
  * Cost: in batches of 32 about a fifth of single gets.
  */
-HK_API HK_MUST_CHECK hk_status hk_queue_take_many(hk_queue *queue, hk_duration timeout,
-                                                  void **items, size_t max, size_t *taken);
+HK_API HK_MUST_CHECK hk_status hk_queue_get_many(hk_queue *queue, hk_duration timeout, void **items,
+                                                 size_t max, size_t *taken);
 
 /**
  * Refuse further puts. Who waits for room gets HK_ECLOSED; getters get what is left first.
@@ -262,8 +266,9 @@ HK_API HK_MUST_CHECK hk_status hk_queue_fd(hk_queue *queue, int *fd);
  *
  * Then those who wait for an item wait for the bound putters, those who wait for room or join
  * for the bound getters, and a wait that none of them can ever end gives HK_EDEADLK. A side on
- * which nobody is bound is as before: anybody might come. Inside a task it holds until the task
- * ends, else until hk_queue_unbind(), which a thread must call before it ends.
+ * which nobody is bound is as before: anybody might come. So it is again when the last bound one
+ * has left: who then waits for ever is not told, and who leaves closes the queue. Inside a task it
+ * holds until the task ends, else until hk_queue_unbind(), which a thread must call before it ends.
  *
  * @param queue  Borrowed.
  * @param sides  #HK_QUEUE_PUTTER, #HK_QUEUE_GETTER, or both joined by |.
@@ -301,7 +306,8 @@ HK_API hk_status hk_queue_unbind(hk_queue *queue, unsigned sides);
  * @retval HK_ETIMEDOUT
  * @retval HK_EDEADLK    None of the bound putters of any can ever put.
  * @retval HK_ENOMEM     More than 16 queues, and no memory to wait for them; or as hk_queue_get().
- * @retval HK_EINVAL     A pointer is NULL, there is no queue, or @p timeout is negative.
+ * @retval HK_EINVAL     A pointer is NULL, there is no queue, @p timeout is negative, or @p count
+ *                       beyond any memory.
  * @retval HK_EFORKED    A queue belongs to the parent process.
  */
 HK_API HK_MUST_CHECK hk_status hk_queue_select(hk_queue *const *queues, size_t count,
@@ -318,7 +324,7 @@ HK_API HK_MUST_CHECK hk_status hk_queue_select(hk_queue *const *queues, size_t c
  * @param[out] which  Where it came from; may be NULL.
  * @retval HK_OK
  * @retval HK_ETIMEDOUT
- * @retval HK_ECLOSED    All of them are closed and empty.
+ * @retval HK_EDONE    All of them are closed and empty.
  * @return else as hk_queue_select().
  */
 HK_API HK_MUST_CHECK hk_status hk_queue_get_any(hk_queue *const *queues, size_t count,

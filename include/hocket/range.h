@@ -8,9 +8,9 @@
  *
  *     struct scale { double *values; double factor; };
  *
- *     static hk_status scale_some(hk_range *range, size_t begin, size_t end, void *context)
+ *     static hk_status scale_some(hk_range *range, size_t begin, size_t end, void *arg)
  *     {
- *         const struct scale *scale = context;
+ *         const struct scale *scale = arg;
  *
  *         for (size_t i = begin; i < end; i++)
  *             scale->values[i] *= scale->factor;
@@ -35,21 +35,22 @@
  * hk_call_executor().
  *
  * Workers are asked to come by tasks of the executor, which its statistics count. A bounded queue
- * that is full refuses no range in which the caller takes part; but with HK_FULL_DROPS_OLDEST such
+ * that is full refuses no range in which the caller takes part; but with HK_FULL_DROP_OLDEST such
  * a task may take another's place.
  *
  * **Failures.** A piece that returns anything but HK_OK ends the range with that status: of
  * several the first in time counts. No piece begins after it; those under way see
  * hk_range_should_stop().
  *
- * **Shutdown.** A range that has begun is finished by HK_DRAIN. With HK_CANCEL_QUEUED it is, too,
- * if the caller takes part; otherwise what no worker has begun is skipped. HK_CANCEL_ALL and
- * HK_KILL skip the rest. Whatever is skipped shows as HK_ECANCELED.
+ * **Shutdown.** A range that has begun is finished by HK_SHUTDOWN_DRAIN. With
+ * HK_SHUTDOWN_CANCEL_QUEUED it is, too, if the caller takes part; otherwise what no worker has
+ * begun is skipped. HK_SHUTDOWN_CANCEL_ALL and HK_SHUTDOWN_KILL skip the rest. Whatever is skipped
+ * shows as HK_ECANCELED.
  *
  * **Thread safety.** The thread that began a range ends it. Bodies run on several threads at
  * once, and share what the caller gave them.
  * **Ownership.** A hk_range is the caller's memory, as a rule of his stack, and stays where it
- * is until it has ended; so does what @p context points to. No body runs after that.
+ * is until it has ended; so does what @p arg points to. No body runs after that.
  * @{
  */
 #ifndef HOCKET_RANGE_H
@@ -67,25 +68,25 @@ typedef struct hk_range hk_range;
  * Runs the turns of a loop from @p begin on, up to but not including @p end.
  *
  * It may submit and wait, as a task may, and run ranges of its own. It runs in no task of its
- * own: what a task asks of its hk_call, such as hk_worker_local(), is not to be had.
+ * own: what a task asks of its hk_call, such as hk_call_worker_local(), is not to be had.
  *
  * @param range    To ask hk_range_should_stop().
  * @param begin    The first index.
  * @param end      Behind the last one; at least @p begin + 1.
- * @param context  As given.
+ * @param arg  As given.
  * @return HK_OK, or anything else to end the range with.
  */
-typedef hk_status hk_range_fn(hk_range *range, size_t begin, size_t end, void *context);
+typedef hk_status hk_range_fn(hk_range *range, size_t begin, size_t end, void *arg);
 
 /** How a range runs; NULL or all zero means defaults. */
 typedef struct hk_range_options {
-    size_t size;          /**< sizeof this struct, or 0. */
-    size_t grain;         /**< Fewest turns in a piece, but for the last one; 0: 1. A range of no
-                               more than that is one piece, which the caller runs. */
-    hk_duration limit;    /**< For all of it, from the call; 0: none. Turns under way are not cut
-                               short, but may ask hk_range_should_stop(). */
-    hk_priority priority; /**< Lane in which workers are asked to come. */
-    hk_cancel *token;     /**< Skips what has not begun; borrowed until the range has ended. */
+    size_t size;            /**< sizeof this struct, or 0. */
+    size_t grain;           /**< Fewest turns in a piece, but for the last one; 0: 1. A range of no
+                                 more than that is one piece, which the caller runs. */
+    hk_duration limit;      /**< For all of it, from the call; 0: none. Turns under way are not cut
+                                 short, but may ask hk_range_should_stop(). */
+    hk_priority priority;   /**< Lane in which workers are asked to come. */
+    hk_cancel_token *token; /**< Skips what has not begun; borrowed until the range has ended. */
 } hk_range_options;
 
 enum {
@@ -100,7 +101,7 @@ struct hk_range {
     hk_executor *executor_;
     hk_range_fn *body_;
     void *context_;
-    hk_cancel *token_;
+    hk_cancel_token *token_;
     int64_t deadline_ns_;
     uint64_t next_;
     uint64_t end_;
@@ -119,19 +120,19 @@ struct hk_range {
 };
 
 /** @cond */
-HK_API HK_MUST_CHECK hk_status hk_range_begin_at(hk_range *range, hk_executor *executor,
-                                                 const hk_site *site, size_t begin, size_t end,
-                                                 hk_range_fn *body, void *context,
+HK_API HK_MUST_CHECK hk_status hk_range_begin_at(const hk_site *site, hk_range *range,
+                                                 hk_executor *executor, size_t begin, size_t end,
+                                                 hk_range_fn *body, void *arg,
                                                  const hk_range_options *options);
-HK_API HK_MUST_CHECK hk_status hk_parallel_for_at(hk_range *range, hk_executor *executor,
-                                                  const hk_site *site, size_t begin, size_t end,
-                                                  hk_range_fn *body, void *context,
+HK_API HK_MUST_CHECK hk_status hk_parallel_for_at(const hk_site *site, hk_range *range,
+                                                  hk_executor *executor, size_t begin, size_t end,
+                                                  hk_range_fn *body, void *arg,
                                                   const hk_range_options *options);
 /** @endcond */
 
 /**
  * Run a loop, and wait for its end: hk_parallel_for(hk_range *range, hk_executor *executor,
- * size_t begin, size_t end, hk_range_fn *body, void *context, const hk_range_options *options).
+ * size_t begin, size_t end, hk_range_fn *body, void *arg, const hk_range_options *options).
  *
  * hk_range_begin() and hk_range_end() in one.
  *
@@ -140,7 +141,7 @@ HK_API HK_MUST_CHECK hk_status hk_parallel_for_at(hk_range *range, hk_executor *
  * @param begin     The first index.
  * @param end       Behind the last one.
  * @param body      Runs the pieces.
- * @param context   For @p body.
+ * @param arg   For @p body.
  * @param options   NULL for defaults.
  * @retval HK_OK         Every index has been in a piece that returned HK_OK; also if there is none.
  * @retval HK_EINVAL     A pointer is NULL, @p end is below @p begin, absurd options. Nothing ran;
@@ -165,12 +166,12 @@ HK_API HK_MUST_CHECK hk_status hk_parallel_for_at(hk_range *range, hk_executor *
  * one atomic operation for a piece, of which there are about four for each worker each time the
  * rest halves. No memory, beyond eight workers, but for their futures.
  */
-#define hk_parallel_for(range, executor, begin, end, body, context, options)                       \
-    hk_parallel_for_at((range), (executor), HK_SITE, (begin), (end), (body), (context), (options))
+#define hk_parallel_for(range, executor, begin, end, body, arg, options)                           \
+    hk_parallel_for_at(HK_SITE, (range), (executor), (begin), (end), (body), (arg), (options))
 
 /**
  * Begin to run a loop: hk_range_begin(hk_range *range, hk_executor *executor, size_t begin,
- * size_t end, hk_range_fn *body, void *context, const hk_range_options *options).
+ * size_t end, hk_range_fn *body, void *arg, const hk_range_options *options).
  *
  * Workers that are free begin at once.
  *
@@ -179,15 +180,15 @@ HK_API HK_MUST_CHECK hk_status hk_parallel_for_at(hk_range *range, hk_executor *
  * @param begin     The first index.
  * @param end       Behind the last one.
  * @param body      Runs the pieces.
- * @param context   For @p body.
+ * @param arg   For @p body.
  * @param options   NULL for defaults.
  * @retval HK_OK  To be ended by hk_range_end(), by the same thread.
  * @return otherwise nothing ran: HK_EINVAL, HK_EPORTABLE, HK_ECLOSED, HK_EINIT, HK_EFORKED,
  *         HK_ECANCELED (the token was fired before), and what hk_submit() gives where the caller
  *         takes no part.
  */
-#define hk_range_begin(range, executor, begin, end, body, context, options)                        \
-    hk_range_begin_at((range), (executor), HK_SITE, (begin), (end), (body), (context), (options))
+#define hk_range_begin(range, executor, begin, end, body, arg, options)                            \
+    hk_range_begin_at(HK_SITE, (range), (executor), (begin), (end), (body), (arg), (options))
 
 /**
  * Take part in a range, if the caller may, and wait until all of it has ended.
@@ -201,8 +202,8 @@ HK_API HK_MUST_CHECK hk_status hk_range_end(hk_range *range);
 /**
  * Whether a range has ended, so that its memory is free.
  *
- * @param range  Was given to hk_range_begin() or hk_parallel_for(), and not refused; NULL has
- * ended.
+ * @param range  Was given to hk_range_begin() or hk_parallel_for(); NULL, and one that was refused,
+ *               has ended.
  * @return true from its end on.
  */
 HK_API bool hk_range_has_ended(const hk_range *range);

@@ -59,7 +59,7 @@ typedef enum hk_replay_action {
     HK_REPLAY_REFUSES, /**< Nothing could go on: a sleeper was refused. */
 } hk_replay_action;
 
-/** One step, as hk_replay_trace() tells it. */
+/** One step, as hk_replay_on_step() tells it. */
 typedef struct hk_replay_step_info {
     uint64_t number;         /**< From 1. */
     hk_replay_action action; /**< What was chosen. */
@@ -71,7 +71,7 @@ typedef struct hk_replay_step_info {
 } hk_replay_step_info;
 
 /** Told of each step. Must not call Hocket; a turn's owner runs it, one at a time. */
-typedef void hk_replay_trace_fn(const hk_replay_step_info *step, void *arg);
+typedef void hk_replay_step_fn(const hk_replay_step_info *step, void *arg);
 
 /**
  * Make an executor that replays what its seed says.
@@ -89,7 +89,9 @@ typedef void hk_replay_trace_fn(const hk_replay_step_info *step, void *arg);
  * @retval HK_OK
  * @retval HK_EINVAL  An option is absurd.
  * @retval HK_ESTATE  Called by a task of one.
- * @retval HK_ENOMEM  Or no thread to be had.
+ * @retval HK_ECLOSED The process is ending, see hk_executor_create().
+ * @retval HK_ENOMEM
+ * @retval HK_ESYS    No thread to be had; errno tells.
  */
 HK_API HK_MUST_CHECK hk_status hk_replay_create(uint64_t seed, const hk_executor_options *options,
                                                 hk_executor **out);
@@ -125,14 +127,14 @@ HK_API HK_MUST_CHECK hk_status hk_replay_step(hk_executor *executor, bool *stepp
  * @param[out] now
  * @return HK_OK, HK_EINVAL, HK_EFORKED.
  */
-HK_API HK_MUST_CHECK hk_status hk_replay_now(hk_executor *executor, hk_duration *now);
+HK_API HK_MUST_CHECK hk_status hk_replay_elapsed(hk_executor *executor, hk_duration *now);
 
 /**
  * Let virtual time pass: tasks go on meanwhile, and what comes in that time comes.
  *
  * @param executor  As for hk_replay_run().
- * @param duration  Not #HK_FOREVER.
- * @return as hk_replay_run().
+ * @param duration  Not negative, and not #HK_FOREVER.
+ * @return as hk_replay_run(); HK_EINVAL also for a bad @p duration.
  */
 HK_API HK_MUST_CHECK hk_status hk_replay_advance(hk_executor *executor, hk_duration duration);
 
@@ -144,8 +146,8 @@ HK_API HK_MUST_CHECK hk_status hk_replay_advance(hk_executor *executor, hk_durat
  * @param arg       Handed to it.
  * @return as hk_replay_run().
  */
-HK_API HK_MUST_CHECK hk_status hk_replay_trace(hk_executor *executor, hk_replay_trace_fn *fn,
-                                               void *arg);
+HK_API HK_MUST_CHECK hk_status hk_replay_on_step(hk_executor *executor, hk_replay_step_fn *fn,
+                                                 void *arg);
 
 #ifdef __cplusplus
 }

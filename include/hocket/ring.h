@@ -34,6 +34,7 @@ typedef struct hk_ring hk_ring;
 
 /** How a ring is made. */
 typedef struct hk_ring_options {
+    size_t size;           /**< sizeof this struct, or 0. */
     size_t capacity;       /**< Most items it holds; rounded up to a power of two. 0: 1024. */
     const char *name;      /**< For reports; copied, cut to 31 bytes. NULL: none. */
     hk_item_drop_fn *drop; /**< For each item left at hk_ring_destroy(); NULL: forget them. */
@@ -93,7 +94,8 @@ HK_API HK_MUST_CHECK hk_status hk_ring_put(hk_ring *ring, void *item, hk_duratio
  * @param timeout   For all of them together; 0 puts what fits.
  * @param[out] put  How many were put, whatever the status; 0 with HK_EINVAL and HK_EFORKED.
  * @retval HK_OK     All of them.
- * @return else as hk_ring_put(), which holds for the rest.
+ * @return else as hk_ring_put(), which holds for the rest; HK_EINVAL also if @p count is beyond any
+ *         memory.
  */
 HK_API HK_MUST_CHECK hk_status hk_ring_put_many(hk_ring *ring, void *const *items, size_t count,
                                                 hk_duration timeout, size_t *put);
@@ -106,7 +108,7 @@ HK_API HK_MUST_CHECK hk_status hk_ring_put_many(hk_ring *ring, void *const *item
  * @param[out] item  The caller's from now on; unchanged unless HK_OK.
  * @retval HK_OK
  * @retval HK_ETIMEDOUT  None there.
- * @retval HK_ECLOSED    Closed, and nothing left.
+ * @retval HK_EDONE    Closed, and nothing left.
  * @retval HK_EDEADLK    The bound putters can never put.
  * @retval HK_ENOMEM     With bound threads or inside a task: no memory to find out whether the wait
  *                       could end.
@@ -123,10 +125,10 @@ HK_API HK_MUST_CHECK hk_status hk_ring_get(hk_ring *ring, hk_duration timeout, v
  * @param[out] items  Room for @p max items.
  * @param max         Not 0.
  * @param[out] taken  How many; 0 unless HK_OK, then at least 1.
- * @return as hk_ring_get(); HK_EINVAL also if @p max is 0.
+ * @return as hk_ring_get(); HK_EINVAL also if @p max is 0, or beyond any memory.
  */
-HK_API HK_MUST_CHECK hk_status hk_ring_take_many(hk_ring *ring, hk_duration timeout, void **items,
-                                                 size_t max, size_t *taken);
+HK_API HK_MUST_CHECK hk_status hk_ring_get_many(hk_ring *ring, hk_duration timeout, void **items,
+                                                size_t max, size_t *taken);
 
 /**
  * Refuse further puts. Who waits for room gets HK_ECLOSED; getters get what is left first.

@@ -43,9 +43,15 @@ typedef struct hk_rwlock {
 } hk_rwlock;
 
 /** A static read-write lock. @p name: a literal, for reports, or NULL. */
-#define HK_RWLOCK_INIT(name)                                                                       \
+#define HK_RWLOCK_INIT(name) HK_RWLOCK_INIT_AS(name, HK_LOCK_DEFAULT)
+
+/**
+ * The same, with a policy of its own (#hk_lock_policy). In memory that was allocated:
+ * `*lock = (hk_rwlock)HK_RWLOCK_INIT_AS("routes", HK_LOCK_REPORT)`.
+ */
+#define HK_RWLOCK_INIT_AS(name, policy)                                                            \
     {                                                                                              \
-        0, 0, NULL, (name), 0, 0                                                                   \
+        0, 0, NULL, (name), 0, (uint8_t)(policy)                                                   \
     }
 
 /** @cond */
@@ -102,7 +108,7 @@ HK_API hk_status hk_rwlock_release(hk_rwlock *lock);
  * @param write  Whether as the writer; false: in either way.
  * @return true if so.
  */
-HK_API bool hk_rwlock_held_by_me(const hk_rwlock *lock, bool write);
+HK_API bool hk_rwlock_is_held_by_me(const hk_rwlock *lock, bool write);
 
 /**
  * Forget what was learned about it, as hk_lock_destroy().
@@ -114,6 +120,14 @@ HK_API bool hk_rwlock_held_by_me(const hk_rwlock *lock, bool write);
 HK_API hk_status hk_rwlock_destroy(hk_rwlock *lock);
 
 /** @cond */
+static inline hk_rwlock *hk_rwlock_scope_begin_(
+    const hk_site *site, hk_rwlock *lock, hk_duration timeout, hk_status *status,
+    hk_status (*take)(const hk_site *site, hk_rwlock *lock, hk_duration timeout))
+{
+    *status = take(site, lock, timeout);
+    return *status == HK_OK ? lock : NULL;
+}
+
 static inline void hk_rwlock_scope_end_(hk_rwlock **lock)
 {
     if (*lock != NULL) {
@@ -135,7 +149,7 @@ static inline hk_rwlock *hk_rwlock_scope_leave_(hk_rwlock *lock)
 /** @cond */
 #define HK_WITH_RWLOCK_(how, lock, status, scope)                                                  \
     for (hk_rwlock * scope __attribute__((cleanup(hk_rwlock_scope_end_))) =                        \
-             ((status) = hk_rwlock_##how(lock)) == HK_OK ? (lock) : NULL;                          \
+             hk_rwlock_scope_begin_(HK_SITE, (lock), HK_FOREVER, &(status), hk_rwlock_##how##_at); \
          scope != NULL; scope = hk_rwlock_scope_leave_(scope))
 /** @endcond */
 

@@ -58,7 +58,8 @@
  * **Ownership.** Scopes and records are the caller's memory, as a rule of his stack, and stay where
  * they are until they are ended and joined: a function joins all that it has forked before it
  * returns. One that does not, or a task that ends without having ended its scope, ends the
- * program: what is left could be written to at any time.
+ * program: what is left could be written to at any time. A scope that was
+ * not ended is noticed on the workers of a thread pool alone; elsewhere nothing is left of it.
  * **Forks of the process.** In the child, a scope goes on by itself; what another thread was
  * running at the fork never ends there: HK_EFORKED.
  * @{
@@ -153,11 +154,11 @@ HK_API hk_status hk_fork(hk_scope *scope, hk_forked *record, hk_fork_fn *fn, voi
  *                     was no room left on the stack, and nobody else to run it; so it did not run.
  * @retval HK_EFORKED  A thread of the parent process ran it.
  * @return otherwise what the function returned. Where that may be one of these, too,
- *         hk_is_joined() tells.
+ *         hk_forked_is_joined() tells.
  *
  * Cost: a call and some nanoseconds if nobody else has begun it.
  */
-HK_API hk_status hk_join(hk_scope *scope, hk_forked *record);
+HK_API HK_MUST_CHECK hk_status hk_join(hk_scope *scope, hk_forked *record);
 
 /**
  * Whether a record has been joined, so that its memory is free.
@@ -165,7 +166,7 @@ HK_API hk_status hk_join(hk_scope *scope, hk_forked *record);
  * @param record  Forked; NULL is not joined.
  * @return true from its join on.
  */
-HK_API bool hk_is_joined(const hk_forked *record);
+HK_API bool hk_forked_is_joined(const hk_forked *record);
 
 /**
  * Whether somebody wants the task to stop; see hk_should_stop(). The one that began the scope,

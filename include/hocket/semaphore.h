@@ -18,7 +18,8 @@
  * faster, and a request for many units may be overtaken by small ones for as long as
  * those keep coming.
  *
- * **Thread safety.** Any thread; who releases need not be who acquired.
+ * **Thread safety.** Any thread; who releases need not be who acquired. hk_semaphore_release() and
+ * hk_semaphore_value() also in signal handlers.
  * **Ownership.** The semaphore is the caller's memory, static or not; zero-filled memory is
  * one without units and without a bound. It holds nothing, so there is nothing to destroy:
  * the memory may go once nobody waits or calls any more. A thread that got its units may
@@ -105,7 +106,7 @@ HK_API HK_MUST_CHECK hk_status hk_semaphore_acquire(hk_semaphore *semaphore, uin
  *
  * Cost: one atomic operation; a system call only if somebody waits.
  */
-HK_API HK_MUST_CHECK hk_status hk_semaphore_release(hk_semaphore *semaphore, uint32_t count);
+HK_API hk_status hk_semaphore_release(hk_semaphore *semaphore, uint32_t count);
 
 /**
  * How many units are there at this moment.

@@ -24,12 +24,15 @@ extern "C" {
  *                  serial executor down first: when @p base takes no more, what is queued here
  *                  ends FAILED with HK_ECLOSED.
  * @param options   name, queue_capacity, when_full (drop oldest, fail, block, caller runs: the
- *                  last two wait for room), task_timeout, max_payload and roundtrip apply. NULL
- *                  for defaults.
+ *                  last two wait for room, but not in one of its own tasks, which makes that room
+ *                  by its end: there HK_EFULL comes at once), task_timeout, max_payload, roundtrip
+ *                  and drain_at_exit apply. NULL for defaults.
  * @param[out] out  Owned by the caller.
  * @retval HK_OK
  * @retval HK_EINVAL  @p base is NULL, or an option is absurd.
  * @retval HK_EPORTABLE  @p base does not share memory.
+ * @retval HK_EFORKED  @p base belongs to the parent process.
+ * @retval HK_ECLOSED  The process is ending, see hk_executor_create().
  * @retval HK_ENOMEM
  */
 HK_API HK_MUST_CHECK hk_status hk_serial_create(hk_executor *base,

@@ -17,8 +17,14 @@
  *     }
  *
  * **Thread safety.** A task may run on several workers at once. A hk_call is
- * used by the thread that runs the task alone.
+ * used by the thread that runs the task alone. NULL stands for no run: what returns a status gives
+ * HK_EINVAL (hk_fail() HK_EFAILED, as ever), and nobody wants it to stop.
  * **Ownership.** `in` is borrowed until the task returns.
+ * **A task returns**, and so does every function of the application that the library calls
+ * (callbacks, forked functions, bodies of ranges and so on). A thread that ends inside of one, by
+ * pthread_exit() or because it was cancelled, stops the program with a line in the log: others
+ * count on what it took with it. In a worker process that costs the task, as a crash does. Worker
+ * threads do not react to pthread_cancel(), unless a task allows it. exit() is fine everywhere.
  * @{
  */
 #ifndef HOCKET_TASK_H
@@ -71,7 +77,8 @@ typedef struct hk_task {
 
 /**
  * Define a task: followed by its body, in which call, in and in_size are the
- * parameters of #hk_task_fn. The name then stands for a `const hk_task *`.
+ * parameters of #hk_task_fn. The name then stands for a `const hk_task *`. It is a global
+ * name of the program, for HK_TASK_DECLARE() in other files: no two tasks may share one.
  *
  * The descriptor is also listed in the linker section hk_tasks, which survives
  * link-time optimisation and the collection of unused sections.
@@ -106,10 +113,11 @@ HK_API const hk_task *hk_task_find(const char *name);
  * @param value  Copied; may be NULL if @p size is 0. An earlier value is dropped.
  * @param size   Bytes.
  * @retval HK_OK       To be returned by the task.
- * @retval HK_ENOMEM   No memory; returned by the task, it ends FAILED with this cause.
+ * @retval HK_EINVAL   A pointer is NULL; returned by the task, it ends FAILED with this cause.
+ * @retval HK_ENOMEM   No memory; likewise.
  * @retval HK_ETOOBIG  Over the executor's max_payload; likewise.
  */
-HK_API hk_status hk_return(hk_call *call, const void *value, size_t size);
+HK_API HK_MUST_CHECK hk_status hk_return(hk_call *call, const void *value, size_t size);
 
 /**
  * Reserve the value and write it in place: no copy.
@@ -118,10 +126,11 @@ HK_API hk_status hk_return(hk_call *call, const void *value, size_t size);
  * @param size      Bytes.
  * @param[out] out  Where to write them before the task returns; aligned for any type.
  * @retval HK_OK
+ * @retval HK_EINVAL   A pointer is NULL.
  * @retval HK_ENOMEM
  * @retval HK_ETOOBIG  Over the executor's max_payload.
  */
-HK_API HK_MUST_CHECK hk_status hk_output(hk_call *call, size_t size, void **out);
+HK_API HK_MUST_CHECK hk_status hk_return_reserve(hk_call *call, size_t size, void **out);
 
 /**
  * Return a buffer without copying it; in a worker process it is copied.
@@ -129,11 +138,11 @@ HK_API HK_MUST_CHECK hk_status hk_output(hk_call *call, size_t size, void **out)
  * @param call    The run.
  * @param buffer  Taken, also on failure.
  * @retval HK_OK
- * @retval HK_EINVAL   NULL.
+ * @retval HK_EINVAL   A pointer is NULL.
  * @retval HK_ENOMEM   No room for the copy.
  * @retval HK_ETOOBIG  Over the executor's max_payload, which the copy may not be.
  */
-HK_API hk_status hk_return_buffer(hk_call *call, hk_buffer *buffer);
+HK_API HK_MUST_CHECK hk_status hk_return_buffer(hk_call *call, hk_buffer *buffer);
 
 /**
  * Return a reference. Only where memory is shared: elsewhere, and with the
@@ -143,27 +152,65 @@ HK_API hk_status hk_return_buffer(hk_call *call, hk_buffer *buffer);
  * @param value  Taken, also on failure.
  * @param drop   Releases @p value unless somebody takes it; may be NULL.
  * @retval HK_OK
- * @retval HK_EPORTABLE  References cannot leave here; @p value has been dropped.
+ * @retval HK_EINVAL     @p call is NULL; @p value has been dropped.
+ * @retval HK_EPORTABLE  References cannot leave here; likewise.
  */
-HK_API hk_status hk_return_ref(hk_call *call, void *value, hk_drop_fn *drop);
+HK_API HK_MUST_CHECK hk_status hk_return_ref(hk_call *call, void *value, hk_drop_fn *drop);
 
 /** @cond */
-HK_API HK_PRINTF(4, 5) hk_status
-    hk_fail_at(hk_call *call, const hk_site *site, int app_code, const char *format, ...);
+HK_API HK_MUST_CHECK HK_PRINTF(4, 5) hk_status
+    hk_fail_errno_at(const hk_site *site, hk_call *call, int error, const char *format, ...);
+HK_API HK_MUST_CHECK HK_PRINTF(4, 5) hk_status
+    hk_fail_at(const hk_site *site, hk_call *call, int app_code, const char *format, ...);
 /** @endcond */
 
 /**
  * Say why the task fails, and on which line: `return hk_fail(call, 1, "...")`.
  *
  * @param call      The run.
- * @param app_code  Any number, also 0; hk_error shows it.
+ * @param app_code  Any number, also 0; hk_error shows it. Behind it a format as for printf(), with
+ *                  what it asks for; NULL says nothing.
  * @return HK_EFAILED, to be returned by the task.
  */
-#define hk_fail(call, app_code, ...) hk_fail_at((call), HK_SITE, (app_code), __VA_ARGS__)
+#define hk_fail(call, app_code, ...) hk_fail_at(HK_SITE, (call), (app_code), __VA_ARGS__)
+
+/**
+ * The same after a call to the system that failed: `return hk_fail_errno(call, "open %s", path)`.
+ * The error has errno as its sys_errno, and its message ends with what that means.
+ *
+ * @param call  The run.
+ * @return HK_EFAILED, to be returned by the task.
+ */
+#define hk_fail_errno(call, ...)                                                                   \
+    (__extension__({                                                                               \
+        int hk_errno_ = errno; /* Before the arguments, which may make calls of their own. */      \
+        hk_fail_errno_at(HK_SITE, (call), hk_errno_, __VA_ARGS__);                                 \
+    }))
+
+/**
+ * What a task was given by reference (hk_submit_ref(), an item of a map): the same pointer.
+ *
+ * @param in       As the task has it.
+ * @param in_size  As the task has it.
+ * @return the reference; NULL if the task was given bytes.
+ */
+static inline void *hk_input_ref(const void *in, size_t in_size)
+{
+    void *reference = NULL;
+
+    if (in_size == HK_BY_REF) {
+        __builtin_memcpy(&reference, &in, sizeof(reference)); /* No cast that C++ or C warns of. */
+    }
+    return reference;
+}
 
 /**
  * Whether somebody wants the task to stop: a cancel, a fired token, a time limit
  * or a shutdown.
+ *
+ * On threads nothing stops a task but itself (a worker process may be killed). hk_sleep() and a
+ * poll() with hk_call_stop_fd() are cut short; a wait for a queue, a semaphore, an event or a lock
+ * is not: who cancels such a task also closes the queue or sets the event.
  *
  * @param call  The run.
  * @return true from then on. Cost: one atomic load; inline and in worker processes, with a
@@ -183,9 +230,9 @@ HK_API bool hk_should_stop(hk_call *call);
  * @retval HK_OK
  * @retval HK_ESYS    No descriptor to be had; errno tells.
  * @retval HK_ENOMEM
- * @retval HK_EINVAL  A pointer is NULL.
+ * @retval HK_EINVAL  A pointer is NULL, or this is a worker's initialiser.
  */
-HK_API HK_MUST_CHECK hk_status hk_stop_fd(hk_call *call, int *fd);
+HK_API HK_MUST_CHECK hk_status hk_call_stop_fd(hk_call *call, int *fd);
 
 /**
  * The token that fires when this task should stop; hand it to nested submits so
@@ -198,9 +245,9 @@ HK_API HK_MUST_CHECK hk_status hk_stop_fd(hk_call *call, int *fd);
  * @param[out] out  Borrowed from the call.
  * @retval HK_OK
  * @retval HK_ENOMEM
- * @retval HK_EINVAL  A pointer is NULL.
+ * @retval HK_EINVAL  A pointer is NULL, or this is a worker's initialiser.
  */
-HK_API HK_MUST_CHECK hk_status hk_call_token(hk_call *call, hk_cancel **out);
+HK_API HK_MUST_CHECK hk_status hk_call_token(hk_call *call, hk_cancel_token **out);
 
 /**
  * Sleep, unless the task should stop.
@@ -209,18 +256,22 @@ HK_API HK_MUST_CHECK hk_status hk_call_token(hk_call *call, hk_cancel **out);
  * @param duration  How long; #HK_FOREVER until asked to stop.
  * @retval HK_OK         Slept through.
  * @retval HK_ECANCELED  Cut short: return it to end CANCELLED.
+ * @retval HK_EDEADLK    Without limit in a replay, where nothing is left that could cut it short.
  * @retval HK_ENOMEM     No memory to be woken by a cancel; slept nothing.
- * @retval HK_EINVAL     A negative @p duration.
+ * @retval HK_EINVAL     @p call is NULL, or a negative @p duration.
  */
 HK_API HK_MUST_CHECK hk_status hk_sleep(hk_call *call, hk_duration duration);
 
 /**
- * Time left until the nearest limit of this task.
+ * Time left until the nearest limit of this task: how long it may still wait.
+ *
+ * It fits every wait as it is, but no limit of an option: there 0 is no limit at all. Nested
+ * submits need none if they get the token of hk_call_token(), which fires with the limit.
  *
  * @param call  The run.
- * @return nanoseconds, 0 when it is over, #HK_FOREVER without a limit.
+ * @return nanoseconds, 0 when it is over, #HK_FOREVER without a limit and for NULL.
  */
-HK_API hk_duration hk_time_left(hk_call *call);
+HK_API hk_duration hk_call_time_left(hk_call *call);
 
 /**
  * What the worker's initialiser made.
@@ -228,13 +279,13 @@ HK_API hk_duration hk_time_left(hk_call *call);
  * @param call  The run.
  * @return the pointer, or NULL.
  */
-HK_API void *hk_worker_local(hk_call *call);
+HK_API void *hk_call_worker_local(hk_call *call);
 
 /**
  * The executor that runs the task, for nested submits.
  *
  * @param call  The run.
- * @return borrowed; never NULL.
+ * @return borrowed; NULL for NULL alone.
  */
 HK_API hk_executor *hk_call_executor(hk_call *call);
 
@@ -246,7 +297,7 @@ HK_API hk_executor *hk_call_executor(hk_call *call);
  * those that the worker had not come to, or had finished, before it died.
  *
  * @param call  The run.
- * @return from 1; 1 in a worker's initialiser.
+ * @return from 1; 1 in a worker's initialiser, and for NULL.
  */
 HK_API unsigned hk_call_attempt(hk_call *call);
 

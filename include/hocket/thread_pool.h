@@ -18,11 +18,13 @@ extern "C" {
 /**
  * Threads of this process. Workers start when tasks come and none is idle.
  *
- * @param options   All fields apply. NULL for defaults.
+ * @param options   All fields apply but those that are for processes, and retries: no task here
+ *                  loses its worker. NULL for defaults.
  * @param[out] out  Owned by the caller.
  * @retval HK_OK
  * @retval HK_EINVAL  An option is absurd.
  * @retval HK_ENOMEM
+ * @retval HK_ECLOSED  The process is ending, see hk_executor_create().
  */
 HK_API HK_MUST_CHECK hk_status hk_thread_pool_create(const hk_executor_options *options,
                                                      hk_executor **out);

@@ -21,6 +21,9 @@ extern "C" {
 /** Changes when something is mended. */
 #define HK_VERSION_PATCH 0
 
+/** One number for comparisons: `#if HK_VERSION_NUMBER >= 10200` is 1.2.0 or later. */
+#define HK_VERSION_NUMBER (HK_VERSION_MAJOR * 10000 + HK_VERSION_MINOR * 100 + HK_VERSION_PATCH)
+
 /** Marks what the shared library exports; everything else is hidden. */
 #define HK_API __attribute__((visibility("default")))
 /** Makes the compiler warn when a caller drops a status on the floor. */

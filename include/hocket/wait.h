@@ -32,22 +32,24 @@ typedef enum hk_wait_for {
  * @param count       0 returns HK_OK at once.
  * @param what        When to return.
  * @param timeout     0 polls; #HK_FOREVER waits without limit.
- * @param[out] done   @p count flags: which had ended at the return; may be NULL. Filled in on
+ * @param[out] ended  @p count flags: which had ended at the return; may be NULL. Filled in on
  *                    HK_OK and HK_ETIMEDOUT.
- * @param[out] ended  How many of the places had; may be NULL.
+ * @param[out] ended_count  How many of the places had; may be NULL.
  * @retval HK_OK
  * @retval HK_ETIMEDOUT  Not enough have; nothing is changed by that.
  * @retval HK_EDEADLK    This wait could never end.
- * @retval HK_EINVAL     Unknown @p what, a NULL future, a negative @p timeout.
+ * @retval HK_EINVAL     Unknown @p what, a NULL future, more of them than memory could hold, a
+ *                       negative @p timeout.
  * @retval HK_ENOMEM     More than a few futures and no memory to watch them. Not for all of them
- *                       outside of tasks, without locks held.
+ *                       outside of tasks, without locks held. Or, of any number, as in
+ *                       hk_future_wait().
  * @retval HK_EFORKED    An unfinished one belongs to the parent process.
  *
  * Cost: some 50 ns a future, and one wake-up in all; for all of more than 16, outside of tasks,
  * a look at each, and a wake-up for each that ends later than those behind it.
  */
 HK_API HK_MUST_CHECK hk_status hk_wait(hk_future *const *futures, size_t count, hk_wait_for what,
-                                       hk_duration timeout, bool *done, size_t *ended);
+                                       hk_duration timeout, bool *ended, size_t *ended_count);
 
 #ifdef __cplusplus
 }

@@ -41,7 +41,7 @@ extern "C" {
  * Cost: about 1 us a waiting thread, during which other waits cannot begin; the writing comes
  * after that.
  */
-HK_API HK_MUST_CHECK hk_status hk_dump_waits(int fd);
+HK_API HK_MUST_CHECK hk_status hk_waits_dump(int fd);
 
 /**
  * Print the same whenever a wait lasts longer than a limit, once for each such wait. A
@@ -55,9 +55,9 @@ HK_API HK_MUST_CHECK hk_status hk_dump_waits(int fd);
  * @param fd     Open for writing as long as the watch lasts; ignored with 0.
  * @retval HK_OK
  * @retval HK_EINVAL  A limit below HK_MS(1), or a negative @p fd.
- * @retval HK_ESYS    The thread could not be started.
+ * @retval HK_ESYS    The thread could not be started; errno says why.
  */
-HK_API HK_MUST_CHECK hk_status hk_watch_waits(hk_duration limit, int fd);
+HK_API HK_MUST_CHECK hk_status hk_waits_watch(hk_duration limit, int fd);
 
 /**
  * Warn in the log whenever a thread goes to sleep for a future, a queue or the like
@@ -68,7 +68,7 @@ HK_API HK_MUST_CHECK hk_status hk_watch_waits(hk_duration limit, int fd);
  *
  * Cost: a look at one word when about to sleep.
  */
-HK_API void hk_warn_blocking(bool on);
+HK_API void hk_waits_warn_blocking(bool on);
 
 #ifdef __cplusplus
 }

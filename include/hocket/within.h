@@ -22,7 +22,8 @@ HK_API HK_MUST_CHECK hk_status hk_within_at(const hk_site *site, hk_future *sour
  * hk_future **out).
  *
  * The new future ends as @p source does, or FAILED with HK_EDEADLINE when the
- * limit comes first; @p source is then asked to stop.
+ * limit comes first; @p source is then asked to stop, as by #HK_CANCEL_REQUEST: a worker
+ * process is not killed.
  *
  * @param source  Borrowed; kept alive as long as needed.
  * @param limit   From now; 0 only takes what has ended already.

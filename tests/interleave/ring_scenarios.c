@@ -82,7 +82,7 @@ static bool get(hk_duration timeout)
     void *item = NULL;
     hk_status status = hk_ring_get(ring, timeout, &item);
 
-    HKT_MUST(status == HK_OK || status == HK_ECLOSED || (status == HK_ETIMEDOUT && timeout >= 0));
+    HKT_MUST(status == HK_OK || status == HK_EDONE || (status == HK_ETIMEDOUT && timeout >= 0));
     if (status == HK_OK) {
         HKT_MUST(++got[(int *)item - items] == 1);
         taken++;

@@ -26,6 +26,11 @@ hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, 
     return HK_OK;
 }
 
+void hki_agent_begin_watching_end(struct hki_agent *agent)
+{
+    agent->end_is_watched = true; /* No thread ends in here. */
+}
+
 void hki_block_end(struct hki_agent *agent)
 {
     (void)agent;

@@ -162,7 +162,7 @@ static void set_up_latch(void)
 static void count_down(void)
 {
     counted++;
-    HKT_MUST(hk_latch_done(&latch, 1) == HK_OK);
+    HKT_MUST(hk_latch_count_down(&latch, 1) == HK_OK);
 }
 
 static void wait_for_both(void)

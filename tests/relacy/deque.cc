@@ -209,10 +209,8 @@ struct looks : rl::test_suite<looks, 2> {
 };
 
 const scenario scenarios[] = {
-    {"stealing", holds<stealing>},
-    {"taking_back", holds<taking_back>},
-    {"two_back", holds<two_back>},
-    {"quiet", holds<quiet>},
+    {"stealing", holds<stealing>}, {"taking_back", holds<taking_back>},
+    {"two_back", holds<two_back>}, {"quiet", holds<quiet>},
     {"looks", holds<looks>},
 };
 

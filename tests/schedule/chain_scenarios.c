@@ -122,6 +122,31 @@ static void follows(void)
     drop_sources();
 }
 
+static void cancel_first(void *arg)
+{
+    (void)arg;
+    HKT_IS(hk_future_cancel(sources[0], HK_CANCEL_REQUEST), HK_OK);
+}
+
+/* A ring, unless the cancel breaks it meanwhile. What was not followed may go at once. */
+static void refused_follow(void)
+{
+    struct hkt_actor actor;
+    hk_status status;
+
+    make_two();
+    HKT_IS(hk_then(sources[0], NULL, add_one, NULL, &derived), HK_OK);
+    actor = hkt_act(cancel_first, NULL);
+    status = hk_promise_follow(promises[0], derived);
+    HKT_MUST(status == HK_EDEADLK || status == HK_ESTATE);
+    hk_future_unref(derived);
+    hkt_await(actor);
+    hk_promise_destroy(promises[0]);
+    keep((void *)1);
+    drop_sources();
+    HKT_MUST(steps == 0);
+}
+
 static void when_all(void)
 {
     struct hkt_actor actors[2];
@@ -152,7 +177,7 @@ static void when_all_cancelled(void)
         hkt_await(actors[i]);
     }
     for (int i = 0; i < 2; i++) {
-        HKT_MUST(hk_future_done(sources[i]));
+        HKT_MUST(hk_future_has_ended(sources[i]));
     }
     drop_sources();
     hk_future_unref(derived);
@@ -191,7 +216,7 @@ static void then_on_a_pool(void)
 
 static void shut_down(void *pool)
 {
-    HKT_IS(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, HK_FOREVER), HK_OK);
 }
 
 /* A callback runs, on the ending thread if its executor takes no more. */
@@ -221,6 +246,7 @@ const struct hkt_scenario hkt_chain_scenarios[] = {
     {"cancel-upstream", cancel_upstream, true, 0},
     {"cancel-downstream", cancel_downstream, true, 0},
     {"follows", follows, true, HKT_FAULT(HKT_LOSES_WAKES)},
+    {"refused-follow", refused_follow, true, 0},
     {"when-all", when_all, true, HKT_FAULT(HKT_LOSES_WAKES)},
     {"when-all-cancelled", when_all_cancelled, true, 0},
     {"when-any", when_any, true, 0},

@@ -177,7 +177,7 @@ static void full_fails(void)
     int accepted[2] = {0, 0};
 
     pool = hkt_pool(
-        (hk_executor_options){.workers = 1, .queue_capacity = 1, .when_full = HK_FULL_FAILS});
+        (hk_executor_options){.workers = 1, .queue_capacity = 1, .when_full = HK_FULL_FAIL});
     hkt_begun = 0;
     actor = hkt_act(give_or_not, &accepted[0]);
     give_or_not(&accepted[1]);
@@ -205,8 +205,8 @@ static void full_drops(void)
     struct hkt_actor actors[2];
     int kept[3] = {0, 0, 0};
 
-    pool = hkt_pool((hk_executor_options){
-        .workers = 1, .queue_capacity = 1, .when_full = HK_FULL_DROPS_OLDEST});
+    pool = hkt_pool(
+        (hk_executor_options){.workers = 1, .queue_capacity = 1, .when_full = HK_FULL_DROP_OLDEST});
     hkt_begun = 0;
     actors[0] = hkt_act(give_or_lose, &kept[0]);
     actors[1] = hkt_act(give_or_lose, &kept[1]);

@@ -32,6 +32,33 @@ static void expect_five(hk_status status, const void *value, size_t size)
     HKT_MUST(size == sizeof(int) && *(const int *)value == 5);
 }
 
+/* --- who waits owns the promise --- */
+
+static void only_set(void *unused)
+{
+    int five = 5;
+
+    (void)unused;
+    HKT_IS(hk_promise_set(promise, &five, sizeof(five)), HK_OK);
+}
+
+/* Once it has ended, nothing more is needed of it; the one who sets it may not be back yet. */
+static void wait_and_destroy(void)
+{
+    struct hkt_actor setter;
+    const void *value;
+    size_t size;
+    hk_status status;
+
+    make();
+    setter = hkt_act(only_set, NULL);
+    status = hk_future_result(future, HK_FOREVER, &value, &size);
+    expect_five(status, value, size);
+    hk_promise_destroy(promise);
+    hk_future_unref(future);
+    hkt_await(setter);
+}
+
 /* --- cancel against complete --- */
 
 static void cancel(void *arg)
@@ -149,7 +176,7 @@ static void note(hk_future *ended, void *arg)
     noting++;
     for (int i = 0; i < 4; i++) {
         hkt_point("note", at, HKT_SITE); /* It takes its time. */
-        HKT_MUST(hk_future_done(ended));
+        HKT_MUST(hk_future_has_ended(ended));
     }
     HKT_MUST(*at == 0);
     *at = ++called;
@@ -265,8 +292,8 @@ static void wait_any(void)
     actors[1] = hkt_act(set_one_of_two, (void *)1);
     HKT_IS(hk_wait(futures, 2, HK_FIRST_COMPLETED, HK_FOREVER, done, &ended), HK_OK);
     HKT_MUST(ended >= 1 && ended == (size_t)done[0] + done[1]);
-    HKT_MUST(done[0] == false || hk_future_done(futures[0]));
-    HKT_MUST(done[1] == false || hk_future_done(futures[1]));
+    HKT_MUST(done[0] == false || hk_future_has_ended(futures[0]));
+    HKT_MUST(done[1] == false || hk_future_has_ended(futures[1]));
     hkt_await(actors[0]);
     hkt_await(actors[1]);
     drop_two();
@@ -314,6 +341,27 @@ static void as_completed(void)
     hkt_await(actors[1]);
 }
 
+/* What a poll says and what its flags say are of one moment. */
+static void poll_of_two(void)
+{
+    struct hkt_actor actors[2];
+
+    make_two();
+    actors[0] = hkt_act(set_one_of_two, (void *)0);
+    actors[1] = hkt_act(set_one_of_two, (void *)1);
+    for (int what = HK_ALL_COMPLETED; what <= HK_FIRST_COMPLETED; what++) {
+        bool done[2] = {false, false};
+        size_t ended = 0;
+        hk_status status = hk_wait(futures, 2, (hk_wait_for)what, 0, done, &ended);
+
+        HKT_MUST(ended == (size_t)done[0] + (size_t)done[1]);
+        HKT_MUST((status == HK_OK) == (ended >= (what == HK_ALL_COMPLETED ? 2 : 1)));
+    }
+    hkt_await(actors[0]);
+    hkt_await(actors[1]);
+    drop_two();
+}
+
 /* The queue goes while futures of it end. */
 static void completion_destroyed(void)
 {
@@ -338,6 +386,7 @@ static void completion_destroyed(void)
 
 const struct hkt_scenario hkt_future_scenarios[] = {
     {"cancel-or-complete", cancel_or_complete, true, LOST_WAKES},
+    {"wait-and-destroy", wait_and_destroy, true, LOST_WAKES},
     {"two-wait", two_wait, true, LOST_WAKES},
     {"wait-or-run-out", wait_or_run_out, false, HKT_FAULT(HKT_LOSES_WAKES)},
     {"last-reference", last_reference, true, 0},
@@ -347,5 +396,6 @@ const struct hkt_scenario hkt_future_scenarios[] = {
     {"wait-any", wait_any, true, LOST_WAKES},
     {"wait-all", wait_all, true, LOST_WAKES},
     {"as-completed", as_completed, true, LOST_WAKES},
+    {"poll-of-two", poll_of_two, true, 0},
     {"completion-destroyed", completion_destroyed, true, 0},
     {0}};

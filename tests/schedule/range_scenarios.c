@@ -71,7 +71,7 @@ static void range_that_fails(void)
 
 static void fire(void *token)
 {
-    HKT_IS(hk_cancel_fire(token, "enough"), HK_OK);
+    HKT_IS(hk_cancel_token_fire(token, "enough"), HK_OK);
 }
 
 static void range_and_token(void)
@@ -82,20 +82,20 @@ static void range_and_token(void)
     hk_status status;
 
     begin(2);
-    HKT_IS(hk_cancel_create(NULL, &options.token), HK_OK);
+    HKT_IS(hk_cancel_token_create(NULL, &options.token), HK_OK);
     actor = hkt_act(fire, options.token);
     status = hk_parallel_for(&range, pool, 0, TURNS, run_turns, NULL, &options);
     HKT_MUST(status == HK_ECANCELED || (status == HK_OK && count_turns() == TURNS));
     HKT_MUST(count_turns() <= TURNS);
     hkt_await(actor);
-    hk_cancel_unref(options.token);
+    hk_cancel_token_unref(options.token);
     hkt_pool_end(pool);
 }
 
 static void shut_down(void *unused)
 {
     (void)unused;
-    HKT_IS(hk_executor_shutdown(pool, HK_CANCEL_ALL, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_ALL, HK_FOREVER), HK_OK);
 }
 
 static void range_and_shutdown(void)

@@ -64,7 +64,7 @@ void hkt_pool_end(hk_executor *executor)
 {
     hk_executor_statistics statistics;
 
-    HKT_IS(hk_executor_shutdown(executor, HK_DRAIN, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(executor, HK_SHUTDOWN_DRAIN, HK_FOREVER), HK_OK);
     HKT_IS(hk_executor_stats(executor, &statistics), HK_OK);
     HKT_MUST(statistics.submitted == statistics.done + statistics.failed + statistics.cancelled);
     HKT_MUST(statistics.queued == 0 && statistics.running == 0 && statistics.workers == 0);

@@ -60,45 +60,48 @@ static void shut_down(hk_executor_options options, const hk_task *task, hk_shutd
 
 static void drain(void)
 {
-    shut_down((hk_executor_options){.workers = 2}, hkt_double, HK_DRAIN);
+    shut_down((hk_executor_options){.workers = 2}, hkt_double, HK_SHUTDOWN_DRAIN);
     HKT_MUST(ended_well == accepted);
 }
 
 static void drain_bounded(void)
 {
-    shut_down((hk_executor_options){.workers = 1, .queue_capacity = 1}, hkt_double, HK_DRAIN);
+    shut_down((hk_executor_options){.workers = 1, .queue_capacity = 1}, hkt_double,
+              HK_SHUTDOWN_DRAIN);
     HKT_MUST(ended_well == accepted);
 }
 
 static void drain_worn(void)
 {
-    shut_down((hk_executor_options){.workers = 1, .tasks_per_worker = 1}, hkt_double, HK_DRAIN);
+    shut_down((hk_executor_options){.workers = 1, .tasks_per_worker = 1}, hkt_double,
+              HK_SHUTDOWN_DRAIN);
     HKT_MUST(ended_well == accepted);
 }
 
 static void cancel_queued(void)
 {
-    shut_down((hk_executor_options){.workers = 1}, hkt_double, HK_CANCEL_QUEUED);
+    shut_down((hk_executor_options){.workers = 1}, hkt_double, HK_SHUTDOWN_CANCEL_QUEUED);
     HKT_MUST(ended_well == hkt_begun);
 }
 
 static void cancel_queued_bounded(void)
 {
     shut_down((hk_executor_options){.workers = 1, .queue_capacity = 2}, hkt_double,
-              HK_CANCEL_QUEUED);
+              HK_SHUTDOWN_CANCEL_QUEUED);
     HKT_MUST(ended_well == hkt_begun);
 }
 
 /* They run until they are asked to stop. */
 static void cancel_all(void)
 {
-    shut_down((hk_executor_options){.workers = 2}, hkt_waits, HK_CANCEL_ALL);
+    shut_down((hk_executor_options){.workers = 2}, hkt_waits, HK_SHUTDOWN_CANCEL_ALL);
     HKT_MUST(ended_well == 0);
 }
 
 static void kill_all(void)
 {
-    shut_down((hk_executor_options){.workers = 1, .queue_capacity = 4}, hkt_waits, HK_KILL);
+    shut_down((hk_executor_options){.workers = 1, .queue_capacity = 4}, hkt_waits,
+              HK_SHUTDOWN_KILL);
     HKT_MUST(ended_well == 0);
 }
 
@@ -107,7 +110,7 @@ static void kill_all(void)
 static void shut_down_hard(void *unused)
 {
     (void)unused;
-    HKT_IS(hk_executor_shutdown(pool, HK_CANCEL_ALL, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_ALL, HK_FOREVER), HK_OK);
 }
 
 static void two_shutdowns(void)
@@ -120,7 +123,7 @@ static void two_shutdowns(void)
     running = hkt_give(pool, hkt_waits, 1);
     queued = hkt_give(pool, hkt_waits, 2);
     actor = hkt_act(shut_down_hard, NULL);
-    HKT_IS(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER), HK_OK);
     hkt_await(actor);
     hkt_ends(running, HK_ECANCELED);
     hkt_ends(queued, HK_ECANCELED);
@@ -165,7 +168,7 @@ static void cancel_givers(void)
     hkt_begun = 0;
     hk_future_unref(hkt_give(pool, hkt_gives_on, 2));
     hk_future_unref(hkt_give(pool, hkt_gives_on, 1));
-    HKT_IS(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, HK_FOREVER), HK_OK);
     hkt_pool_end(pool);
     HKT_MUST(hkt_begun <= 5);
 }
@@ -206,7 +209,7 @@ static void scope_and_shutdown(void)
     hkt_begun = 0;
     futures[0] = hkt_give(pool, hkt_forks_two, 0);
     futures[1] = hkt_give(pool, hkt_forks_two, 1);
-    HKT_IS(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, HK_FOREVER), HK_OK);
     for (int i = 0; i < 2; i++) {
         hk_state state = hk_future_state(futures[i]);
 
@@ -242,7 +245,7 @@ static void serial_shutdown(void)
     accepted = 0;
     actor = hkt_act(give_to_serial, serial);
     give_to_serial(serial);
-    HKT_IS(hk_executor_shutdown(serial, HK_DRAIN, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(serial, HK_SHUTDOWN_DRAIN, HK_FOREVER), HK_OK);
     HKT_MUST(hkt_begun <= 2);
     hkt_await(actor);
     HKT_MUST(hkt_begun == accepted);
@@ -254,7 +257,7 @@ static void shut_down_from_callback(hk_future *future, void *arg)
 {
     (void)future;
     (void)arg;
-    HKT_IS(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, 0), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, 0), HK_OK);
 }
 
 static void callbacks_shut_down(void)
@@ -298,7 +301,7 @@ static void changes_and_shutdown(void)
     actors[0] = hkt_act(change, NULL);
     actors[1] = hkt_act(change, pool);
     hk_future_unref(hkt_give(pool, hkt_double, 1));
-    HKT_IS(hk_executor_shutdown(pool, HK_DRAIN, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER), HK_OK);
     hkt_await(actors[0]);
     hkt_await(actors[1]);
     hkt_pool_end(pool);
@@ -336,9 +339,9 @@ static void spares_and_shutdown(void)
     hkt_begun = 0;
     futures[0] = hkt_give(pool, hkt_waits_for_two, 0);
     futures[1] = hkt_give(pool, hkt_waits_for_two, 1);
-    HKT_IS(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, HK_FOREVER), HK_OK);
     for (int i = 0; i < 2; i++) {
-        HKT_MUST(hk_future_done(futures[i]));
+        HKT_MUST(hk_future_has_ended(futures[i]));
         hk_future_unref(futures[i]);
     }
     hkt_pool_end(pool);

@@ -159,7 +159,7 @@ static void read_once(void *unused)
     (void)unused;
     HKT_IS(hk_rwlock_read(&rwlock), HK_OK);
     readers++;
-    HKT_MUST(writers == 0 && hk_rwlock_held_by_me(&rwlock, false));
+    HKT_MUST(writers == 0 && hk_rwlock_is_held_by_me(&rwlock, false));
     readers--;
     HKT_IS(hk_rwlock_release(&rwlock), HK_OK);
 }
@@ -169,7 +169,7 @@ static void write_once(void *unused)
     (void)unused;
     HKT_IS(hk_rwlock_write(&rwlock), HK_OK);
     HKT_MUST(++writers == 1 && readers == 0);
-    HKT_MUST(hk_rwlock_held_by_me(&rwlock, true));
+    HKT_MUST(hk_rwlock_is_held_by_me(&rwlock, true));
     HKT_MUST(--writers == 0 && readers == 0);
     HKT_IS(hk_rwlock_release(&rwlock), HK_OK);
 }
@@ -233,7 +233,7 @@ static void dump(void *unused)
 
     (void)unused;
     for (int i = 0; i < 3; i++) {
-        HKT_IS(hk_dump_waits(fd), HK_OK);
+        HKT_IS(hk_waits_dump(fd), HK_OK);
     }
     close(fd);
 }

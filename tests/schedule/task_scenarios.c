@@ -104,7 +104,7 @@ static void shut_down(void *unused)
 {
     (void)unused;
     hkt_machine_wait_for(&is_shared, 1);
-    HKT_IS(hk_executor_shutdown(pool, HK_CANCEL_QUEUED, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, HK_FOREVER), HK_OK);
 }
 
 static void claim_or_shutdown(void)
@@ -143,7 +143,7 @@ static void cancels_and_shutdown(hk_shutdown_how how)
     hkt_await(actors[0]);
     hkt_await(actors[1]);
     for (int i = 0; i < 3; i++) {
-        HKT_MUST(hk_future_done(futures[i]));
+        HKT_MUST(hk_future_has_ended(futures[i]));
         hk_future_unref(futures[i]);
     }
     hkt_pool_end(pool);
@@ -151,12 +151,12 @@ static void cancels_and_shutdown(hk_shutdown_how how)
 
 static void cancels_and_drain(void)
 {
-    cancels_and_shutdown(HK_DRAIN);
+    cancels_and_shutdown(HK_SHUTDOWN_DRAIN);
 }
 
 static void cancels_and_cancels(void)
 {
-    cancels_and_shutdown(HK_CANCEL_QUEUED);
+    cancels_and_shutdown(HK_SHUTDOWN_CANCEL_QUEUED);
 }
 
 /* --- what passes over with a task --- */
@@ -224,7 +224,7 @@ static void dropped_once(void)
             (void)hk_future_cancel(future, HK_CANCEL_PENDING);
             hk_future_unref(future);
         }
-        (void)hk_executor_shutdown(pool, HK_CANCEL_QUEUED, 0); /* Has not to wait. */
+        (void)hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_QUEUED, 0); /* Has not to wait. */
     }
     hkt_await(actor);
     hkt_pool_end(pool);
@@ -243,13 +243,13 @@ static void map_and_close(void)
     hk_map_item item;
 
     begin((hk_executor_options){.workers = 2});
-    HKT_IS(hk_map(pool, hkt_double, hk_source_array, &source, &options, &it), HK_OK);
+    HKT_IS(hk_map(pool, hkt_double, hk_array_source_next, &source, &options, &it), HK_OK);
     for (int i = 0; i < 2; i++) {
         HKT_IS(hk_map_next(it, HK_FOREVER, &item), HK_OK);
         HKT_MUST(item.status == HK_OK && *(const int *)item.data == 2 * numbers[i]);
         hk_map_item_drop(&item);
     }
-    hk_map_close(it);
+    hk_map_destroy(it);
     hkt_pool_end(pool);
 }
 
@@ -269,7 +269,7 @@ static void work_as_child(void)
 
     /* The parent's is refused; a new one, with all its locks, works as far as it needs no
      * thread. */
-    HKT_IS(hk_executor_shutdown(pool, HK_DRAIN, 0), HK_EFORKED);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, 0), HK_EFORKED);
     HKT_IS(hk_executor_open("inline", &own), HK_OK);
     hkt_gives(hkt_give(own, hkt_double, 4), 8);
     HKT_IS(hk_executor_destroy(own), HK_OK);

@@ -80,7 +80,7 @@ static void limit_and_shutdown(void)
     for (int i = 0; i < 2; i++) {
         futures[i] = give_with((hk_submit_options){.deadline = HK_US(5)}, hkt_waits);
     }
-    HKT_IS(hk_executor_shutdown(pool, HK_CANCEL_ALL, HK_FOREVER), HK_OK);
+    HKT_IS(hk_executor_shutdown(pool, HK_SHUTDOWN_CANCEL_ALL, HK_FOREVER), HK_OK);
     for (int i = 0; i < 2; i++) {
         hk_status status = hk_future_result(futures[i], 0, &(const void *){NULL}, NULL);
 
@@ -117,17 +117,17 @@ static void wait_for_room(void)
 
 static void fire(void *token)
 {
-    HKT_IS(hk_cancel_fire(token, "the client has gone"), HK_OK);
+    HKT_IS(hk_cancel_token_fire(token, "the client has gone"), HK_OK);
 }
 
 /* A submit after it has fired is refused. */
-static void submit_with_token(hk_cancel *token, const hk_task *task)
+static void submit_with_token(hk_cancel_token *token, const hk_task *task)
 {
     hk_submit_options options = {.token = token};
     hk_future *future;
     hk_status status = hk_submit(pool, task, &(int){1}, sizeof(int), &options, &future);
 
-    HKT_MUST(status == HK_OK || (status == HK_ECANCELED && hk_cancel_fired(token)));
+    HKT_MUST(status == HK_OK || (status == HK_ECANCELED && hk_cancel_token_is_fired(token)));
     if (status == HK_OK) {
         (void)ends_somehow(future, HK_ECANCELED);
     }
@@ -135,29 +135,29 @@ static void submit_with_token(hk_cancel *token, const hk_task *task)
 
 static void token_fires(void)
 {
-    hk_cancel *parent;
-    hk_cancel *token;
+    hk_cancel_token *parent;
+    hk_cancel_token *token;
     struct hkt_actor actor;
 
     pool = hkt_pool((hk_executor_options){.workers = 1});
-    HKT_IS(hk_cancel_create(NULL, &parent), HK_OK);
-    HKT_IS(hk_cancel_create(parent, &token), HK_OK);
+    HKT_IS(hk_cancel_token_create(NULL, &parent), HK_OK);
+    HKT_IS(hk_cancel_token_create(parent, &token), HK_OK);
     actor = hkt_act(fire, parent);
     submit_with_token(token, hkt_double);
     submit_with_token(token, hkt_waits);
-    hk_cancel_unref(token);
+    hk_cancel_token_unref(token);
     hkt_await(actor);
-    hk_cancel_unref(parent);
+    hk_cancel_token_unref(parent);
     hkt_pool_end(pool);
 }
 
 static void make_child(void *parent)
 {
-    hk_cancel *child;
+    hk_cancel_token *child;
 
-    HKT_IS(hk_cancel_create(parent, &child), HK_OK);
-    (void)hk_cancel_fired(child);
-    hk_cancel_unref(child);
+    HKT_IS(hk_cancel_token_create(parent, &child), HK_OK);
+    (void)hk_cancel_token_is_fired(child);
+    hk_cancel_token_unref(child);
 }
 
 /* Limits that are far away are let go with their task, whoever ends it. */
@@ -169,7 +169,7 @@ static void far_limits(void)
     hk_status status;
 
     pool = hkt_pool((hk_executor_options){.workers = 1});
-    HKT_IS(hk_cancel_create(NULL, &options.token), HK_OK);
+    HKT_IS(hk_cancel_token_create(NULL, &options.token), HK_OK);
     actors[0] = hkt_act(fire, options.token);
     status = hk_submit(pool, hkt_double, &(int){1}, sizeof(int), &options, &future);
     HKT_MUST(status == HK_OK || status == HK_ECANCELED);
@@ -181,28 +181,28 @@ static void far_limits(void)
         hk_future_unref(future);
     }
     hkt_await(actors[0]);
-    hk_cancel_unref(options.token);
+    hk_cancel_token_unref(options.token);
     hkt_pool_end(pool);
 }
 
 /* Children come and go while their parent fires: whoever is there afterwards has fired. */
 static void token_children(void)
 {
-    hk_cancel *parent;
-    hk_cancel *child;
+    hk_cancel_token *parent;
+    hk_cancel_token *child;
     struct hkt_actor actors[2];
 
-    HKT_IS(hk_cancel_create(NULL, &parent), HK_OK);
-    HKT_IS(hk_cancel_create(parent, &child), HK_OK);
+    HKT_IS(hk_cancel_token_create(NULL, &parent), HK_OK);
+    HKT_IS(hk_cancel_token_create(parent, &child), HK_OK);
     actors[0] = hkt_act(fire, parent);
     actors[1] = hkt_act(make_child, parent);
     make_child(parent);
     make_child(child);
     hkt_await(actors[0]);
     hkt_await(actors[1]);
-    HKT_MUST(hk_cancel_fired(child) && hk_cancel_why(child) != NULL);
-    hk_cancel_unref(child);
-    hk_cancel_unref(parent);
+    HKT_MUST(hk_cancel_token_is_fired(child) && hk_cancel_token_why(child) != NULL);
+    hk_cancel_token_unref(child);
+    hk_cancel_token_unref(parent);
 }
 
 /* --- derived limits --- */
@@ -301,7 +301,7 @@ static void shutdown_runs_out(void)
 
     pool = hkt_pool((hk_executor_options){.workers = 1});
     future = hkt_give(pool, hkt_double, 1);
-    status = hk_executor_shutdown(pool, HK_DRAIN, HK_US(3));
+    status = hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_US(3));
     HKT_MUST(status == HK_OK || status == HK_ETIMEDOUT);
     hkt_gives(future, 2);
     hkt_pool_end(pool);
