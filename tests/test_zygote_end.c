@@ -57,6 +57,7 @@ static void the_application_hears_nothing_of_workers(void)
 static void loses_zygote(void *sigchld)
 {
     struct hkt_client clients[2];
+    int attended;
     int32_t zygote;
 
     HKT_CHILD_TRUE(sigchld == NULL || signal(SIGCHLD, SIG_IGN) != SIG_ERR);
@@ -75,10 +76,12 @@ static void loses_zygote(void *sigchld)
     HKT_CHILD_STATUS(hki_zygote_kill(&clients[0].zygote, 0, 1, SIGKILL), HK_EBROKEN);
     HKT_CHILD_STATUS(hk_zygote_start(), HK_ETHREADS); /* The supervisor is the second. */
     /* It still serves those who ring. */
-    clients[0].next_ns = 1;
+    attended = hkt_client_count(&clients[0], &clients[0].attended);
+    hkt_client_set_next(&clients[0], 1);
     hki_zygote_ring();
-    hkt_client_await(&clients[0], &clients[0].attended, 2);
-    HKT_CHILD_TRUE(clients[0].lost == 1 && clients[1].lost == 1);
+    hkt_client_await(&clients[0], &clients[0].attended, attended + 2); /* The ring, the time. */
+    HKT_CHILD_TRUE(hkt_client_count(&clients[0], &clients[0].lost) == 1 &&
+                   hkt_client_count(&clients[1], &clients[1].lost) == 1);
     hkt_client_close(&clients[0]);
     hkt_client_close(&clients[1]);
     /* A new one, in the process that has one thread again. */
@@ -131,7 +134,8 @@ static void dies_at_fault(void *name)
     hkt_spawn_asked(&client, 0, 1);
     hkt_client_await(&client, &client.lost, 1);
     hkt_await_gone(&client, 0);
-    HKT_CHILD_TRUE(client.died == 0 && client.spawned == 0);
+    HKT_CHILD_TRUE(hkt_client_count(&client, &client.died) == 0 &&
+                   hkt_client_count(&client, &client.spawned) == 0);
     hkt_client_close(&client);
 }
 

@@ -274,12 +274,10 @@ static void is_attended(void *nothing)
     (void)nothing;
     hkt_zygote_start(hkt_worker_ends);
     hkt_client_open(&client);
-    HKT_CHILD_TRUE(client.attended == 0);
+    HKT_CHILD_TRUE(hkt_client_count(&client, &client.attended) == 0);
     hki_zygote_ring();
     hkt_client_await(&client, &client.attended, 1);
-    pthread_mutex_lock(&client.lock);
-    client.next_ns = hk_now_ns() + 5 * 1000000;
-    pthread_mutex_unlock(&client.lock);
+    hkt_client_set_next(&client, hk_now_ns() + 5 * 1000000);
     hki_zygote_ring();
     hkt_client_await(&client, &client.attended, 3); /* Once for the ring, once for the time. */
     hki_os_event_signal(hki_zygote_ring_fd());      /* As a worker does. */

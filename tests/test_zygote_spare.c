@@ -123,17 +123,18 @@ static void loses_the_spare(void *nothing)
     HKT_CHILD_TRUE(hkt_eventually(finds_none, &search)); /* It is reaped, and is no loss. */
     search.known[1] = hkt_spawn(&client, 1, 1);
     HKT_CHILD_TRUE(search.known[1] > 0 && search.known[1] != spare);
-    HKT_CHILD_TRUE(client.seen[0].died == 0 && client.seen[1].died == 0);
+    HKT_CHILD_TRUE(hkt_client_count(&client, &client.seen[0].died) == 0 &&
+                   hkt_client_count(&client, &client.seen[1].died) == 0);
     /* Killed just before it is used: the worker is born, and may be dead. */
     for (uint32_t generation = 1; generation <= 20; generation++) {
-        int died = client.seen[2].died;
+        int died = hkt_client_count(&client, &client.seen[2].died);
 
         spare = await_spare(search.known[0], search.known[1]);
         HKT_CHILD_TRUE(kill(spare, SIGKILL) == 0);
         HKT_CHILD_TRUE(hkt_spawn(&client, 2, generation) > 0);
         (void)hki_zygote_kill(&client.zygote, 2, generation, SIGKILL);
         hkt_client_await(&client, &client.seen[2].died, died + 1);
-        HKT_CHILD_TRUE(client.seen[2].died == died + 1);
+        HKT_CHILD_TRUE(hkt_client_count(&client, &client.seen[2].died) == died + 1);
     }
     hkt_client_close(&client);
 }

@@ -135,6 +135,23 @@ void hkt_client_await(struct hkt_client *client, const int *counter, int number)
     pthread_mutex_unlock(&client->lock);
 }
 
+int hkt_client_count(struct hkt_client *client, const int *counter)
+{
+    int count;
+
+    pthread_mutex_lock(&client->lock);
+    count = *counter;
+    pthread_mutex_unlock(&client->lock);
+    return count;
+}
+
+void hkt_client_set_next(struct hkt_client *client, int64_t next_ns)
+{
+    pthread_mutex_lock(&client->lock);
+    client->next_ns = next_ns;
+    pthread_mutex_unlock(&client->lock);
+}
+
 void hkt_spawn_asked(struct hkt_client *client, uint32_t index, uint32_t generation)
 {
     int pair[2];
@@ -152,7 +169,7 @@ void hkt_spawn_asked(struct hkt_client *client, uint32_t index, uint32_t generat
 
 int32_t hkt_spawn(struct hkt_client *client, uint32_t index, uint32_t generation)
 {
-    int before = client->seen[index].spawned;
+    int before = hkt_client_count(client, &client->seen[index].spawned);
 
     hkt_spawn_asked(client, index, generation);
     hkt_client_await(client, &client->seen[index].spawned, before + 1);

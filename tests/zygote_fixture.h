@@ -55,6 +55,10 @@ void hkt_client_close(struct hkt_client *client);
 /* Waits until a counter of it has come to a number; the watchdog is the limit. */
 void hkt_client_await(struct hkt_client *client, const int *counter, int number);
 
+/* A counter of it now; and what its attend() is to answer, once. */
+int hkt_client_count(struct hkt_client *client, const int *counter);
+void hkt_client_set_next(struct hkt_client *client, int64_t next_ns);
+
 /* Asks for a worker; the second waits for the answer and gives its process. */
 void hkt_spawn_asked(struct hkt_client *client, uint32_t index, uint32_t generation);
 int32_t hkt_spawn(struct hkt_client *client, uint32_t index, uint32_t generation);
