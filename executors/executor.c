@@ -256,7 +256,9 @@ void hki_executor_leave(hk_executor *executor)
     }
 }
 
-/* All futures have ended: who comes now sees that, and does not enter. */
+/* All futures have ended: who comes now sees that, and does not enter; and who is inside has but
+ * a few steps of the library's to go, so this wait is no part of the wait-for graph. Callbacks run
+ * there belong to futures that the join has waited for. */
 static void await_guests(hk_executor *executor)
 {
     pthread_mutex_lock(&resolve_lock);

@@ -180,13 +180,18 @@ static bool recall(hk_future *future, bool *removed)
     return claimed;
 }
 
+/* It comes back when the future ends, also if its caller waits for others, too: see
+ * futures/wait.c. So who destroys waits for a moment. */
 static bool park(hk_future *future, struct hki_parker *parker, int64_t deadline_ns)
 {
     hk_job *job = hki_job_of(future);
+    bool woken = true;
 
-    /* No guest, for it may sleep until others have ended, too, which may have to wait for the
-     * executor's end. */
-    return job->executor->traits->remote->park(job->executor->self, job, parker, deadline_ns);
+    if (hki_job_enter(job)) {
+        woken = job->executor->traits->remote->park(job->executor->self, job, parker, deadline_ns);
+        hki_executor_leave(job->executor);
+    }
+    return woken;
 }
 
 static void assist(hk_future *future, int64_t deadline_ns)
@@ -519,13 +524,14 @@ static bool discard(hk_job *job, hk_status status, const char *message, struct h
 {
     hk_future *future = &job->future;
     unsigned phase = status == HK_ECANCELED ? HKI_CANCELLED : HKI_FAILED;
+    bool is_remote = hki_job_is_remote(job);
     bool was_mine;
     /* Its callbacks are callbacks of the executor, which may wait for this end. */
     hk_call call = {.executor = job->executor};
 
     hki_call_enter(&call);
     /* One that is to be tried again in another process is RUNNING since its first try. */
-    was_mine = hki_future_claim(future, phase, job->executor->traits->remote == NULL);
+    was_mine = hki_future_claim(future, phase, !is_remote);
     if (was_mine) {
         struct hki_error *broken = atomic_load(&job->executor->broken);
 
@@ -540,7 +546,7 @@ static bool discard(hk_job *job, hk_status status, const char *message, struct h
         hki_job_drop_input(job);
         hki_job_ended(job, phase);
         hki_future_publish(future, phase);
-    } else if (job->executor->traits->remote != NULL && job->taken) {
+    } else if (is_remote && job->taken) {
         hki_job_drop_input(job);
     }
     hki_call_leave(&call);

@@ -187,9 +187,9 @@ void hki_job_drop_input(hk_job *job);
 
 bool hki_job_is_remote(const hk_job *job);
 
-/* For a thread that was sent by nobody who keeps the executor: a timer, who asks or cancels. Its
- * future may end at any time, and the executor be destroyed behind that: from here until
- * hki_executor_leave() it is not. False: the future has ended, and perhaps the executor. Of remote
+/* For a thread that was sent by nobody who keeps the executor: a timer, who asks, waits or cancels.
+ * Its future may end at any time, and the executor be destroyed behind that: from here until
+ * hki_executor_leave() it is not; so a guest comes back soon after the future has ended. False: the future has ended, and perhaps the executor. Of remote
  * jobs alone, each of which keeps the executor's record. */
 bool hki_job_enter(hk_job *job);
 

@@ -107,20 +107,16 @@ static bool has_time_left(hk_job *job)
     struct hki_limits *limits = hki_job_limits(job);
     const struct hki_remote_traits *remote = job->executor->traits->remote;
     int64_t end_ns = remote->run_end_ns(job->executor->self, job, limits->timeout);
-    bool armed;
 
     if (end_ns <= hk_now_ns()) {
         return false;
     }
     atomic_store(&limits->run_end_ns, end_ns);
-    /* The armed timer keeps the one reference there is, and may be disarmed at once. */
-    hk_future_ref(&job->future);
-    armed = hki_timer_arm(&limits->run_timer, end_ns, run_ended) == HK_OK;
-    if (armed) {
-        let_go_if_over(job);
+    if (hki_timer_arm(&limits->run_timer, end_ns, run_ended) != HK_OK) {
+        return false;
     }
-    hk_future_unref(&job->future);
-    return armed;
+    let_go_if_over(job);
+    return true;
 }
 
 static void run_ended(struct hki_timer *timer)
@@ -128,10 +124,14 @@ static void run_ended(struct hki_timer *timer)
     hk_job *job = HKI_CONTAINER(timer, struct hki_limits, run_timer)->job;
 
     if (hki_job_is_remote(job) && hki_job_enter(job)) {
-        hk_executor *executor = job->executor;
-        bool goes_on = has_time_left(job); /* The job may be gone then. */
+        bool goes_on;
 
-        hki_executor_leave(executor);
+        /* The timer keeps the one reference there is, and once armed may be disarmed at once. Given
+         * back from outside: the last one runs what drops the value, which may take its time. */
+        hk_future_ref(&job->future);
+        goes_on = has_time_left(job);
+        hki_executor_leave(job->executor);
+        hk_future_unref(&job->future);
         if (goes_on) {
             return;
         }

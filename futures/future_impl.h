@@ -116,7 +116,7 @@ struct hki_origin {
      * cannot be stopped so. */
     hk_status (*kill)(hk_future *future, const char *why);
     /* As hki_parker_park() of the calling thread, doing meanwhile what brings the end of this
-     * future nearer. May be NULL. */
+     * future nearer; at once if it has ended. The end wakes it. May be NULL. */
     bool (*park)(hk_future *future, struct hki_parker *parker, int64_t deadline_ns);
     /* The same for who sleeps in another way: a moment of it, before that. May be NULL. */
     void (*assist)(hk_future *future, int64_t deadline_ns);

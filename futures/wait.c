@@ -28,6 +28,9 @@ struct group {
     atomic_size_t missing;
     atomic_bool failed;
     atomic_bool looks; /* Woken by each end, to look at the graph: see sleep_for(). */
+    /* Of the future whose runner has the waiter inside: woken by its end, see park(). */
+    _Atomic(const struct hki_watch *) inside;
+    size_t passed; /* Futures that park() need not look at again. */
 };
 
 struct waiter {
@@ -70,7 +73,9 @@ static void fire(struct hki_watch *watch, unsigned phase)
 {
     struct group *group = HKI_CONTAINER(watch, struct waiter, watch)->group;
 
-    if (count_down(group, phase) || atomic_load(&group->looks)) {
+    /* seq_cst: see park(). */
+    if (count_down(group, phase) || atomic_load(&group->looks) ||
+        atomic_load(&group->inside) == watch) {
         hki_parker_wake(group->parker);
     }
 }
@@ -230,14 +235,31 @@ static void claim_all(const struct set *set)
     }
 }
 
-/* Sleeps; or, if who runs a future has something for a waiting thread to do, does that. */
-static bool park(const struct group *group, const struct set *set, int64_t until_ns)
+/* Of which future the runner is visited next. Of all, the last one mostly ends last. */
+static size_t to_visit(const struct group *group)
 {
-    for (size_t i = 0; i < set->count; i++) {
+    return group->what == HK_ALL_COMPLETED ? group->count - 1 - group->passed : group->passed;
+}
+
+/* Sleeps; or, if who runs a future has something for a waiting thread to do, does that. But
+ * nobody is to stay with a runner that has given all it had, for it may be destroyed then: so
+ * the end of the future he went there for sends him on. `inside` is stored before the runner
+ * looks whether the future has ended, and an end reads it after it is published, all seq_cst:
+ * one of the two sees the other. */
+static bool park(struct group *group, const struct set *set, struct waiter *waiters,
+                 int64_t until_ns)
+{
+    for (; group->passed < group->count; group->passed++) {
+        size_t i = to_visit(group);
         hk_future *future = set->futures[i];
 
         if (future->origin->park != NULL && !hki_future_ended(future)) {
-            return future->origin->park(future, group->parker, until_ns);
+            bool woken;
+
+            atomic_store(&group->inside, &waiters[i].watch);
+            woken = future->origin->park(future, group->parker, until_ns);
+            atomic_store(&group->inside, NULL);
+            return woken;
         }
     }
     return hki_parker_park(group->parker, until_ns);
@@ -245,7 +267,8 @@ static bool park(const struct group *group, const struct set *set, int64_t until
 
 /* What ends without the error that is waited for may leave the others stuck, and need not
  * look; so a wait for an error looks whenever something ended. */
-static hk_status sleep_for(struct group *group, const struct set *set, int64_t deadline_ns)
+static hk_status sleep_for(struct group *group, const struct set *set, struct waiter *waiters,
+                           int64_t deadline_ns)
 {
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = set->count == 1 ? hki_future_node(set->futures[0])
@@ -266,7 +289,7 @@ static hk_status sleep_for(struct group *group, const struct set *set, int64_t d
     }
     while (!group_has_enough(group)) {
         int64_t until_ns = hki_block_until(agent, deadline_ns, &looks);
-        bool woken = park(group, set, until_ns);
+        bool woken = park(group, set, waiters, until_ns);
 
         if (group_has_enough(group) || (woken && !atomic_load(&group->looks))) {
             continue;
@@ -291,6 +314,7 @@ static hk_status watch_and_sleep(const struct set *set, struct waiter *waiters, 
     atomic_init(&group.missing, set->count);
     atomic_init(&group.failed, false);
     atomic_init(&group.looks, false);
+    atomic_init(&group.inside, NULL);
     for (size_t i = 0; i < set->count; i++) {
         waiters[i].watch = (struct hki_watch){.fire = fire};
         waiters[i].group = &group;
@@ -298,7 +322,7 @@ static hk_status watch_and_sleep(const struct set *set, struct waiter *waiters, 
             (void)count_down(&group, hki_phase(hki_future_state(set->futures[i])));
         }
     }
-    status = sleep_for(&group, set, deadline_ns);
+    status = sleep_for(&group, set, waiters, deadline_ns);
     for (size_t i = 0; i < set->count; i++) {
         (void)hki_future_unwatch(set->futures[i], &waiters[i].watch);
     }

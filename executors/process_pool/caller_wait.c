@@ -12,6 +12,7 @@
  */
 #include "base/os.h"
 #include "base/time.h"
+#include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/pool.h"
 #include "sync/parker.h"
 
@@ -253,6 +254,7 @@ bool hki_pool_park(void *self, hk_job *job, struct hki_parker *parker, int64_t d
     struct process_pool *pool = self;
     enum led led;
 
+    (void)HKI_FAULT("parking");
     if (!begin_leading(pool)) {
         return follow(pool, job, parker, deadline_ns);
     }

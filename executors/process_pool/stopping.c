@@ -292,6 +292,7 @@ int64_t hki_pool_run_end_ns(void *self, hk_job *job, hk_duration timeout)
                                           memory_order_relaxed);
     }
     pthread_mutex_unlock(&pool->lock);
+    (void)HKI_FAULT("run_end_read");
     /* A worker's word: it may be nonsense, but never longer than from now on. */
     if (started_ns <= 0 || started_ns > hk_now_ns()) {
         return hki_deadline(timeout);
