@@ -71,6 +71,9 @@ void hki_os_pause(void);
 /* Lets another thread have the processor, if one waits for it. */
 void hki_os_yield(void);
 
+/* Writes what is buffered for the standard output, if there is anything. */
+void hki_os_flush_output(void);
+
 /* Sleeps while *word holds expected, until somebody wakes it; may also return
  * without a cause. False: the deadline (HKI_NEVER: none) has passed. The word may be
  * gone when a woken sleeper returns: it is not read again. */
@@ -94,9 +97,6 @@ struct hki_os_wait_word {
     uint32_t expected;
     bool shared;
 };
-
-/* Writes what is buffered for the standard output, if there is anything. */
-void hki_os_flush_output(void);
 
 /* Sleeps while each of up to 128 words holds what is expected of it, until one is woken or the
  * deadline has passed; may also return without a cause. False: this kernel cannot. */

@@ -67,6 +67,22 @@ struct hki_cell *hkt_running_cell(struct hki_channel **channel, uint32_t *reques
     return &(*channel)->cells[*request % HKI_CELLS];
 }
 
+bool hkt_deny_beginning(void)
+{
+    struct hki_channel *channel = NULL;
+    uint32_t request = 0;
+    struct hki_cell *cell = hkt_running_cell(&channel, &request);
+
+    if (cell == NULL) {
+        return false;
+    }
+    while (atomic_load(&cell->stop) == 0) { /* The parent says so, when it has seen to it. */
+        hki_os_yield();
+    }
+    atomic_store(&cell->state, hki_cell_word(request, HKI_CELL_QUEUED));
+    return true;
+}
+
 HK_TASK(does)
 {
     struct hkt_deed deed;

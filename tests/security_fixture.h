@@ -32,6 +32,10 @@ struct hki_pool_page *hkt_pool_page(struct hki_channel **channel);
 /* The cell of the task that calls it, and its request. */
 struct hki_cell *hkt_running_cell(struct hki_channel **channel, uint32_t *request);
 
+/* Once it is told to stop, the task that calls this looks as if it had not begun. False: it finds
+ * no cell of its own. */
+bool hkt_deny_beginning(void);
+
 /* A system call, with the arguments of somebody who means it. */
 struct hkt_deed {
     long call;

@@ -450,14 +450,7 @@ HKT_FAULT_CASE(killed_comes_back)
 /* Out of time, it looks as if it had not begun. */
 static void deny_the_beginning(void)
 {
-    struct hki_channel *channel = NULL;
-    uint32_t request = 0;
-    struct hki_cell *cell = hkt_running_cell(&channel, &request);
-
-    while (cell == NULL || atomic_load(&cell->stop) == 0) {
-        (void)sched_yield();
-    }
-    atomic_store(&cell->state, hki_cell_word(request, HKI_CELL_QUEUED));
+    HKT_CHILD_TRUE(hkt_deny_beginning());
     atomic_fetch_add(&hkt_shared->arrived, 1);
 }
 

@@ -16,7 +16,9 @@
 #include "executors/process_pool/pool.h"
 
 /* Workers that a job may find dead before it has begun: as many are bad luck. */
-enum { NEXT_AT_DEATH_MAX = 2, LINE_BYTES = 1024 };
+enum { NEXT_AT_DEATH_MAX = 2 };
+
+enum { LINE_BYTES = 1024 }; /* Of the log. */
 
 struct death {
     int wait_status; /* -1: unknown, the zygote died too; or it was never born. */
@@ -378,7 +380,9 @@ static void bury(struct seat *seat, const struct death *death)
     int stop_event = seat->stop_event;
     struct finished batch[HKI_CELLS];
     char line[LINE_BYTES] = "";
+    char where[128];
     struct hki_list jobs;
+    bool broke_rules;
     unsigned failures;
     unsigned count;
 
@@ -395,6 +399,8 @@ static void bury(struct seat *seat, const struct death *death)
     if (pool->broken || is_killed) {
         hki_task_queue_take_all(&pool->queue, &jobs); /* What has come back from this seat, too. */
     }
+    hki_seat_where(seat, where, sizeof(where));
+    broke_rules = seat->broke_rules;
     seat->socket = -1; /* Ours to close, when those who wait have been told. */
     seat->stop_event = -1;
     hki_seat_vacate(seat);
@@ -403,6 +409,12 @@ static void bury(struct seat *seat, const struct death *death)
     pthread_mutex_unlock(&pool->lock);
     if (line[0] != '\0') {
         hki_log(HK_LOG_ERROR, "%s (%u in a row)", line, failures);
+    }
+    if (broke_rules) { /* It may have lost no task whose error would say so. */
+        hki_log(HK_LOG_WARNING,
+                "%s was ended: memory that it shares with its pool was written over, or it did not "
+                "go on to its next task",
+                where);
     }
     discard_left(pool, &jobs, is_killed);
     hki_pool_conclude(pool, batch, count);

@@ -69,14 +69,15 @@ struct hki_worker_call {
 hk_status hki_worker_prepare(struct hki_worker *worker, const struct hki_worker_start *start,
                              struct hki_error **failure);
 
-/* After the initialiser: whether what is the worker's is still there. */
-hk_status hki_worker_check(struct hki_worker *worker, struct hki_error **failure);
-
 /* Limits of the system. */
 hk_status hki_worker_limit(struct hki_worker *worker, struct hki_error **failure);
 
 /* After that: filters of system calls. */
 hk_status hki_worker_confine(struct hki_worker *worker, struct hki_error **failure);
+
+/* Last: whether what is the worker's is still there, behind an initialiser that may have closed
+ * it. */
+hk_status hki_worker_check(struct hki_worker *worker, struct hki_error **failure);
 
 /* Gives the worker a new executor of its own if a task has shut the old one down. */
 void hki_worker_keep_open(struct hki_worker *worker);
