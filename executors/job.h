@@ -187,10 +187,15 @@ void hki_job_drop_input(hk_job *job);
 
 bool hki_job_is_remote(const hk_job *job);
 
+/* hk_job_discard() without callbacks, which are left for hki_future_drain(); true: there are any.
+ * The reference of who would have run it is left to the caller. */
+bool hki_job_discard_quietly(hk_job *job, hk_status status, const char *message);
+
 /* For a thread that was sent by nobody who keeps the executor: a timer, who asks, waits or cancels.
  * Its future may end at any time, and the executor be destroyed behind that: from here until
- * hki_executor_leave() it is not; so a guest comes back soon after the future has ended. False: the future has ended, and perhaps the executor. Of remote
- * jobs alone, each of which keeps the executor's record. */
+ * hki_executor_leave() it is not; so a guest comes back soon after the future has ended. False:
+ * the future has ended, and perhaps the executor. Of remote jobs alone, each of which keeps the
+ * executor's record. */
 bool hki_job_enter(hk_job *job);
 
 /* Of a job of a remote back end whose future is about to be ended by force: takes it out, or has

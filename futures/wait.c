@@ -4,8 +4,9 @@
  *
  * A waiter hangs one watch on each future and sleeps once. Whoever ends a future
  * counts the group down and wakes the sleeper only when the group has what it
- * wants. All watches are taken off under the stripe locks before the wait
- * returns, so the group may live on the waiter's stack.
+ * wants, or when he has to go and sleep elsewhere (see park()). All watches are taken off
+ * under the stripe locks before the wait returns, so the group may live on the waiter's
+ * stack.
  */
 #include "futures/wait_impl.h"
 
@@ -235,10 +236,11 @@ static void claim_all(const struct set *set)
     }
 }
 
-/* Of which future the runner is visited next. Of all, the last one mostly ends last. */
+/* Of which future the runner is visited next. The last one mostly ends last, and the first one
+ * first. */
 static size_t to_visit(const struct group *group)
 {
-    return group->what == HK_ALL_COMPLETED ? group->count - 1 - group->passed : group->passed;
+    return group->what == HK_FIRST_COMPLETED ? group->passed : group->count - 1 - group->passed;
 }
 
 /* Sleeps; or, if who runs a future has something for a waiting thread to do, does that. But

@@ -39,19 +39,24 @@ static bool sleeps_or_is_done(void *given)
            (atomic_load(&destroyer->id) != 0 && hkt_is_asleep(atomic_load(&destroyer->id)));
 }
 
-/* Everything but the threads inside is over before: there is nothing else for it to sleep on. */
+/* All tasks have ended before: it comes to the pool itself, or sleeps until the threads inside have
+ * left. */
 static void destroy_begins(struct destroyer *destroyer, hk_executor *pool)
 {
     HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER), HK_OK);
+    HKT_CHILD_TRUE(hki_fault_set("pool_goes", HKI_FAULT_PARENT, NEVER, HKI_FAULT_FAILS));
     memset(destroyer, 0, sizeof(*destroyer));
     destroyer->pool = pool;
     HKT_CHILD_TRUE(pthread_create(&destroyer->thread, NULL, destroys, destroyer) == 0);
     HKT_CHILD_TRUE(hkt_eventually(sleeps_or_is_done, destroyer));
-    HKT_CHILD_TRUE(!atomic_load(&destroyer->is_done));
+    HKT_CHILD_TRUE(hki_fault_passes("pool_goes", HKI_FAULT_PARENT) == 0);
 }
 
-static void destroy_ends(struct destroyer *destroyer)
+/* From here on nobody is held inside at `point`. */
+static void destroy_ends(struct destroyer *destroyer, const char *point)
 {
+    HKT_CHILD_TRUE(hki_fault_passes("pool_goes", HKI_FAULT_PARENT) == 0);
+    hki_fault_release(point, HKI_FAULT_PARENT);
     HKT_CHILD_TRUE(pthread_join(destroyer->thread, NULL) == 0);
     HKT_CHILD_TRUE(atomic_load(&destroyer->is_done));
 }
@@ -113,8 +118,7 @@ HKT_FAULT_CASE(wait_on_its_way)
     hkt_fault_open_gate();
     await_end(waiting.futures[0]);
     destroy_begins(&destroyer, pool);
-    hki_fault_release("parking", HKI_FAULT_PARENT);
-    destroy_ends(&destroyer);
+    destroy_ends(&destroyer, "parking");
     wait_ends(&waiting);
 }
 
@@ -170,8 +174,7 @@ HKT_FAULT_CASE(timer_on_its_way)
     hkt_fault_ends(standing, HK_OK);
     hkt_fault_ends(future, HK_OK);
     destroy_begins(&destroyer, pool);
-    hki_fault_release("run_end_read", HKI_FAULT_PARENT);
-    destroy_ends(&destroyer);
+    destroy_ends(&destroyer, "run_end_read");
 }
 
 static CU_TestInfo tests[] = {

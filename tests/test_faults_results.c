@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Case G22: inputs and results of every size, and memory that is full. */
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -394,6 +395,52 @@ HKT_FAULT_CASE(sent_to_a_closed_socket)
     hkt_fault_close(pool);
 }
 
+/* --- What cannot be sent at all --- */
+
+struct ended {
+    hk_future *other;
+    char thread[16];
+    hk_status wait;
+    struct hkt_gate told;
+};
+
+static void waits_for_another(hk_future *future, void *given)
+{
+    struct ended *ended = given;
+
+    (void)future;
+    HKT_CHILD_TRUE(pthread_getname_np(pthread_self(), ended->thread, sizeof(ended->thread)) == 0);
+    ended->wait = hk_future_result(ended->other, HK_MS(1), NULL, NULL);
+    hkt_gate_open(&ended->told);
+}
+
+/* It is found by who collects what has ended before it: a thread that waits, or the supervisor. */
+HKT_FAULT_CASE(callback_of_what_cannot_be_sent)
+{
+    hk_executor *pool = small_pool();
+    struct ended ended = {.wait = HK_OK};
+    hk_promise *promise = NULL;
+    hk_future *standing;
+    hk_future *large;
+    int32_t pid;
+
+    hkt_gate_init(&ended.told, "told");
+    HKT_CHILD_STATUS(hk_promise_create(&promise, &ended.other), HK_OK);
+    standing = hkt_fault_stand(pool, &pid);
+    HKT_CHILD_TRUE(hki_fault_set("spill_fails", HKI_FAULT_PARENT, 1, HKI_FAULT_FAILS));
+    large = send_bytes(pool, SPILLED);
+    HKT_CHILD_STATUS(hk_future_on_done(large, NULL, waits_for_another, &ended, NULL), HK_OK);
+    hkt_fault_open_gate();
+    hkt_fault_ends(standing, HK_OK);
+    hkt_fault_ends(large, HK_ESYS);
+    hkt_gate_wait(&ended.told);
+    HKT_CHILD_TRUE(strcmp(ended.thread, "hk-courier") == 0);
+    HKT_CHILD_STATUS(ended.wait, HK_ETIMEDOUT);
+    hkt_fault_close(pool);
+    hk_promise_destroy(promise);
+    hk_future_unref(ended.other);
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("G22 inputs and results of every size arrive, at the edges of every place",
              every_size),
@@ -409,6 +456,7 @@ static CU_TestInfo tests[] = {
     HKT_CASE("descriptors go to another worker when the idle one is dead", sent_to_a_dead_worker),
     HKT_CASE("so does an input that is spilled", spilled_to_a_dead_worker),
     HKT_CASE("so do both when a task has closed its worker's socket", sent_to_a_closed_socket),
+    HKT_CASE("callbacks of what could not be sent may wait", callback_of_what_cannot_be_sent),
     CU_TEST_INFO_NULL,
 };
 

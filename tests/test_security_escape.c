@@ -113,7 +113,7 @@ static void a_task_that_pretends_not_to_have_begun_is_killed_all_the_same(void)
 
     hkt_log_begin(&log);
     expect_caught(forges_its_state, HKI_CELL_QUEUED);
-    HKT_TRUE(hkt_log_has(&log, " was ended: "));
+    HKT_TRUE(hkt_log_has(&log, " has gone: "));
     hkt_log_end(&log);
 }
 

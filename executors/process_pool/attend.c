@@ -230,7 +230,8 @@ int64_t hki_pool_attend(struct hki_zygote_client *client)
         hki_log(HK_LOG_ERROR, "the zygote has not answered for %d s; it is killed",
                 (int)(ANSWER_NS / HK_SEC(1)));
     }
-    hki_discard_all(&jobs, HK_EBROKEN, "no worker process could be started to run it");
+    hki_courier_discard_all(pool, &jobs, HK_EBROKEN,
+                            "no worker process could be started to run it");
     /* What ended before the workers were told to ring. */
     if (looks && hki_pool_has_results(pool)) {
         return 0;

@@ -163,7 +163,7 @@ bool hki_pool_end_quiet(struct process_pool *pool, uint32_t when)
     return true;
 }
 
-/* `served`: the caller has what it waited for. */
+/* `served`: what the caller came for has ended. */
 static void stop_leading(struct process_pool *pool, bool served)
 {
     bool quiet;

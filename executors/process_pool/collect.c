@@ -138,7 +138,6 @@ void hki_pool_conclude(struct process_pool *pool, struct finished *batch, unsign
 {
     for (unsigned i = 0; i < count; i++) {
         hk_job *job = batch[i].job;
-        bool failed = batch[i].outcome.phase == HKI_FAILED;
         struct chunk *left = batch[i].left;
         bool drain = hki_job_conclude_remote(
             job, &batch[i].outcome, left == NULL ? NULL : hki_pool_at(pool->page, left->at),
@@ -146,12 +145,7 @@ void hki_pool_conclude(struct process_pool *pool, struct finished *batch, unsign
 
         hki_chunk_release(left);
 
-        /* The last reference to a failure that nobody read calls a hook of the application. */
-        if (drain || (failed && !hki_future_unref_shared(&job->future))) {
-            hki_courier_send(pool, job, drain);
-        } else if (!failed) {
-            hk_future_unref(&job->future);
-        }
+        hki_courier_give_back(pool, job, drain);
     }
 }
 

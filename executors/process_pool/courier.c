@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The courier: a thread for what is the application's to run when a result arrives, that is
+ * The courier: a thread for what is the application's to run when a task ends, that is
  * callbacks, and the hook for failures that nobody read. Neither a caller that waits, with
- * who knows which locks, nor the supervisor, which has deaths to hear of, may run them.
+ * who knows which locks and in no state to wait for something else, nor the supervisor, which
+ * has deaths to hear of, may run them. It is there from the pool's beginning: once there is
+ * something to deliver, it would be too late to find that no thread is to be had.
  */
 #include <errno.h>
 #include <signal.h>
@@ -63,54 +65,84 @@ static void *courier_main(void *arg)
     return NULL;
 }
 
-static struct courier *create(struct process_pool *pool)
+static int start_thread(struct courier *courier)
 {
-    struct courier *courier = hki_zalloc(sizeof(*courier));
     sigset_t all;
     sigset_t before;
     int failed;
 
-    if (courier == NULL) {
-        return NULL;
-    }
-    courier->pool = pool;
-    pthread_mutex_init(&courier->lock, NULL);
-    hki_condition_init(&courier->work);
-    hki_list_init(&courier->jobs);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     failed = HKI_FAULT("courier_fails")
                  ? EAGAIN
                  : pthread_create(&courier->thread, NULL, courier_main, courier);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed != 0) {
+    return failed;
+}
+
+hk_status hki_courier_start(struct process_pool *pool)
+{
+    struct courier *courier = hki_zalloc(sizeof(*courier));
+    int failed;
+
+    if (courier == NULL) {
+        return HK_ENOMEM;
+    }
+    courier->pool = pool;
+    pthread_mutex_init(&courier->lock, NULL);
+    hki_condition_init(&courier->work);
+    hki_list_init(&courier->jobs);
+    if ((failed = start_thread(courier)) != 0) {
         pthread_mutex_destroy(&courier->lock);
         hki_free(courier, sizeof(*courier));
-        return NULL;
+        errno = failed;
+        return HK_ESYS;
     }
-    return courier;
+    pool->courier = courier;
+    return HK_OK;
 }
 
 void hki_courier_send(struct process_pool *pool, hk_job *job, bool drain)
 {
-    struct courier *courier;
+    struct courier *courier = pool->courier;
 
     job->drain = drain;
     pthread_mutex_lock(&pool->lock);
     pool->concluding++;
-    if (pool->courier == NULL) {
-        pool->courier = create(pool);
-    }
-    courier = pool->courier;
     pthread_mutex_unlock(&pool->lock);
-    if (courier == NULL) {
-        deliver(pool, job); /* Better here than never. */
-        return;
-    }
     pthread_mutex_lock(&courier->lock);
     hki_list_append(&courier->jobs, &job->link);
     hki_condition_signal(&courier->work);
     pthread_mutex_unlock(&courier->lock);
+}
+
+void hki_courier_give_back(struct process_pool *pool, hk_job *job, bool drain)
+{
+    unsigned phase = hki_phase(hki_future_state(&job->future));
+
+    if (drain) {
+        hki_courier_send(pool, job, true);
+    } else if (phase == HKI_DONE || phase == HKI_CANCELLED) {
+        hk_future_unref(&job->future);
+    } else if (!hki_future_unref_shared(&job->future)) {
+        hki_courier_send(pool, job, false);
+    }
+}
+
+void hki_courier_discard(struct process_pool *pool, hk_job *job, hk_status status,
+                         const char *message)
+{
+    hki_courier_give_back(pool, job, hki_job_discard_quietly(job, status, message));
+}
+
+void hki_courier_discard_all(struct process_pool *pool, struct hki_list *jobs, hk_status status,
+                             const char *message)
+{
+    struct hki_list *first;
+
+    while ((first = hki_list_take_first(jobs)) != NULL) {
+        hki_courier_discard(pool, HKI_CONTAINER(first, hk_job, link), status, message);
+    }
 }
 
 void hki_courier_end(struct process_pool *pool)

@@ -365,9 +365,10 @@ static void discard_left(struct process_pool *pool, struct hki_list *jobs, bool 
     const struct hki_error *why = atomic_load(&pool->executor->broken);
 
     if (is_killed || why == NULL) {
-        hki_discard_all(jobs, HK_ECANCELED, "the executor is shut down");
+        hki_courier_discard_all(pool, jobs, HK_ECANCELED, "the executor is shut down");
     } else {
-        hki_discard_all(jobs, why->shown.status, "no worker could be made ready to run it");
+        hki_courier_discard_all(pool, jobs, why->shown.status,
+                                "no worker could be made ready to run it");
     }
 }
 
@@ -407,17 +408,18 @@ static void bury(struct seat *seat, const struct death *death)
     failures = pool->init_failures;
     pool->concluding++; /* Ours: the pool does not end meanwhile. */
     pthread_mutex_unlock(&pool->lock);
+    discard_left(pool, &jobs, is_killed);
+    hki_pool_conclude(pool, batch, count);
+    /* After the ends are told: a hook may wait for who waits for one of them. */
     if (line[0] != '\0') {
         hki_log(HK_LOG_ERROR, "%s (%u in a row)", line, failures);
     }
     if (broke_rules) { /* It may have lost no task whose error would say so. */
         hki_log(HK_LOG_WARNING,
-                "%s was ended: memory that it shares with its pool was written over, or it did not "
+                "%s has gone: memory that it shares with its pool was written over, or it did not "
                 "go on to its next task",
                 where);
     }
-    discard_left(pool, &jobs, is_killed);
-    hki_pool_conclude(pool, batch, count);
     hki_os_close(socket);
     hki_os_close(stop_event);
     pthread_mutex_lock(&pool->lock);
@@ -498,7 +500,7 @@ void hki_pool_zygote_lost(struct hki_zygote_client *client)
     }
     hki_task_queue_take_all(&pool->queue, &jobs); /* What came back from the dead. */
     pthread_mutex_unlock(&pool->lock);
-    hki_discard_all(&jobs, HK_EBROKEN, "there are no worker processes any more");
+    hki_courier_discard_all(pool, &jobs, HK_EBROKEN, "there are no worker processes any more");
     pthread_mutex_lock(&pool->lock);
     hki_pool_concluded(pool, 1);
     hki_condition_broadcast(&pool->settled);

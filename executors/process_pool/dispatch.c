@@ -102,7 +102,7 @@ static void refuse(struct process_pool *pool, hk_job *job, hk_status status)
 {
     pool->concluding++;
     pthread_mutex_unlock(&pool->lock);
-    hk_job_discard(job, status, "it could not be sent to a worker process");
+    hki_courier_discard(pool, job, status, "it could not be sent to a worker process");
     pthread_mutex_lock(&pool->lock);
     pool->concluding--;
     hki_condition_broadcast(&pool->settled);
@@ -121,7 +121,7 @@ static void let_go(struct process_pool *pool, hk_job *job)
     if (job->taken) {
         hki_job_drop_input(job);
     }
-    hk_future_unref(&job->future);
+    hki_courier_give_back(pool, job, false);
     pthread_mutex_lock(&pool->lock);
     pool->concluding--;
     hki_condition_broadcast(&pool->settled);

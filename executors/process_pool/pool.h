@@ -14,7 +14,7 @@
  *   and sleeps on the workers' bells (caller_wait.c). Without one the supervisor does, the
  *   thread that also hears of deaths (attend.c). Callbacks run on neither: a leader holds
  *   locks of the application, and the supervisor must not be kept; they have a thread of
- *   their own, the courier, which is started for the first of them (courier.c).
+ *   their own, the courier (courier.c).
  *
  * One lock guards all of it. It is a leaf, but for those of the arena, of the timers, and of
  * the zygote's socket; no code of the application runs under it.
@@ -185,7 +185,7 @@ struct process_pool {
 
     struct learned learned[HKI_LEARNED];
 
-    struct courier *courier; /* NULL until the first callback. */
+    struct courier *courier;
     /* Its thread, for the wait-for graph; NULL until it runs, and there until the pool ends. */
     _Atomic(struct hki_agent *) courier_agent;
 };
@@ -296,12 +296,25 @@ void hki_pool_set_attention(struct process_pool *pool, uint32_t when);
 
 /* --- courier.c --- */
 
+/* Starts its thread; HK_ENOMEM, HK_ESYS. */
+hk_status hki_courier_start(struct process_pool *pool);
+
 /* Hands over a job whose callbacks have to run, or whose last reference may: takes a
- * reference over. Without the lock. */
+ * reference over. Without the lock, as all that follows. */
 void hki_courier_send(struct process_pool *pool, hk_job *job, bool drain);
+
+/* Gives the pool's reference back; by way of the courier if something of the application's is
+ * left to run. drain: callbacks are. */
+void hki_courier_give_back(struct process_pool *pool, hk_job *job, bool drain);
+
+/* hk_job_discard() on a thread that must not run what is the application's. */
+void hki_courier_discard(struct process_pool *pool, hk_job *job, hk_status status,
+                         const char *message);
+void hki_courier_discard_all(struct process_pool *pool, struct hki_list *jobs, hk_status status,
+                             const char *message);
+
 /* Ends its thread, after all that was sent. */
 void hki_courier_end(struct process_pool *pool);
-bool hki_courier_idle(struct process_pool *pool);
 
 /* --- caller_wait.c --- */
 

@@ -10,6 +10,7 @@
 #include "base/os.h"
 #include "base/time.h"
 #include "executors/process_pool/code_map.h"
+#include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/pool.h"
 #include "executors/process_pool/worker.h"
 #include "executors/start.h"
@@ -85,6 +86,7 @@ static void destroy(void *self)
 {
     struct process_pool *pool = self;
 
+    (void)HKI_FAULT("pool_goes");
     hki_zygote_unregister(&pool->client);
     hki_task_queue_destroy(&pool->queue);
     release(pool);
@@ -447,7 +449,8 @@ static hk_status build(struct process_pool *pool, const hk_executor_options *opt
     hk_executor_options named = *options;
     hk_status status = make_seats(pool);
 
-    if (status != HK_OK || (status = make_memory(pool, options)) != HK_OK) {
+    if (status != HK_OK || (status = make_memory(pool, options)) != HK_OK ||
+        (status = hki_courier_start(pool)) != HK_OK) {
         return status;
     }
     named.name = pool->page->name; /* A number was drawn for it, if it had none. */

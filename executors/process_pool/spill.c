@@ -9,6 +9,7 @@
 
 #include "base/no_cancel.h"
 #include "base/os.h"
+#include "executors/process_pool/fault_point.h"
 #include "executors/process_pool/memory.h"
 
 static hk_status close_refused(int fd)
@@ -28,6 +29,10 @@ hk_status hki_spill_create(size_t size, int *fd, void **data)
 
     if (size == 0) {
         return HK_EINVAL;
+    }
+    if (HKI_FAULT("spill_fails")) {
+        errno = EMFILE;
+        return hki_pool_memory_refused();
     }
     if ((file = hki_os_memfd_create("hocket-spill", size)) < 0) {
         return hki_pool_memory_refused();

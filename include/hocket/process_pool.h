@@ -63,7 +63,7 @@ HK_API HK_MUST_CHECK hk_status hk_zygote_start(void);
  *                      (RLIMIT_NPROC, RLIMIT_NOFILE) stand against so many workers.
  * @retval HK_ETHREADS  No zygote, and more than one thread: see hk_zygote_start().
  * @retval HK_ENOMEM
- * @retval HK_ESYS      The system refused memory, a descriptor or a process.
+ * @retval HK_ESYS      The system refused memory, a descriptor, a process or a thread.
  * @retval HK_EBROKEN   The zygote is gone, and a new one could not be started.
  * @retval HK_ECLOSED   The process is ending, see hk_executor_create().
  *
