@@ -95,6 +95,7 @@ command:valgrind valgrind
 command:shellcheck shellcheck
 command:cppcheck cppcheck
 command:spin spin
+command:tcc tcc
 file:/usr/include/relacy/relacy.hpp relacy-dev
 file:/usr/share/doxygen-awesome-css/doxygen-awesome.css doxygen-awesome-css
 LIST

@@ -107,7 +107,7 @@ class Build:
             must("cmake", "-S", str(ROOT), "-B", str(folder), *generator,
                  "-DCMAKE_C_COMPILER=gcc", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
                  "-DHOCKET_SANITIZE=thread", "-DHOCKET_EXAMPLES=OFF", "-DHOCKET_BENCH=OFF",
-                 "-DHOCKET_INSTALL=OFF",
+                 "-DHOCKET_INSTALL=OFF", "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1 -g -DNDEBUG",
                  f"-DCMAKE_PROJECT_hocket_INCLUDE={ROOT / 'tests/weaken/build.cmake'}")
         must("cmake", "--build", str(folder), "--parallel", str(jobs))
         self.prefix = []

@@ -23,12 +23,12 @@
 #include <stdatomic.h>
 
 /* The linker's names for the section, of this object alone. */
-extern struct hkt_place __start_hkt_places[] __attribute__((weak, visibility("hidden")));
-extern struct hkt_place __stop_hkt_places[] __attribute__((weak, visibility("hidden")));
+extern struct hkt_order_place __start_hkt_places[] __attribute__((weak, visibility("hidden")));
+extern struct hkt_order_place __stop_hkt_places[] __attribute__((weak, visibility("hidden")));
 
 enum { PARTS = 6 };
 
-int hkt_place_reached(struct hkt_place *place)
+int hkt_place_reached(struct hkt_order_place *place)
 {
     /* Not atomic: a lost count does not matter, order between threads must not come from it. */
     if (place->hits != NULL) {
@@ -46,7 +46,7 @@ static bool ends_with(const char *text, const char *end)
            (size == end_size || text[size - end_size - 1] == '/');
 }
 
-static bool is_like(const struct hkt_place *place, char *const parts[PARTS])
+static bool is_like(const struct hkt_order_place *place, char *const parts[PARTS])
 {
     return strcmp(place->order, "memory_order_relaxed") != 0 && ends_with(place->file, parts[0]) &&
            strcmp(place->function, parts[1]) == 0 && strcmp(place->operation, parts[2]) == 0 &&
@@ -58,7 +58,7 @@ static int next_line(char *const parts[PARTS], int line)
 {
     int next = INT_MAX;
 
-    for (struct hkt_place *at = __start_hkt_places; at != __stop_hkt_places; at++) {
+    for (struct hkt_order_place *at = __start_hkt_places; at != __stop_hkt_places; at++) {
         if (at->line > line && at->line < next && is_like(at, parts)) {
             next = at->line;
         }
@@ -83,7 +83,7 @@ static void choose(const char *wish)
     for (int number = atoi(parts[4]); number > 0 && line != INT_MAX; number--) {
         line = next_line(parts, line);
     }
-    for (struct hkt_place *at = __start_hkt_places; at != __stop_hkt_places; at++) {
+    for (struct hkt_order_place *at = __start_hkt_places; at != __stop_hkt_places; at++) {
         if (at->line == line && is_like(at, parts)) {
             at->choice = atoi(parts[5]);
         }
@@ -99,7 +99,7 @@ static void list(const char *path, size_t count)
         return; /* Another process of this program was here. */
     }
     for (size_t i = 0; i < count; i++) {
-        const struct hkt_place *at = &__start_hkt_places[i];
+        const struct hkt_order_place *at = &__start_hkt_places[i];
 
         fprintf(file, "%s\t%d\t%s\t%s\t%s\t%s\n", at->file, at->line, at->function, at->operation,
                 at->word, at->order);

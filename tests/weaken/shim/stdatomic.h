@@ -12,7 +12,7 @@
 #include_next <stdatomic.h>
 
 /* Padded, so that those of a section are an array. */
-struct hkt_place {
+struct hkt_order_place {
     const char *file;
     const char *function;
     const char *operation;
@@ -25,11 +25,11 @@ struct hkt_place {
 } __attribute__((aligned(64)));
 
 /* The choice. Counts. */
-int hkt_place_reached(struct hkt_place *place);
+int hkt_place_reached(struct hkt_order_place *place);
 
 #define HKT_CHOICE(operation_, word_, order_)                                                      \
     __extension__({                                                                                \
-        static struct hkt_place hkt_place_                                                         \
+        static struct hkt_order_place hkt_place_                                                   \
             __attribute__((section("hkt_places"))) = {.file = __FILE__,                            \
                                                       .function = __func__,                        \
                                                       .operation = operation_,                     \
