@@ -71,6 +71,10 @@ void hki_os_pause(void);
 /* Lets another thread have the processor, if one waits for it. */
 void hki_os_yield(void);
 
+/* Waits until the kernel has let go of a thread that was joined: for a moment after that it still
+ * counts as one. */
+void hki_os_thread_await_gone(int id);
+
 /* Writes what is buffered for the standard output, if there is anything. */
 void hki_os_flush_output(void);
 

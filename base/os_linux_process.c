@@ -39,6 +39,18 @@ unsigned hki_os_thread_count(void)
     return count;
 }
 
+void hki_os_thread_await_gone(int id)
+{
+    enum { LOOKS_MOST = 100000 }; /* Another thread may have its number by now. */
+    int error = errno;
+
+    for (unsigned looks = 0; looks < LOOKS_MOST && syscall(SYS_tgkill, getpid(), id, 0) == 0;
+         looks++) {
+        hki_os_yield();
+    }
+    errno = error;
+}
+
 int hki_os_child_events_create(void)
 {
     sigset_t ended;

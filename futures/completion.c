@@ -226,8 +226,9 @@ static bool must_wait(const hk_completion *completion)
     return hki_list_empty(&completion->ready) && completion->undelivered != 0;
 }
 
-/* Looks for results for a moment, where those who run the futures let a waiting thread. */
-static void assist_one(hk_completion *completion, int64_t deadline_ns)
+/* Looks for results for a moment, where those who run the futures let a waiting thread. False: it
+ * had to end the block. */
+static bool assist_one(hk_completion *completion, struct hki_agent *agent, int64_t deadline_ns)
 {
     hk_future *found = NULL;
     struct hki_list *at;
@@ -242,8 +243,14 @@ static void assist_one(hk_completion *completion, int64_t deadline_ns)
     pthread_mutex_unlock(&completion->lock);
     if (found != NULL) {
         found->origin->assist(found, deadline_ns);
-        hk_future_unref(found);
+        if (!hki_future_unref_shared(found)) {
+            /* The last reference to a failure that nobody read calls a hook, which may wait. */
+            hki_block_end(agent);
+            hk_future_unref(found);
+            return false;
+        }
     }
+    return true;
 }
 
 /* Sleeps until an entry is ready or none is left. It looks at the graph before every
@@ -270,9 +277,7 @@ static hk_status sleep_for_next(hk_completion *completion, int64_t deadline_ns)
         status = begun ? hki_block_look_again(agent, node, deadline_ns != HKI_NEVER)
                        : hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
         begun = status == HK_OK;
-        if (begun) {
-            assist_one(completion, deadline_ns);
-        }
+        begun = begun && assist_one(completion, agent, deadline_ns);
         pthread_mutex_lock(&completion->lock);
         if (begun && must_wait(completion) && completion->made_ready == made_ready) {
             unsigned one = hki_block_is_looked_at(agent) ? 1 : 0;

@@ -95,7 +95,9 @@ static hk_status publish(struct hki_agent *agent, struct hki_wait_node wanted, b
 
 static hk_status begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed, bool brief)
 {
-    HKI_ASSERT(agent->block_state == 0);
+    if (agent->block_state != 0) {
+        return HK_EDEADLK; /* A hook for the log, in the midst of a wait: it has no second one. */
+    }
     if (holds_locks(agent) && !wanted.ops->is_lock && atomic_load(&warns)) {
         warn(agent, wanted);
     }

@@ -14,7 +14,6 @@
  */
 #include <signal.h>
 
-#include "base/log.h"
 #include "base/time.h"
 #include "executors/process_pool/pool.h"
 
@@ -205,6 +204,7 @@ int64_t hki_pool_attend(struct hki_zygote_client *client)
     bool looks;
     int64_t now_ns = hk_now_ns();
     bool is_severed = false;
+    bool gives_up;
     struct hki_list jobs;
     int64_t until_ns;
 
@@ -225,13 +225,20 @@ int64_t hki_pool_attend(struct hki_zygote_client *client)
     until_ns = hki_earlier(until_ns, pool->rebalance_at_ns);
     until_ns = hki_earlier(until_ns, lie_down(pool, now_ns, found));
     looks = !pool->has_leader;
+    gives_up = !hki_list_empty(&jobs);
+    pool->concluding += gives_up ? 1 : 0; /* Nobody else counts these. */
     pthread_mutex_unlock(&pool->lock);
     if (is_severed) {
-        hki_log(HK_LOG_ERROR, "the zygote has not answered for %d s; it is killed",
-                (int)(ANSWER_NS / HK_SEC(1)));
+        hki_courier_say(pool, HK_LOG_ERROR, "the zygote has not answered for %d s; it is killed",
+                        (int)(ANSWER_NS / HK_SEC(1)));
     }
     hki_courier_discard_all(pool, &jobs, HK_EBROKEN,
                             "no worker process could be started to run it");
+    if (gives_up) {
+        pthread_mutex_lock(&pool->lock);
+        hki_pool_concluded(pool, 1);
+        pthread_mutex_unlock(&pool->lock);
+    }
     /* What ended before the workers were told to ring. */
     if (looks && hki_pool_has_results(pool)) {
         return 0;

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "base/log.h"
 #include "base/os.h"
 #include "base/snapshot.h"
 #include "base/time.h"
@@ -410,15 +409,14 @@ static void bury(struct seat *seat, const struct death *death)
     pthread_mutex_unlock(&pool->lock);
     discard_left(pool, &jobs, is_killed);
     hki_pool_conclude(pool, batch, count);
-    /* After the ends are told: a hook may wait for who waits for one of them. */
     if (line[0] != '\0') {
-        hki_log(HK_LOG_ERROR, "%s (%u in a row)", line, failures);
+        hki_courier_say(pool, HK_LOG_ERROR, "%s (%u in a row)", line, failures);
     }
     if (broke_rules) { /* It may have lost no task whose error would say so. */
-        hki_log(HK_LOG_WARNING,
-                "%s has gone: memory that it shares with its pool was written over, or it did not "
-                "go on to its next task",
-                where);
+        hki_courier_say(pool, HK_LOG_WARNING,
+                        "%s has gone: memory that it shares with its pool was written over, or it "
+                        "did not go on to its next task",
+                        where);
     }
     hki_os_close(socket);
     hki_os_close(stop_event);
@@ -467,10 +465,11 @@ void hki_pool_spawned(struct hki_zygote_client *client, uint32_t index, uint32_t
     }
     pthread_mutex_unlock(&pool->lock);
     if (is_missed) {
-        hki_log(HK_LOG_WARNING,
-                "executor %s could not start worker %u (%s); it tries again, and works with fewer "
-                "until then",
-                name, index, strerror(sys_errno));
+        hki_courier_say(
+            pool, HK_LOG_WARNING,
+            "executor %s could not start worker %u (%s); it tries again, and works with fewer "
+            "until then",
+            name, index, strerror(sys_errno));
     }
 }
 

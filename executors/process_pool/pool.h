@@ -31,6 +31,8 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include <hocket/log.h>
+
 #include "executors/call.h"
 #include "executors/process_pool/arena.h"
 #include "executors/process_pool/zygote.h"
@@ -186,7 +188,7 @@ struct process_pool {
     struct learned learned[HKI_LEARNED];
 
     struct courier *courier;
-    /* Its thread, for the wait-for graph; NULL until it runs, and there until the pool ends. */
+    /* Its thread, for the wait-for graph. */
     _Atomic(struct hki_agent *) courier_agent;
 };
 
@@ -302,6 +304,11 @@ hk_status hki_courier_start(struct process_pool *pool);
 /* Hands over a job whose callbacks have to run, or whose last reference may: takes a
  * reference over. Without the lock, as all that follows. */
 void hki_courier_send(struct process_pool *pool, hk_job *job, bool drain);
+
+/* A line of the log: as much the application's as a callback. */
+__attribute__((format(printf, 3, 4))) void hki_courier_say(struct process_pool *pool,
+                                                           hk_log_level level, const char *format,
+                                                           ...);
 
 /* Gives the pool's reference back; by way of the courier if something of the application's is
  * left to run. drain: callbacks are. */

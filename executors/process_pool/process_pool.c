@@ -212,13 +212,12 @@ static hk_status prestart(void *self, hk_duration wait)
     return status;
 }
 
-/* The one thread of this process that the end can wait for: it runs callbacks. */
+/* The one thread of this process that the end can wait for: it runs what is the application's. */
 static enum hki_wait_kind look_at_end(void *self, size_t *count)
 {
-    struct process_pool *pool = self;
-
-    *count = atomic_load(&pool->courier_agent) != NULL ? 1 : 0;
-    return *count != 0 ? HKI_WAIT_ALL : HKI_WAIT_MOVES;
+    (void)self;
+    *count = 1;
+    return HKI_WAIT_ALL;
 }
 
 static struct hki_wait_node next_of_end(void *self, size_t i)

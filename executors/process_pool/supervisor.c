@@ -279,6 +279,7 @@ static void *serve(void *nothing)
     unsigned quiet = 0;
 
     is_supervisor = true;
+    parent->thread_id = hki_os_thread_id();
     hki_os_thread_name("hk-supervisor");
     while (!is_over(&until_ns)) {
         if (!serve_once(until_ns, &quiet)) {
@@ -319,6 +320,7 @@ void hki_supervisor_end(void)
     pthread_mutex_unlock(&parent->lock);
     hki_zygote_ring();
     pthread_join(thread, NULL);
+    hki_os_thread_await_gone(parent->thread_id);
     pthread_mutex_lock(&parent->lock);
     parent->ending = false;
     parent->running = false;

@@ -36,6 +36,7 @@ struct hki_zygote_parent {
     bool running;                      /* The supervisor's thread. */
     bool ending;                       /* It is to end, and somebody waits for that. */
     pthread_t thread;
+    int thread_id; /* Of the same for the kernel. Its own until it is joined. */
 };
 
 extern struct hki_zygote_parent hki_zygote_parent;

@@ -28,7 +28,9 @@ typedef enum hk_log_level {
 } hk_log_level;
 
 /** Takes one line, or the several of a report, without the last newline. No lock of the library
- * is held. */
+ * is held. It may wait, but for this: where the library has something to say in the midst of a
+ * wait, as a replay has that refuses one, a wait of the function that would have to sleep is
+ * HK_EDEADLK. */
 typedef void hk_log_fn(hk_log_level level, const char *text, void *arg);
 
 /**
