@@ -173,7 +173,7 @@ static void what_is_not_known_is_left_out(void)
 static void causes_follow_in_one_line(void)
 {
     enum { DEPTH = HK_ERROR_DEPTH };
-    static char messages[DEPTH][16];
+    static char messages[DEPTH][32];
     hk_error errors[DEPTH];
     char text[2048];
     const char *at = text;

@@ -11,7 +11,7 @@
 
 #include "tests/ring_fixture.h"
 
-enum { TASKS = 100000, POOLS = 3, LEVELS = 8, DEPTH = 3, IN_FLIGHT = 8 };
+enum { TASKS = 100000, PARTS = 4, POOLS = 3, LEVELS = 8, DEPTH = 3, IN_FLIGHT = 8 };
 
 static hk_executor *pools[POOLS];
 static hk_lock locks[LEVELS];     /* Odd levels. */
@@ -90,15 +90,17 @@ HK_TASK(travels)
     return status;
 }
 
-static void no_wait_of_a_hundred_thousand_tasks_is_refused(void)
+/* Each part has the time of a test: most of it they sleep, and wait for somebody to wake up. */
+static void no_wait_is_refused(unsigned part)
 {
+    const unsigned count = TASKS / PARTS / hkt_slowness();
     hk_future *futures[IN_FLIGHT] = {NULL};
     uint64_t counted = 0;
 
     for (int i = 0; i < POOLS; i++) {
         pools[i] = hkt_pool_create((hk_executor_options){.workers = 1 + (unsigned)i});
     }
-    for (unsigned i = 0; i < TASKS / hkt_slowness(); i++) {
+    for (unsigned i = part * count; i < (part + 1) * count; i++) {
         struct work work = {i * 2654435761U, 0, 0};
         hk_future **place = &futures[i % IN_FLIGHT];
 
@@ -120,9 +122,32 @@ static void no_wait_of_a_hundred_thousand_tasks_is_refused(void)
     HKT_EQ_INT(hkt_refusals_count(), 0);
 }
 
+static void no_wait_of_a_hundred_thousand_tasks_is_refused(void)
+{
+    no_wait_is_refused(0);
+}
+
+static void nor_in_the_second_part(void)
+{
+    no_wait_is_refused(1);
+}
+
+static void nor_in_the_third(void)
+{
+    no_wait_is_refused(2);
+}
+
+static void nor_in_the_last(void)
+{
+    no_wait_is_refused(3);
+}
+
 static CU_TestInfo tests[] = {
     HKT_CASE("no wait of a hundred thousand tasks is refused",
              no_wait_of_a_hundred_thousand_tasks_is_refused),
+    HKT_CASE("nor in the second of four parts", nor_in_the_second_part),
+    HKT_CASE("nor in the third", nor_in_the_third),
+    HKT_CASE("nor in the last", nor_in_the_last),
     CU_TEST_INFO_NULL,
 };
 
