@@ -300,6 +300,7 @@ bool hki_replay_sleep(struct hki_world *world, _Atomic(uint32_t) *word, uint32_t
 {
     struct hki_replay *replay = replay_of(world);
     struct hki_actor *actor = replay->current;
+    bool in_time;
 
     actor->word = word;
     actor->expected = expected;
@@ -307,12 +308,13 @@ bool hki_replay_sleep(struct hki_world *world, _Atomic(uint32_t) *word, uint32_t
     actor->slept_at = replay->step;
     actor->state = HKI_ACTOR_SLEEPS;
     hki_replay_pass_turn(replay, actor);
-    if (!actor->in_time && deadline_ns == HKI_NEVER) {
+    in_time = actor->in_time; /* The hook may sleep here again. */
+    if (!in_time && deadline_ns == HKI_NEVER) {
         hki_log(HK_LOG_WARNING,
                 "replay seed %llu, step %llu: nothing can go on, so a wait of %s is refused",
                 (unsigned long long)replay->seed, (unsigned long long)replay->step, actor->task);
     }
-    return actor->in_time;
+    return in_time;
 }
 
 void hki_replay_yield(struct hki_replay *replay)

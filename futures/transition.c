@@ -35,7 +35,10 @@ hk_status hki_future_start(hk_future *future, struct hki_agent *runner)
     if (!hki_life_start(&future->life, &word)) {
         return is_cancelled((unsigned)word) ? HK_ECANCELED : HK_ESTATE;
     }
-    hki_future_set_runner(future, runner);
+    /* NULL it is from birth; and late, it could undo what who drains has written since. */
+    if (runner != NULL) {
+        hki_future_set_runner(future, runner);
+    }
     return HK_OK;
 }
 

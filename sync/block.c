@@ -96,7 +96,9 @@ static hk_status publish(struct hki_agent *agent, struct hki_wait_node wanted, b
 static hk_status begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed, bool brief)
 {
     if (agent->block_state != 0) {
-        return HK_EDEADLK; /* A hook for the log, in the midst of a wait: it has no second one. */
+        /* A hook for the log, in the midst of a wait of a replay: it has no second one. */
+        HKI_ASSERT(hki_world_self() != NULL);
+        return HK_EDEADLK;
     }
     if (holds_locks(agent) && !wanted.ops->is_lock && atomic_load(&warns)) {
         warn(agent, wanted);

@@ -22,7 +22,8 @@
 #include "sync/wait_graph.h"
 
 /* Publishes the wait. HK_EDEADLK, and not begun, if it could never end: what waits
- * for what has been logged. HK_ENOMEM: nobody can tell, see hki_wait_graph_begin(). */
+ * for what has been logged; or, told nowhere, if one has begun. HK_ENOMEM: nobody can tell, see
+ * hki_wait_graph_begin(). */
 hk_status hki_block_begin(struct hki_agent *agent, struct hki_wait_node wanted, bool timed);
 
 void hki_block_end(struct hki_agent *agent);

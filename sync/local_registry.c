@@ -93,8 +93,8 @@ void hki_local_await_change(void)
     HKI_NO_CANCEL;
 
     pthread_mutex_unlock(&lock);
-    /* Without memory the wait goes on unseen: it is for somebody who is at work, so it
-     * could not have been refused. */
+    /* Without memory the wait goes on unseen, and likewise within another one: it is for somebody
+     * who is at work, so it could not have been refused. */
     status = hki_block_begin(agent, (struct hki_wait_node){&ops, NULL}, false);
     pthread_mutex_lock(&lock);
     while (changes == seen) {

@@ -29,7 +29,9 @@ struct courier {
     struct hki_condition work;
     struct hki_list jobs;
     struct hki_list lines; /* Of the log. */
-    int id;                /* Of its thread, for the kernel. */
+    bool line_next;        /* They take turns. */
+    _Atomic(uint32_t) begun;
+    int id; /* Of its thread, for the kernel. */
     bool ending;
 };
 
@@ -76,12 +78,13 @@ static void say(struct process_pool *pool, struct line *line)
 /* Under the courier's lock, which is released for a moment. False: there is nothing to do. */
 static bool do_one(struct courier *courier)
 {
-    struct hki_list *job = hki_list_take_first(&courier->jobs);
-    struct hki_list *line = job == NULL ? hki_list_take_first(&courier->lines) : NULL;
+    struct hki_list *line = courier->line_next ? hki_list_take_first(&courier->lines) : NULL;
+    struct hki_list *job = line == NULL ? hki_list_take_first(&courier->jobs) : NULL;
 
-    if (job == NULL && line == NULL) {
+    if (job == NULL && line == NULL && (line = hki_list_take_first(&courier->lines)) == NULL) {
         return false;
     }
+    courier->line_next = line == NULL;
     pthread_mutex_unlock(&courier->lock);
     if (job != NULL) {
         deliver(courier->pool, HKI_CONTAINER(job, hk_job, link));
@@ -98,10 +101,11 @@ static void *courier_main(void *arg)
     HKI_NO_CANCEL;
 
     hki_os_thread_name("hk-courier");
-    pthread_mutex_lock(&courier->lock);
     courier->id = hki_os_thread_id();
     atomic_store(&courier->pool->courier_agent, hki_agent_self());
-    hki_condition_signal(&courier->work); /* See hki_courier_start(). */
+    atomic_store(&courier->begun, 1);
+    hki_os_futex_wake(&courier->begun, 1);
+    pthread_mutex_lock(&courier->lock);
     for (;;) {
         if (do_one(courier)) {
             continue;
@@ -149,12 +153,11 @@ hk_status hki_courier_start(struct process_pool *pool)
         errno = failed;
         return HK_ESYS;
     }
-    /* Whatever it is sent is known to wait for it. */
-    pthread_mutex_lock(&courier->lock);
-    while (atomic_load(&pool->courier_agent) == NULL) {
-        (void)hki_condition_wait(&courier->work, &courier->lock, HKI_NEVER);
+    /* Whatever it is sent is known to wait for it. Not a wait of a replayed world, if the caller
+     * is in one: the courier is not. */
+    while (atomic_load(&courier->begun) == 0) {
+        (void)hki_os_futex_sleep(&courier->begun, 0, HKI_NEVER);
     }
-    pthread_mutex_unlock(&courier->lock);
     pool->courier = courier;
     return HK_OK;
 }

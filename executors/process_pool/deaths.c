@@ -458,6 +458,7 @@ void hki_pool_spawned(struct hki_zygote_client *client, uint32_t index, uint32_t
             seat->born = true;
         } else {
             is_missed = true;
+            pool->concluding++; /* The line is said before the pool ends. */
             /* A process that its predecessor left behind may have said in its name that it is
              * ready, so that it has jobs. */
             bury(seat, &(struct death){-1, false});
@@ -470,6 +471,9 @@ void hki_pool_spawned(struct hki_zygote_client *client, uint32_t index, uint32_t
             "executor %s could not start worker %u (%s); it tries again, and works with fewer "
             "until then",
             name, index, strerror(sys_errno));
+        pthread_mutex_lock(&pool->lock);
+        hki_pool_concluded(pool, 1);
+        pthread_mutex_unlock(&pool->lock);
     }
 }
 

@@ -59,7 +59,7 @@ static hk_status join(void *self, hk_duration timeout)
     pthread_mutex_lock(&pool->lock);
     while (!is_over(pool) && status == HK_OK) {
         if (!hki_condition_wait(&pool->settled, &pool->lock, deadline_ns)) {
-            status = is_over(pool) ? HK_OK : HK_ETIMEDOUT;
+            status = is_over(pool) ? HK_OK : hki_not_in_time(deadline_ns);
         }
     }
     pthread_mutex_unlock(&pool->lock);
