@@ -2,8 +2,12 @@
 /* Waits of the pool of processes as part of the wait-for graph. */
 #include <hocket/lock.h>
 
+#include <hocket/process_pool.h>
+#include <hocket/replay.h>
+
 #include "base/os.h"
 #include "tests/process_fixture.h"
+#include "tests/promise_fixture.h"
 
 /* A callback that needs the lock of who waits for the pool. */
 struct ring {
@@ -121,9 +125,29 @@ static void a_callback_that_waits_for_what_is_behind_it_is_no_hang(void)
     hkt_processes_end(pool);
 }
 
+/* Its threads are none of the world's: what they take must not be a turn there, nor be refused. */
+static void a_pool_that_begins_beside_a_replay_takes_no_turn(void)
+{
+    hk_executor *replay = NULL;
+    hk_executor *pool = NULL;
+    struct hkt_log log;
+
+    HKT_OK_FATAL(hk_zygote_start());
+    hkt_log_begin(&log);
+    HKT_OK_FATAL(hk_replay_create(1, NULL, &replay));
+    for (int i = 0; i < 20; i++) {
+        HKT_OK_FATAL(hk_process_pool_create(&(hk_executor_options){.workers = 1}, &pool));
+        HKT_OK(hk_executor_destroy(pool));
+    }
+    HKT_OK(hk_executor_destroy(replay));
+    HKT_EQ_INT(log.lines, 0);
+    hkt_log_end(&log);
+}
+
 static CU_TestInfo tests[] = {
     HKT_TEST(a_callback_that_needs_the_joiners_lock_is_no_hang),
     HKT_TEST(a_callback_that_waits_for_what_is_behind_it_is_no_hang),
+    HKT_TEST(a_pool_that_begins_beside_a_replay_takes_no_turn),
     HKT_TEST(workers_may_be_awaited_with_a_lock_held),
     CU_TEST_INFO_NULL,
 };
