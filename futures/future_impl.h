@@ -342,6 +342,14 @@ bool hki_future_request_stop(hk_future *future, const char *why);
  * false if one is. */
 bool hki_future_set_flag(hk_future *future, unsigned flag, unsigned unless);
 
+/* To ENDING for who has perhaps no reference of his own: he holds the future from here to the
+ * end of the other call, so that who waits for the end may drop all that there is meanwhile. False
+ * when somebody was first. */
+bool hki_future_begin_end(hk_future *future);
+
+/* As hki_future_publish(), and gives up what the above took. */
+void hki_future_finish_end(hk_future *future, unsigned phase);
+
 /* Ends a future with a value or an error (one reference taken over); for those
  * who need no other step between. HK_ESTATE when somebody was first: the value is
  * then still the caller's, the error released. */

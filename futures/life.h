@@ -111,6 +111,21 @@ static inline bool hki_life_claim_end(struct hki_life *life, unsigned latest, ui
     return true;
 }
 
+/* From PENDING or RUNNING, taking a reference in the same step. */
+static inline bool hki_life_claim_end_and_hold(struct hki_life *life)
+{
+    uint64_t word = hki_life_see(life);
+
+    do {
+        if (hki_phase((unsigned)word) > HKI_RUNNING) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(&life->word, &word,
+                                           word / HKI_REFERENCE * HKI_REFERENCE + HKI_REFERENCE +
+                                               hki_with_phase(word, HKI_ENDING)));
+    return true;
+}
+
 /* To an ended phase, by who has the right to. False: somebody watches, and nothing has
  * happened. */
 static inline bool hki_life_publish(struct hki_life *life, unsigned phase)

@@ -122,31 +122,12 @@ static hk_status open_state(hk_promise *promise)
     return hki_future_usable(&promise->future);
 }
 
-/* For a call that ends the promise: who waits for that end may destroy the promise, while the
- * call still tells others of it. */
-static hk_promise *hold(hk_promise *promise)
-{
-    if (promise != NULL) {
-        hk_future_ref(&promise->future);
-    }
-    return promise;
-}
-
-static void let_go(hk_promise *const *promise)
-{
-    hk_future_unref(*promise == NULL ? NULL : &(*promise)->future);
-}
-
-#define HOLD(promise)                                                                              \
-    __attribute__((cleanup(let_go), unused)) hk_promise *const held = hold(promise)
-
 hk_status hk_promise_set(hk_promise *promise, const void *bytes, size_t size)
 {
     struct hki_value value = {(void *)bytes, size, NULL, NULL};
     unsigned phase = HKI_DONE;
     void *block = NULL;
     hk_status status;
-    HOLD(promise);
 
     if (promise == NULL || (bytes == NULL && size != 0) || size == HK_BY_REF) {
         return HK_EINVAL;
@@ -161,7 +142,7 @@ hk_status hk_promise_set(hk_promise *promise, const void *bytes, size_t size)
     if (size > HKI_SMALL_VALUE && (block = hki_block_alloc(size)) == NULL) {
         return HK_ENOMEM;
     }
-    if (!hki_future_claim_end(&promise->future, false, NULL)) {
+    if (!hki_future_begin_end(&promise->future)) {
         hki_block_free(block);
         return HK_ESTATE;
     }
@@ -170,7 +151,7 @@ hk_status hk_promise_set(hk_promise *promise, const void *bytes, size_t size)
         value = (struct hki_value){block, size, hki_block_free, block};
     }
     (void)hki_future_put_value(&promise->future, &value, &phase); /* It has a rest: it fits. */
-    hki_future_publish(&promise->future, phase);
+    hki_future_finish_end(&promise->future, phase);
     return HK_OK;
 }
 
@@ -178,7 +159,6 @@ hk_status hk_promise_set_ref(hk_promise *promise, void *value, hk_drop_fn *drop)
 {
     struct hki_value reference = {value, HK_BY_REF, drop, value};
     hk_status status;
-    HOLD(promise);
 
     if (promise == NULL) {
         return HK_EINVAL;
@@ -193,7 +173,6 @@ hk_status hk_promise_fail_at(const hk_site *site, hk_promise *promise, int app_c
     char message[512];
     va_list arguments;
     hk_status status;
-    HOLD(promise);
 
     if (promise == NULL || format == NULL) {
         return HK_EINVAL;
@@ -340,19 +319,11 @@ static hk_status follow_ended(hk_promise *promise, hk_future *source)
     return HK_OK;
 }
 
-hk_status hk_promise_follow(hk_promise *promise, hk_future *source)
+static hk_status follow(hk_promise *promise, hk_future *source)
 {
     bool expected = false;
     hk_status status;
-    HOLD(promise);
 
-    if (promise == NULL || source == NULL) {
-        return HK_EINVAL;
-    }
-    if ((status = hki_future_usable(source)) != HK_OK ||
-        (status = hki_future_usable(&promise->future)) != HK_OK) {
-        return status;
-    }
     if (hki_future_ended(&promise->future) ||
         !atomic_compare_exchange_strong(&promise->following, &expected, true)) {
         return HK_ESTATE;
@@ -387,6 +358,24 @@ hk_status hk_promise_follow(hk_promise *promise, hk_future *source)
         (void)hki_future_cancel_why(source, HK_CANCEL_REQUEST, NULL);
     }
     return HK_OK;
+}
+
+hk_status hk_promise_follow(hk_promise *promise, hk_future *source)
+{
+    hk_status status;
+
+    if (promise == NULL || source == NULL) {
+        return HK_EINVAL;
+    }
+    if ((status = hki_future_usable(source)) != HK_OK ||
+        (status = hki_future_usable(&promise->future)) != HK_OK) {
+        return status;
+    }
+    /* Who waits for its end may destroy the promise, once the source can end it. */
+    hk_future_ref(&promise->future);
+    status = follow(promise, source);
+    hk_future_unref(&promise->future);
+    return status;
 }
 
 hk_status hk_promise_token(hk_promise *promise, hk_cancel_token **out)

@@ -182,11 +182,29 @@ bool hki_future_request_stop(hk_future *future, const char *why)
     return true;
 }
 
+bool hki_future_begin_end(hk_future *future)
+{
+    return hki_life_claim_end_and_hold(&future->life);
+}
+
+void hki_future_finish_end(hk_future *future, unsigned phase)
+{
+    bool is_last = false;
+
+    if (future->origin->published != NULL ||
+        !hki_future_publish_and_let_go(future, phase, &is_last)) {
+        hki_future_publish(future, phase);
+        hk_future_unref(future);
+    } else if (is_last) {
+        hki_future_destroy(future);
+    }
+}
+
 hk_status hki_future_end_done(hk_future *future, const struct hki_value *value)
 {
     unsigned phase = HKI_DONE;
 
-    if (!hki_future_claim_end(future, false, NULL)) {
+    if (!hki_future_begin_end(future)) {
         return HK_ESTATE;
     }
     if (!hki_future_put_value(future, value, &phase)) {
@@ -194,18 +212,18 @@ hk_status hki_future_end_done(hk_future *future, const struct hki_value *value)
         future->body.error = hki_error_static(HK_ENOMEM);
         phase = HKI_FAILED;
     }
-    hki_future_publish(future, phase);
+    hki_future_finish_end(future, phase);
     return HK_OK;
 }
 
 hk_status hki_future_end_failed(hk_future *future, struct hki_error *error)
 {
-    if (!hki_future_claim_end(future, false, NULL)) {
+    if (!hki_future_begin_end(future)) {
         hki_error_unref(error);
         return HK_ESTATE;
     }
     future->body.error = error;
-    hki_future_publish(future, HKI_FAILED);
+    hki_future_finish_end(future, HKI_FAILED);
     return HK_OK;
 }
 

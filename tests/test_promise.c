@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The producing side: setting, failing, following, and giving a promise up. */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,6 +141,58 @@ static void a_promise_destroyed_after_its_end_changes_nothing(void)
         HKT_EQ_INT(hk_future_state(pair.future), ends[i]);
         hkt_pair_close(&pair);
     }
+}
+
+struct ending {
+    hk_promise *promise;
+    hk_future *source;
+    int how;
+};
+
+static void end_it(void *arg)
+{
+    const struct ending *ending = arg;
+
+    switch (ending->how) {
+    case 0:
+        HKT_OK(hkt_set_int(ending->promise, HKT_VALUE));
+        return;
+    case 1:
+        HKT_OK(hk_promise_set_ref(ending->promise, NULL, NULL));
+        return;
+    case 2:
+        HKT_OK(hk_promise_fail(ending->promise, HKT_APP_CODE, HKT_MESSAGE));
+        return;
+    default:
+        HKT_OK(hk_promise_follow(ending->promise, ending->source));
+        return;
+    }
+}
+
+/* The call that ends it may not be back yet, and touches it no more: ThreadSanitizer sees if it
+ * does, however late. */
+static void who_sees_its_end_may_destroy_it(void)
+{
+    struct hkt_pair source;
+
+    hkt_pair_open_in(&source, HK_DONE);
+    for (int how = 0; how < 4; how++) {
+        struct hkt_thread thread;
+        struct hkt_pair pair;
+        struct ending ending;
+
+        hkt_pair_open(&pair);
+        ending = (struct ending){pair.promise, source.future, how};
+        hkt_thread_start(&thread, end_it, &ending);
+        while (!hk_future_has_ended(pair.future)) {
+            sched_yield();
+        }
+        HKT_STATUS(hk_future_result(pair.future, 0, NULL, NULL), how == 2 ? HK_EFAILED : HK_OK);
+        hk_promise_destroy(pair.promise);
+        hk_future_unref(pair.future);
+        hkt_thread_join(&thread);
+    }
+    hkt_pair_close(&source);
 }
 
 /* --- The token -------------------------------------------------------------------- */
@@ -509,6 +562,7 @@ static CU_TestInfo tests[] = {
              a_promise_destroyed_unset_breaks_its_future),
     HKT_CASE("a promise destroyed after its end changes nothing",
              a_promise_destroyed_after_its_end_changes_nothing),
+    HKT_CASE("who sees its end may destroy it", who_sees_its_end_may_destroy_it),
     HKT_CASE("the token fires when somebody cancels", the_token_fires_when_somebody_cancels),
     HKT_CASE("a token asked for after the cancel is born fired",
              a_token_asked_for_after_the_cancel_is_born_fired),
