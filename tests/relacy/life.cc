@@ -212,9 +212,31 @@ struct shared : life_suite<shared> {
     }
 };
 
+/* Who ends it has none of his own: whoever sees the end may be the last owner. */
+struct lent : life_suite<lent> {
+    void before()
+    {
+        life_suite<lent>::before();
+        hki_life_init(&life, THREADS - 1, HKI_PENDING);
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            RL_ASSERT(hki_life_claim_end_and_hold(&life));
+            outcome($) = 1;
+            publish_and_let_go(index);
+            return;
+        }
+        RL_ASSERT(await_end() == HKI_DONE);
+        RL_ASSERT(index != 1 || unsigned(outcome($)) == 1);
+        let_go(index);
+    }
+};
+
 const scenario scenarios[] = {
     {"runs", holds<runs>},       {"unwanted", holds<unwanted>}, {"cancelled", holds<cancelled>},
-    {"watched", holds<watched>}, {"shared", holds<shared>},
+    {"watched", holds<watched>}, {"shared", holds<shared>},     {"lent", holds<lent>},
 };
 
 } // namespace
