@@ -6,8 +6,9 @@
 struct discarding {
     hk_status status;
     const char *message;
-    struct hki_error *cause; /* NULL: what broke its executor, if anything did. */
-    bool *drain;             /* NULL: its callbacks run. Else they do not; true: there are any. */
+    struct hki_error *cause;   /* NULL: what broke its executor, if anything did. */
+    struct hki_agent *drainer; /* NULL: its callbacks run. Else they are left to this one... */
+    bool *drain;               /* ...and here it says whether there are any. */
 };
 
 static void end_unrun(hk_job *job, unsigned phase, const struct discarding *how)
@@ -23,8 +24,8 @@ static void end_unrun(hk_job *job, unsigned phase, const struct discarding *how)
     }
     hki_job_drop_input(job);
     hki_job_ended(job, phase);
-    if (how->drain != NULL) {
-        *how->drain = hki_future_publish_only(future, phase);
+    if (how->drainer != NULL) {
+        *how->drain = hki_future_publish_only(future, phase, how->drainer);
     } else {
         hki_future_publish(future, phase);
     }
@@ -53,7 +54,7 @@ static bool discard(hk_job *job, const struct discarding *how)
 
 bool hki_job_discard(hk_job *job, hk_status status, const char *message)
 {
-    bool was_mine = discard(job, &(struct discarding){status, message, NULL, NULL});
+    bool was_mine = discard(job, &(struct discarding){status, message, NULL, NULL, NULL});
 
     hk_future_unref(&job->future);
     return was_mine;
@@ -67,7 +68,8 @@ static bool is_ambiguous(hk_status status)
            status == HK_EFORKED || status == HK_EINVAL;
 }
 
-static void discard_clearly(hk_job *job, hk_status status, const char *message, bool *drain)
+static void discard_clearly(hk_job *job, hk_status status, const char *message,
+                            struct hki_agent *drainer, bool *drain)
 {
     struct hki_error *cause = NULL;
 
@@ -75,22 +77,23 @@ static void discard_clearly(hk_job *job, hk_status status, const char *message, 
         cause = status >= HK_OK ? NULL : hki_error_plain(status);
         status = HK_EFAILED;
     }
-    (void)discard(job, &(struct discarding){status, message, cause, drain});
+    (void)discard(job, &(struct discarding){status, message, cause, drainer, drain});
     hki_error_unref(cause);
 }
 
 void hk_job_discard(hk_job *job, hk_status status, const char *message)
 {
     if (job != NULL) {
-        discard_clearly(job, status, message, NULL);
+        discard_clearly(job, status, message, NULL, NULL);
         hk_future_unref(&job->future);
     }
 }
 
-bool hki_job_discard_quietly(hk_job *job, hk_status status, const char *message)
+bool hki_job_discard_quietly(hk_job *job, hk_status status, const char *message,
+                             struct hki_agent *drainer)
 {
     bool drain = false;
 
-    discard_clearly(job, status, message, &drain);
+    discard_clearly(job, status, message, drainer, &drain);
     return drain;
 }

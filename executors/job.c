@@ -243,10 +243,9 @@ static hk_status kill_running(hk_future *future, const char *why)
 }
 
 bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome, const void *left,
-                             size_t left_size)
+                             size_t left_size, struct hki_agent *drainer)
 {
     hk_future *future = &job->future;
-    bool callbacks = false;
     unsigned phase;
 
     if (!hki_future_claim(future, outcome->phase, false)) {
@@ -260,8 +259,7 @@ bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome, const voi
     }
     hki_job_drop_input(job);
     hki_job_ended(job, hki_phase(phase));
-    callbacks = hki_future_publish_only(future, phase);
-    return callbacks;
+    return hki_future_publish_only(future, phase, drainer);
 }
 
 static const struct hki_origin remote_job_origin = {

@@ -187,9 +187,11 @@ void hki_job_drop_input(hk_job *job);
 
 bool hki_job_is_remote(const hk_job *job);
 
-/* hk_job_discard() without callbacks, which are left for hki_future_drain(); true: there are any.
- * The reference of who would have run it is left to the caller. */
-bool hki_job_discard_quietly(hk_job *job, hk_status status, const char *message);
+/* hk_job_discard() without callbacks, which are left for the drainer, see
+ * hki_future_publish_only(); true: there are any. The reference of who would have run it is left to
+ * the caller. */
+bool hki_job_discard_quietly(hk_job *job, hk_status status, const char *message,
+                             struct hki_agent *drainer);
 
 /* For a thread that was sent by nobody who keeps the executor: a timer, who asks, waits or cancels.
  * Its future may end at any time, and the executor be destroyed behind that: from here until
@@ -204,9 +206,9 @@ void hki_job_force(hk_job *job, enum hki_force (*by)(void *self, hk_job *job));
 
 /* Ends a job that has come back from a remote worker; takes the outcome over. left:
  * what it had written of a result when its worker died, or NULL. Runs no callbacks: true if there
- * are any, see hki_future_publish_only(). The reference stays. */
+ * are any for the drainer, see hki_future_publish_only(). The reference stays. */
 bool hki_job_conclude_remote(hk_job *job, struct hki_outcome *outcome, const void *left,
-                             size_t left_size);
+                             size_t left_size, struct hki_agent *drainer);
 
 static inline struct hki_job_fds *hki_job_fds(const hk_job *job)
 {

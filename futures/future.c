@@ -62,12 +62,19 @@ struct hki_agent *hki_future_runner(const hk_future *future)
     return rest == NULL ? NULL : atomic_load(&rest->runner);
 }
 
-void hki_future_set_runner(hk_future *future, struct hki_agent *runner)
+struct hki_agent *hki_future_drainer(const hk_future *future)
+{
+    struct hki_future_rest *rest = hki_future_rest(future);
+
+    return rest == NULL ? NULL : atomic_load(&rest->drainer);
+}
+
+void hki_future_set_drainer(hk_future *future, struct hki_agent *drainer)
 {
     struct hki_future_rest *rest = hki_future_rest(future);
 
     if (rest != NULL) {
-        atomic_store(&rest->runner, runner);
+        atomic_store(&rest->drainer, drainer);
     }
 }
 

@@ -131,9 +131,11 @@ struct hki_future_rest {
     struct hki_watch *watches; /* I4. The first; the line before this rest was there. */
     struct hki_value value;    /* I1, I2. */
     unsigned char small[HKI_SMALL_VALUE] __attribute__((aligned(16)));
-    /* The thread that runs it; while DRAINING the one that runs the callbacks. Else it says
-     * nothing, and may be gone. */
+    /* The thread that runs it, while RUNNING, and the one that runs the callbacks, while DRAINING;
+     * NULL: not known. Else they say nothing, and may be gone. Two words, for who has started it
+     * may come to say so behind an end by somebody else. */
     _Atomic(struct hki_agent *) runner;
+    _Atomic(struct hki_agent *) drainer;
     atomic_uint_fast64_t progress_done;
     atomic_uint_fast64_t progress_total;
     _Atomic(hk_cancel_token *) stop_token; /* Fires with STOP. */
@@ -248,9 +250,11 @@ static inline struct hki_value hki_future_value(const hk_future *future)
  * What is to be published with DONE in *phase; false without memory: nothing was taken over. */
 bool hki_future_put_value(hk_future *future, const struct hki_value *value, unsigned *phase);
 
-/* The thread that runs it, as far as is known: NULL else. For looks. */
+/* The thread that runs it, and the one that runs its callbacks, as far as is known: NULL else. For
+ * looks. */
 struct hki_agent *hki_future_runner(const hk_future *future);
-void hki_future_set_runner(hk_future *future, struct hki_agent *runner);
+struct hki_agent *hki_future_drainer(const hk_future *future);
+void hki_future_set_drainer(hk_future *future, struct hki_agent *drainer);
 
 /* The token that fires with STOP, made when first asked for; NULL without memory. */
 hk_cancel_token *hki_future_stop_token(hk_future *future);
@@ -309,9 +313,9 @@ bool hki_future_is_cancelled(const hk_future *future);
  * added. */
 void hki_future_publish(hk_future *future, unsigned phase);
 
-/* The same, but runs no callback: true if there are any, and another thread has to call
- * hki_future_drain(), see relay.h. */
-bool hki_future_publish_only(hk_future *future, unsigned phase);
+/* The same, but runs no callback: true if there are any, and another thread, the drainer, has to
+ * call hki_future_drain(), see relay.h. */
+bool hki_future_publish_only(hk_future *future, unsigned phase, struct hki_agent *drainer);
 
 /* As hki_future_publish(), and gives up the caller's reference in the same step: so nothing of
  * the future may be touched after it. If it was the last one, which *last tells, it is the

@@ -38,7 +38,7 @@ static struct hki_watch *take_callback(hk_future *future)
 
 static void begin_drain(hk_future *future, struct hki_agent *agent)
 {
-    hki_future_set_runner(future, agent);
+    hki_future_set_drainer(future, agent);
     if (agent->host_ops != NULL) {
         agent->host_ops->occupied(agent->host);
     }

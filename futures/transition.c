@@ -30,14 +30,14 @@ bool hki_future_is_cancelled(const hk_future *future)
 
 hk_status hki_future_start(hk_future *future, struct hki_agent *runner)
 {
+    struct hki_future_rest *rest;
     uint64_t word;
 
     if (!hki_life_start(&future->life, &word)) {
         return is_cancelled((unsigned)word) ? HK_ECANCELED : HK_ESTATE;
     }
-    /* NULL it is from birth; and late, it could undo what who drains has written since. */
-    if (runner != NULL) {
-        hki_future_set_runner(future, runner);
+    if (runner != NULL && (rest = hki_future_rest(future)) != NULL) {
+        atomic_store(&rest->runner, runner);
     }
     return HK_OK;
 }
@@ -90,7 +90,7 @@ static void tell_origin(hk_future *future)
 
 /* Publishing with an audience: phase, waiters and the right to run the callbacks
  * change hands under one lock, so nobody can be added in between and missed. */
-static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
+static bool publish_watched(hk_future *future, unsigned phase, struct hki_agent *elsewhere)
 {
     struct hki_stripe *stripe = hki_stripe_of(future);
     uint64_t word;
@@ -99,8 +99,7 @@ static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
     pthread_mutex_lock(&stripe->lock);
     drain = has_callback(future);
     if (drain) {
-        /* Of the callbacks, from here on; unknown until somebody drains. */
-        hki_future_set_runner(future, drain_here ? hki_agent_self() : NULL);
+        hki_future_set_drainer(future, elsewhere == NULL ? hki_agent_self() : elsewhere);
     }
     word = hki_future_word(future);
     while (!hki_future_swap(future, &word,
@@ -110,17 +109,17 @@ static bool publish_watched(hk_future *future, unsigned phase, bool drain_here)
     fire_all(future, hki_phase(phase));
     pthread_mutex_unlock(&stripe->lock);
     tell_origin(future);
-    if (drain && drain_here && !hki_relay_takes(future)) {
+    if (drain && elsewhere == NULL && !hki_relay_takes(future)) {
         hki_future_drain(future);
     }
     return drain;
 }
 
-static bool publish(hk_future *future, unsigned phase, bool drain_here)
+static bool publish(hk_future *future, unsigned phase, struct hki_agent *elsewhere)
 {
     HKI_ASSERT(!hki_future_ended(future));
     if (!hki_life_publish(&future->life, phase)) {
-        return publish_watched(future, phase, drain_here);
+        return publish_watched(future, phase, elsewhere);
     }
     tell_origin(future);
     return false;
@@ -128,12 +127,13 @@ static bool publish(hk_future *future, unsigned phase, bool drain_here)
 
 void hki_future_publish(hk_future *future, unsigned phase)
 {
-    (void)publish(future, phase, true);
+    (void)publish(future, phase, NULL);
 }
 
-bool hki_future_publish_only(hk_future *future, unsigned phase)
+bool hki_future_publish_only(hk_future *future, unsigned phase, struct hki_agent *drainer)
 {
-    return publish(future, phase, false);
+    HKI_ASSERT(drainer != NULL);
+    return publish(future, phase, drainer);
 }
 
 bool hki_future_set_flag(hk_future *future, unsigned flag, unsigned unless)

@@ -147,7 +147,7 @@ struct hki_wait_node hki_future_node(hk_future *future)
 struct hki_wait_node hki_source_node(hk_future *source)
 {
     unsigned state = hki_future_state_now(source);
-    struct hki_agent *runner;
+    struct hki_agent *drainer;
 
     if (hki_phase(state) < HKI_ENDING) {
         return hki_future_node(source);
@@ -155,12 +155,12 @@ struct hki_wait_node hki_source_node(hk_future *source)
     if ((state & HKI_DRAINING) == 0) {
         return (struct hki_wait_node){NULL, NULL};
     }
-    runner = hki_future_runner(source);
-    /* DRAINING before and after the runner was read: so it is the thread that drains, and
-     * waits for this look before it goes on. */
-    return (hki_future_state_now(source) & HKI_DRAINING) == 0 || runner == NULL
+    drainer = hki_future_drainer(source);
+    /* DRAINING before and after that was read: so it is the thread that drains, and waits for
+     * this look before it goes on. */
+    return (hki_future_state_now(source) & HKI_DRAINING) == 0 || drainer == NULL
                ? (struct hki_wait_node){NULL, NULL}
-               : hki_agent_node(runner);
+               : hki_agent_node(drainer);
 }
 
 struct set {

@@ -136,15 +136,16 @@ unsigned hki_seat_collect(struct seat *seat, struct finished *batch, unsigned ro
 
 void hki_pool_conclude(struct process_pool *pool, struct finished *batch, unsigned count)
 {
+    struct hki_agent *drainer = atomic_load(&pool->courier_agent);
+
     for (unsigned i = 0; i < count; i++) {
         hk_job *job = batch[i].job;
         struct chunk *left = batch[i].left;
         bool drain = hki_job_conclude_remote(
             job, &batch[i].outcome, left == NULL ? NULL : hki_pool_at(pool->page, left->at),
-            left == NULL ? 0 : left->capacity);
+            left == NULL ? 0 : left->capacity, drainer);
 
         hki_chunk_release(left);
-
         hki_courier_give_back(pool, job, drain);
     }
 }

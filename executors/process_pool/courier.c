@@ -179,10 +179,6 @@ static void give(struct process_pool *pool, struct hki_list *list, struct hki_li
 void hki_courier_send(struct process_pool *pool, hk_job *job, bool drain)
 {
     job->drain = drain;
-    if (drain) {
-        /* Who waits for one of its callbacks waits for this thread, whatever it is at. */
-        hki_future_set_runner(&job->future, atomic_load(&pool->courier_agent));
-    }
     give(pool, &pool->courier->jobs, &job->link);
 }
 
@@ -223,7 +219,10 @@ void hki_courier_give_back(struct process_pool *pool, hk_job *job, bool drain)
 void hki_courier_discard(struct process_pool *pool, hk_job *job, hk_status status,
                          const char *message)
 {
-    hki_courier_give_back(pool, job, hki_job_discard_quietly(job, status, message));
+    /* Who waits for one of its callbacks waits for that thread, whatever it is at. */
+    struct hki_agent *drainer = atomic_load(&pool->courier_agent);
+
+    hki_courier_give_back(pool, job, hki_job_discard_quietly(job, status, message, drainer));
 }
 
 void hki_courier_discard_all(struct process_pool *pool, struct hki_list *jobs, hk_status status,
