@@ -85,7 +85,7 @@ static void use_processes(void)
 static void lose_a_worker(void)
 {
     /* Short, as it is waited for where none can come; its first workers are to keep to it, too. */
-    hk_duration start_timeout = HK_MS(150) + HK_MS(50) * hkt_slowness();
+    hk_duration start_timeout = HK_MS(200) * hkt_slowness();
     hk_executor *pool =
         hkt_fault_pool((hk_executor_options){.workers = 2, .start_timeout = start_timeout});
 
