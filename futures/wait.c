@@ -258,9 +258,13 @@ static bool park(struct group *group, const struct set *set, struct waiter *wait
         if (future->origin->park != NULL && !hki_future_ended(future)) {
             bool woken;
 
-            atomic_store(&group->inside, &waiters[i].watch);
+            if (group->count > 1) { /* The end of a single one wakes in any case. */
+                atomic_store(&group->inside, &waiters[i].watch);
+            }
             woken = future->origin->park(future, group->parker, until_ns);
-            atomic_store(&group->inside, NULL);
+            if (group->count > 1) {
+                atomic_store(&group->inside, NULL);
+            }
             return woken;
         }
     }
@@ -275,18 +279,21 @@ static hk_status sleep_for(struct group *group, const struct set *set, struct wa
     struct hki_agent *agent = hki_agent_self();
     struct hki_wait_node node = set->count == 1 ? hki_future_node(set->futures[0])
                                                 : (struct hki_wait_node){&set_ops, (void *)set};
+    bool for_error = set->what == HK_FIRST_ERROR && set->count > 1;
     unsigned looks = 0;
     hk_status status;
 
     if (group_has_enough(group)) {
         return HK_OK;
     }
-    atomic_store(&group->looks, set->what == HK_FIRST_ERROR && set->count > 1);
+    if (for_error) {
+        atomic_store(&group->looks, true);
+    }
     status = hki_block_begin(agent, node, deadline_ns != HKI_NEVER);
     if (status != HK_OK) {
         return status;
     }
-    if (!hki_block_is_looked_at(agent)) {
+    if (for_error && !hki_block_is_looked_at(agent)) {
         atomic_store(&group->looks, false);
     }
     while (!group_has_enough(group)) {
