@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/time.h"
+#include "executors/process_pool/supervisor.h"
 #include "tests/fault_fixture.h"
 
 enum { AROUND = 20 };
@@ -372,9 +373,10 @@ HKT_FAULT_CASE(output_is_out_with_the_end)
 
 static hk_executor *logging;
 static atomic_uint lines;
+static bool joins; /* The pool is to end with what is logged. */
 
 /* A hook may ask the pool that it is told of, and keeps neither who waits nor who hears of
- * deaths. */
+ * deaths; but it cannot wait for its end, of which it is a part. */
 static void ask_the_pool(hk_log_level level, const char *text, void *arg)
 {
     hk_executor_statistics statistics;
@@ -386,6 +388,9 @@ static void ask_the_pool(hk_log_level level, const char *text, void *arg)
     HKT_CHILD_TRUE(pthread_getname_np(pthread_self(), thread, sizeof(thread)) == 0);
     HKT_CHILD_TRUE(strcmp(thread, "hk-courier") == 0);
     HKT_CHILD_STATUS(hk_executor_stats(logging, &statistics), HK_OK);
+    if (joins) {
+        HKT_CHILD_STATUS(hk_executor_shutdown(logging, HK_SHUTDOWN_DRAIN, HK_FOREVER), HK_EDEADLK);
+    }
     atomic_fetch_add(&lines, 1);
 }
 
@@ -403,12 +408,47 @@ static hk_status closes_everything(hk_call *call, void *arg, void **local)
 HKT_FAULT_CASE(initialiser_closes_descriptors)
 {
     logging = hkt_fault_pool((hk_executor_options){.workers = 1, .initializer = closes_everything});
+    joins = true;
     hk_on_log(ask_the_pool, NULL);
     hkt_fault_ends(hkt_fault_submit(logging, hkt_fault_counts, NULL), HK_EINIT);
     HKT_CHILD_TRUE(atomic_load(&hkt_shared->runs) == 0);
     hkt_fault_close(logging);
     hk_on_log(NULL, NULL);
     HKT_CHILD_TRUE(atomic_load(&lines) != 0);
+}
+
+/* Tasks that are left are drained, or are told why not. */
+HKT_FAULT_CASE(initialiser_fails_in_a_drain)
+{
+    hk_executor *pool =
+        hkt_fault_pool((hk_executor_options){.workers = 1, .initializer = closes_everything});
+    hk_future *left = hkt_fault_submit(pool, hkt_fault_counts, NULL);
+
+    HKT_CHILD_STATUS(hk_executor_shutdown(pool, HK_SHUTDOWN_DRAIN, HK_FOREVER), HK_OK);
+    hkt_fault_ends(left, HK_EINIT);
+    HKT_CHILD_STATUS(hk_executor_destroy(pool), HK_OK);
+}
+
+/* The first refusals come at once, the next are waited for. */
+HKT_FAULT_CASE(forks_are_waited_for_in_peace)
+{
+    enum { REFUSED = 5, RINGS = 500 }; /* Who rings himself has more in a millisecond or two. */
+    hk_executor *pool;
+    hk_future *one;
+    unsigned rings;
+
+    HKT_CHILD_TRUE(
+        hki_fault_set("fork_fails", HKI_FAULT_ANYBODY, HKI_FAULT_EVERY, HKI_FAULT_FAILS));
+    pool = hkt_fault_pool((hk_executor_options){.workers = 1});
+    rings = atomic_load(&hki_zygote_parent.rings);
+    one = hkt_fault_submit(pool, hkt_fault_counts, NULL);
+    while (hki_fault_passes("fork_fails", HKI_FAULT_ANYBODY) < REFUSED) {
+        (void)sched_yield();
+    }
+    hki_fault_release("fork_fails", HKI_FAULT_ANYBODY);
+    hkt_fault_ends(one, HK_OK);
+    HKT_CHILD_TRUE(atomic_load(&hki_zygote_parent.rings) - rings < RINGS);
+    hkt_fault_close(pool);
 }
 
 HKT_FAULT_CASE(forks_fail_and_are_told)
@@ -438,6 +478,8 @@ static CU_TestInfo tests[] = {
     HKT_CASE("what a task printed is out when its end is told", output_is_out_with_the_end),
     HKT_CASE("an initialiser that closes its worker's descriptors has failed",
              initialiser_closes_descriptors),
+    HKT_CASE("an initialiser that fails in a drain is told", initialiser_fails_in_a_drain),
+    HKT_CASE("forks that fail are waited for in peace", forks_are_waited_for_in_peace),
     HKT_CASE("a hook that is told of a worker that could not be forked may ask the pool",
              forks_fail_and_are_told),
     CU_TEST_INFO_NULL,

@@ -391,7 +391,7 @@ static void bury(struct seat *seat, const struct death *death)
     count = judge(seat, death, batch);
     pool->heard_ns = hk_now_ns();
     if (failed_to_start(seat) && !seat->asked_to_die && death->wait_status != -1 &&
-        !pool->closing) {
+        !(pool->closing && pool->queue.length == 0)) { /* Then nobody wants it any more. */
         count_init_failure(seat, death, &jobs, line);
     } else if (seat->ended == 0 && !seat->asked_to_die && seat->life != SEAT_LEAVING) {
         hki_pool_spend_token(pool);
