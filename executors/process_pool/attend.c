@@ -218,7 +218,9 @@ int64_t hki_pool_attend(struct hki_zygote_client *client)
         pool->rebalance_at_ns = HKI_NEVER;
     }
     pool->minded = true; /* By this very look, until it lies down. */
+    pool->attended = true;
     hki_pool_dispatch(pool);
+    pool->attended = false;
     until_ns = hki_earlier(until_ns, pool->respawn_at_ns);
     until_ns = hki_earlier(until_ns, mind_zygote(pool, now_ns, &is_severed));
     until_ns = hki_earlier(until_ns, despair(pool, now_ns, &jobs));

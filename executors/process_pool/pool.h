@@ -159,6 +159,7 @@ struct process_pool {
     bool leader_rests;           /* It sleeps until it is rung, not only for a nap. */
     unsigned followers;          /* Callers that wait while another one leads. */
     bool minded;                 /* The supervisor sleeps for a nap at most, and looks then. */
+    bool attended;               /* It dispatches, and asks behind that how long it may sleep. */
     bool quiet;                  /* Nobody leads, and nobody is rung until that look. */
     unsigned submits;            /* Ever; it may wrap. */
     unsigned left;               /* How often a leader left; it may wrap. */

@@ -59,16 +59,13 @@ void hki_pool_spend_token(struct process_pool *pool)
 /* Whether another worker may be started now; if not, respawn_at_ns says when to ask again. */
 static bool may_start(struct process_pool *pool)
 {
-    int64_t next_ns;
-
     refill(pool);
     if (pool->tokens >= 1.0) {
         pool->respawn_at_ns = HKI_NEVER;
         return true;
     }
-    next_ns = pool->tokens_at_ns + pool->refill_ns;
-    if (pool->respawn_at_ns != next_ns) { /* Else it would ring itself, on and on. */
-        pool->respawn_at_ns = next_ns;
+    pool->respawn_at_ns = pool->tokens_at_ns + pool->refill_ns;
+    if (!pool->attended) { /* Else it would ring itself, on and on. */
         hki_zygote_ring(); /* The supervisor may sleep for longer. */
     }
     return false;
